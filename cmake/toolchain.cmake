@@ -1,0 +1,29 @@
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+
+set(TIDEMARK_SANITIZE "" CACHE STRING "Comma-separated sanitizers, e.g. address,undefined")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  # Precompiled headers and ccache agree only with these sloppiness settings.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+
+add_library(tidemark_options INTERFACE)
+target_include_directories(tidemark_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(tidemark_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+target_compile_definitions(tidemark_options INTERFACE XXH_INLINE_ALL SPDLOG_NO_EXCEPTIONS=0)
+if(TIDEMARK_SANITIZE)
+  target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
+    -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE})
+endif()
+find_program(LLD ld.lld)
+if(LLD)
+  target_link_options(tidemark_options INTERFACE -fuse-ld=lld)
+endif()

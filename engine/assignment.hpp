@@ -1,0 +1,64 @@
+// What the control plane tells a node about one volume. An assignment is whole: a stale one (lower epoch,
+// or same epoch and lower version) is refused before any side effect, the same one twice changes nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/types.hpp"
+
+namespace tidemark::engine {
+
+/// What a volume is. Fixed at creation in this build, but for the name of its primary.
+struct VolumeSpec {
+  VolumeId id;
+  std::string name;                ///< 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit.
+  std::uint64_t size_bytes = 0;    ///< A multiple of block_bytes.
+  Mode mode = Mode::sync_all;
+  AckPolicy ack = AckPolicy::received;
+  std::uint32_t copies = 3;
+  std::uint32_t min_copies = 2;    ///< Below it writes and flushes block; never silently local-only.
+  auto operator<=>(const VolumeSpec&) const = default;
+
+  std::uint64_t blocks() const { return size_bytes / block_bytes; }
+};
+
+struct Member {
+  ReplicaId replica;
+  NodeId node;
+  Endpoint endpoint;  ///< Where its node takes replication connections. May change.
+  auto operator<=>(const Member&) const = default;
+};
+
+/// A (replica, incarnation) whose durability the commit rule counts. The incarnation says where it last
+/// was exact: a later one counts for durability, not for `received` answers, until re-recorded (C4).
+struct SetMember {
+  ReplicaId replica;
+  Incarnation incarnation;
+  auto operator<=>(const SetMember&) const = default;
+};
+
+struct Assignment {
+  VolumeSpec spec;
+  Epoch epoch;
+  std::uint64_t nonce = 0;
+  Version version;
+  ReplicaId self;                 ///< The receiving node's replica.
+  Role role = Role::replica;
+  ReplicaId primary;
+  Incarnation primary_incarnation;  ///< The reign is void for any later incarnation (C1).
+  std::uint8_t marks = 0;           ///< EpochBody::Mark bits for the epoch record.
+  std::vector<Member> members;      ///< Ordered by ReplicaId.
+  std::vector<SetMember> in_sync;   ///< Ordered by ReplicaId.
+  auto operator<=>(const Assignment&) const = default;
+
+  const Member* member(ReplicaId id) const;
+  const SetMember* in_set(ReplicaId id) const;
+};
+
+enum class AssignmentOrder : std::uint8_t { newer, same, stale };
+/// Compares an arriving assignment with the one in force (none: newer).
+AssignmentOrder order(const std::optional<Assignment>& in_force, const Assignment& arriving);
+
+}  // namespace tidemark::engine

@@ -1,0 +1,53 @@
+// Which reign wrote which part of the log. Two logs are the same up to the last LSN on which their
+// histories agree (and, by the digest there, provably so).
+//
+//   e1 --------- e2 ---- e3 --------->      each line: (epoch, nonce, first LSN)
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/record/record.hpp"
+#include "engine/types.hpp"
+
+namespace tidemark::engine {
+
+struct EpochStart {
+  Epoch epoch;
+  std::uint64_t nonce = 0;
+  Lsn first;                ///< LSN of the epoch's own record.
+  std::uint8_t marks = 0;   ///< EpochBody::Mark bits.
+  Mode mode = Mode::sync_all;
+  auto operator<=>(const EpochStart&) const = default;
+};
+
+/// At most this many reigns are remembered; older lines are dropped and a common point below them is "none".
+inline constexpr std::size_t epoch_history_max = 128;
+
+/// Ordered by first LSN and by epoch, both strictly rising.
+class EpochHistory {
+ public:
+  EpochHistory() = default;
+  /// CHECKs the order; keeps the last epoch_history_max lines.
+  explicit EpochHistory(std::vector<EpochStart> starts);
+
+  /// Appends a reign that begins beyond all others; anything else is refused.
+  bool begin(const EpochStart& start);
+  /// Forgets every reign that begins beyond `end`: the log was truncated there.
+  void truncate(Lsn end);
+  /// The reign that wrote `lsn`, or nothing below the first remembered one.
+  std::optional<EpochStart> at(Lsn lsn) const;
+  std::optional<EpochStart> last() const;
+  bool empty() const { return starts_.empty(); }
+  const std::vector<EpochStart>& starts() const { return starts_; }
+
+ private:
+  std::vector<EpochStart> starts_;
+};
+
+/// The last LSN on which both logs hold records of the same (epoch, nonce): bounded by both ends.
+/// `Lsn{}` when nothing is shared, or both are empty.
+Lsn common_point(const EpochHistory& a, Lsn end_a, const EpochHistory& b, Lsn end_b);
+
+}  // namespace tidemark::engine

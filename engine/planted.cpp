@@ -1,0 +1,48 @@
+#include "engine/planted.hpp"
+
+#include <array>
+
+namespace tidemark::engine {
+namespace {
+
+constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> names = {
+    "none",
+    "canary",
+    "flush_acked_before_local_sync",
+    "extents_hold_uncommitted",
+    "truncated_tail_returns",
+    "base_overwrites_newer_block",
+    "in_sync_before_tail",
+    "primary_resumes_epoch",
+    "torn_tail_is_corruption",
+    "corruption_is_torn_tail",
+    "stale_assignment_removes_sender",
+    "commit_counts_old_epoch",
+    "candidate_by_committed",
+    "ack_of_other_session",
+    "read_unanswerable",
+    "unaligned_merge_on_stale_base",
+    "member_leaves_before_cas",
+};
+
+#ifdef TIDEMARK_PLANTED
+Bug current = Bug::none;
+#endif
+
+}  // namespace
+
+std::string_view to_string(Bug bug) { return names.at(static_cast<std::size_t>(bug)); }
+
+std::optional<Bug> parse_bug(std::string_view text) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == text) return static_cast<Bug>(i);
+  }
+  return std::nullopt;
+}
+
+#ifdef TIDEMARK_PLANTED
+bool planted(Bug bug) { return current == bug; }
+void plant(Bug bug) { current = bug; }
+#endif
+
+}  // namespace tidemark::engine
