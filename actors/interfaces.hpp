@@ -1,0 +1,411 @@
+// All actors and all messages between them: who reads this file knows the system.
+//
+//    front end ==Submit==> Volume ==AppendRecords==> Store          (primary's node; one Store per replica)
+//                            |  \==RecordsNumbered==> Sender ~~~link~~~> Receiver ==AppendRecords==> Store
+//                            |                          |                                   (replica's node)
+//                            +<==PeerProgressed=========+
+//                            +<==StoreProgressed======================== Store
+//    Node: one per daemon; owns the stores, plays each replica's role (Volume or Receiver), talks to Control.
+//    Control: the embedded control plane, on the node that hosts it.
+//
+// Everything runs on one loop, so a message costs no lock and no thread hop. Records and requests travel as shared
+// batches, one message per loop turn; only numbers come back. Questions (replies_to) are asked with an infinite
+// time-out and both branches; what can fail answers a Result inside the reply. Link and timer callbacks
+// enter an actor as messages to itself (the *Turn structs private to each actor's file).
+#pragma once
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/assignment.hpp"
+#include "engine/event.hpp"
+#include "engine/front.hpp"
+#include "engine/messages.hpp"
+#include "engine/record/record.hpp"
+#include "engine/result.hpp"
+#include "engine/status.hpp"
+#include "transport/link.hpp"
+
+namespace tidemark::actors {
+
+// === Store: one replica's bytes on this node's disk ====================================================
+
+/// What an opened store holds. All numbers are those of its own disk.
+struct StoreFacts {
+  engine::VolumeSpec spec;
+  engine::ReplicaId replica;
+  engine::Lsn end;          ///< Last record; after opening it is durable.
+  engine::Digest digest;    ///< At `end`.
+  engine::Lsn durable;
+  engine::Lsn checkpoint;
+  engine::Lsn retained;     ///< Lowest readable LSN; end.next() if none.
+  engine::Lsn committed;
+  engine::EpochHistory history;
+  engine::WallTime mono_time;       ///< Of the last record.
+  engine::Lsn chunk_first;          ///< First LSN of the open chunk.
+  std::uint64_t chunk_bytes = 0;    ///< What the open chunk takes at the worst batching (see chunk_cost).
+  std::uint64_t chunk_bytes_max = 0;
+  engine::BaseState base = engine::BaseState::complete;
+  bool clean = false;
+  std::string damage;
+  std::uint64_t wal_free_bytes = 0;
+};
+
+/// Volume or Receiver -> Store: append these, dense behind the end of the log; `committed` is local committed. Never
+/// answered one by one: StoreProgressed tells. Records must have been admitted against wal_free_bytes.
+struct AppendRecords {
+  engine::RecordBatch batch;
+  engine::Lsn committed;
+};
+/// Local committed has moved; the flusher may follow to min(it, durable) (C10).
+struct CommittedAdvanced {
+  engine::Lsn committed;
+};
+/// Store -> its listener, at most once per turn: numbers that moved. Harmless to repeat.
+struct StoreProgressed {
+  engine::Lsn durable;
+  engine::Digest digest;      ///< At `durable`.
+  engine::Lsn checkpoint;
+  engine::Lsn retained;
+  std::uint64_t wal_free_bytes = 0;
+};
+/// Store -> its listener and its node, once: fail-stop (C23). Nothing it still holds will become durable.
+struct StoreFailed {
+  engine::Error error;
+};
+
+/// Who hears of a store's progress: the actor that plays the replica's role.
+using StoreListener = caf::typed_actor<caf::reacts_to<StoreProgressed>, caf::reacts_to<StoreFailed>>;
+struct SetListener {
+  StoreListener listener;
+};
+
+/// The newest content of whole blocks as the log and extents have it, in order; one piece per source run.
+struct ReadBlocks {
+  engine::BlockRange range;
+};
+struct BlocksRead {
+  engine::Result<std::vector<engine::FrontReply::Piece>> pieces;
+};
+/// Allocation of a range, whole blocks.
+struct AskAllocation {
+  engine::BlockRange range;
+};
+struct AllocationIs {
+  engine::Result<std::vector<engine::Allocation>> runs;
+};
+/// Records [from, ...] up to `to` and about `bytes_max`, at least one; from memory or WAL.
+struct ReadLog {
+  engine::Lsn from;
+  engine::Lsn to;
+  std::uint64_t bytes_max = 0;
+};
+struct LogRead {
+  engine::Result<engine::RecordBatch> batch;  ///< out_of_window below what is retained.
+};
+/// Digest of the log at an LSN; nothing when it is no longer (or not yet) known. Lsn{} is the empty log.
+struct AskLogDigest {
+  engine::Lsn lsn;
+};
+struct LogDigestIs {
+  std::optional<engine::Digest> digest;
+};
+/// Cuts the log behind `to`: drains, records the intent, erases from the end, syncs (C15). Refused below the checkpoint.
+struct TruncateLog {
+  engine::Lsn to;
+};
+/// Durably base_incomplete, then an empty log that begins behind `base`, and empty extents (C6).
+struct ResetStore {
+  engine::Lsn base;
+  engine::Digest digest;
+  engine::EpochHistory history;
+};
+/// Rebuild's base lane: written unless the WAL lane wrote the block since the reset. `sums` empty: zeros.
+struct WriteBase {
+  engine::BlockRange range;
+  std::vector<engine::BlockSum> sums;
+  engine::Slice data;
+};
+/// Base is whole and the log durable up to `at`: clears base_incomplete durably (C7).
+struct FinishRebuild {
+  engine::Lsn at;
+};
+/// The answer to everything above that has no value.
+struct StoreDone {
+  engine::Status status;
+};
+/// Extents, never memory, under the flusher's guard (C8); from `first`, at most `blocks_max` data blocks or one zero run.
+struct ReadBase {
+  engine::BlockIndex first;
+  std::uint32_t blocks_max = 0;
+};
+struct BaseRun {
+  engine::BlockRange range;
+  std::vector<engine::BlockSum> sums;  ///< Empty: zeros.
+  engine::Slice data;
+  engine::Lsn flush_lsn;               ///< The highest LSN whose content the run may hold.
+};
+struct BaseRead {
+  engine::Result<BaseRun> run;
+};
+/// Keeps the log from `from` on until released. One pin per id; pinning again moves it forward only.
+struct PinLog {
+  std::uint64_t id = 0;
+  engine::Lsn from;
+};
+struct UnpinLog {
+  std::uint64_t id = 0;
+};
+/// Compare, step 1: flush no further; answers the highest LSN the extents may hold. Released after 60 s of silence.
+struct HoldFlush {};
+struct FlushHeld {
+  engine::Result<engine::Lsn> limit;
+};
+/// Compare, step 2: flush to exactly `at`, then hash every copy's blocks in groups, verifying each against its sum, and
+/// the retained log up to `at` against its digests.
+struct HashCopy {
+  engine::Lsn at;
+  std::uint64_t group_blocks = 0;
+  engine::BlockRange range;
+};
+struct CopyHash {
+  engine::Result<engine::Digest> log;           ///< At `at`, after re-reading the retained log; corrupt: names the LSN.
+  std::vector<std::uint64_t> groups;            ///< XXH3 over the block sums of each group.
+  std::vector<engine::BlockIndex> damaged;      ///< At most 64: blocks whose content does not match their sum.
+};
+struct ReleaseFlush {};
+struct AskStoreStatus {};
+/// Stops: drains and, when `clean`, flushes and marks a clean stop. Answers StoreDone, then the actor ends.
+struct StopStore {
+  bool clean = false;
+};
+/// Stops and deletes the replica's directory.
+struct DestroyStore {};
+/// Opens the directory, recovers, and answers what it found. The first message to a store.
+struct OpenStore {};
+struct StoreOpened {
+  engine::Result<StoreFacts> facts;
+};
+
+using Store = caf::typed_actor<
+    caf::reacts_to<AppendRecords>, caf::reacts_to<CommittedAdvanced>,
+    caf::replies_to<ReadBlocks>::with<BlocksRead>, caf::replies_to<ReadLog>::with<LogRead>,
+    caf::reacts_to<SetListener>, caf::replies_to<AskAllocation>::with<AllocationIs>,
+    caf::replies_to<AskLogDigest>::with<LogDigestIs>, caf::replies_to<TruncateLog>::with<StoreDone>,
+    caf::replies_to<ResetStore>::with<StoreDone>, caf::replies_to<WriteBase>::with<StoreDone>,
+    caf::replies_to<FinishRebuild>::with<StoreDone>, caf::replies_to<ReadBase>::with<BaseRead>,
+    caf::replies_to<PinLog>::with<StoreDone>, caf::reacts_to<UnpinLog>,
+    caf::replies_to<HoldFlush>::with<FlushHeld>, caf::replies_to<HashCopy>::with<CopyHash>,
+    caf::reacts_to<ReleaseFlush>, caf::replies_to<AskStoreStatus>::with<engine::StoreStatus>,
+    caf::replies_to<StopStore>::with<StoreDone>, caf::replies_to<DestroyStore>::with<StoreDone>,
+    caf::replies_to<OpenStore>::with<StoreOpened>>;
+
+// === Volume: the primary's side of one volume ==========================================================
+
+/// Front end -> Volume: requests of one turn, in order. The client is told by FrontClient.
+struct FrontBatch {
+  std::weak_ptr<engine::FrontClient> client;
+  std::vector<engine::FrontRequest> requests;
+};
+struct Submit {
+  std::shared_ptr<FrontBatch> batch;  ///< Owned by the receiver from here on.
+};
+/// Node -> Volume or Receiver: a newer assignment of the same role and epoch, already ordered.
+struct Reassigned {
+  engine::Assignment assignment;
+};
+/// Sender -> Volume: what one replica has, in the current session. A repeat replaces the former.
+struct PeerProgressed {
+  engine::ReplicaId replica;
+  engine::Incarnation incarnation;
+  engine::PeerState state = engine::PeerState::disconnected;
+  engine::SessionId session;
+  bool proved = false;        ///< Its log up to `received` is the primary's (agreed), and its base is complete.
+  engine::Lsn received;
+  engine::Lsn durable;
+  std::uint64_t wal_free_bytes = 0;
+};
+/// Node -> Volume: the control plane's answer to a ProposeSet.
+struct SetAnswered {
+  engine::SetDecided decided;
+};
+/// Volume -> Node: ask the control plane (the node keeps no state about it; the volume repeats it until answered).
+struct SetProposed {
+  engine::ProposeSet proposal;
+};
+/// Volume or Receiver -> Node: it cannot go on in this role (store failed, a higher promise).
+struct RoleEnded {
+  engine::VolumeId volume;
+  engine::Epoch epoch;
+  std::string reason;
+};
+struct AskVolumeStatus {};
+/// Node -> Volume: cut all clients, stop senders, number nothing more. Answers when the store is no longer used.
+struct StopRole {
+  std::string reason;
+};
+struct RoleStopped {
+  engine::Lsn committed;
+};
+
+using Volume = caf::typed_actor<
+    caf::reacts_to<Submit>, caf::reacts_to<StoreProgressed>, caf::reacts_to<PeerProgressed>,
+    caf::reacts_to<StoreFailed>, caf::reacts_to<Reassigned>, caf::reacts_to<SetAnswered>,
+    caf::replies_to<AskVolumeStatus>::with<engine::VolumeStatus>, caf::replies_to<StopRole>::with<RoleStopped>>;
+
+// === Sender: the primary's one cursor towards one replica ==============================================
+
+/// Volume -> all senders: records that were numbered this turn, dense behind the ones before; and the committed LSN.
+struct RecordsNumbered {
+  engine::RecordBatch batch;  ///< Null when only `committed` moved.
+  engine::Lsn committed;
+  engine::Lsn durable;        ///< The primary's own durable LSN: older records can be read from its store.
+};
+/// Volume -> Sender: epoch, version or endpoint moved; ends a session of another epoch or endpoint.
+struct PeerReassigned {
+  engine::Assignment assignment;
+};
+struct AskPeerStatus {};
+struct StopSender {};
+
+using Sender = caf::typed_actor<caf::reacts_to<RecordsNumbered>, caf::reacts_to<PeerReassigned>,
+                                caf::replies_to<AskPeerStatus>::with<engine::PeerStatus>, caf::reacts_to<StopSender>>;
+
+// === Receiver: the replica's side of one volume ========================================================
+
+/// Node -> Receiver: a connection of the primary, Hello checked for cluster, node, volume and replica. Unanswered.
+struct PeerConnected {
+  std::shared_ptr<transport::Incoming> incoming;
+};
+/// Node -> Receiver: the control plane fences (the promise itself is synced by the node): take nothing below
+/// `epoch`, make all received durable, tell what there is.
+struct FenceReceiver {
+  engine::Epoch epoch;
+};
+struct ReceiverFenced {
+  engine::Result<StoreFacts> facts;
+};
+/// What a replica role knows beyond its store.
+struct ReceiverStatus {
+  engine::Epoch epoch;
+  engine::Epoch promised;
+  engine::SessionId session;
+  std::string state;       ///< waiting, ready, following, rebuilding, refusing
+  std::string reason;
+  engine::Lsn received;
+  engine::Lsn committed;
+};
+struct AskReceiverStatus {};
+
+using Receiver = caf::typed_actor<
+    caf::reacts_to<StoreProgressed>, caf::reacts_to<StoreFailed>, caf::reacts_to<PeerConnected>,
+    caf::reacts_to<Reassigned>, caf::replies_to<FenceReceiver>::with<ReceiverFenced>,
+    caf::replies_to<AskReceiverStatus>::with<ReceiverStatus>, caf::replies_to<StopRole>::with<RoleStopped>>;
+
+// === Node and Control ==================================================================================
+
+/// Any connection that the listener accepted.
+struct LinkAccepted {
+  std::shared_ptr<transport::Incoming> incoming;
+};
+/// An operator's request; answered by this node, or by the one that it was forwarded to.
+struct AdminRequest {
+  engine::AdminAsk ask;
+};
+struct AdminAnswered {
+  engine::AdminReply reply;
+};
+/// The daemon wants to end. Answers when every store is stopped.
+struct StopNode {
+  bool clean = true;
+};
+struct NodeStopped {};
+/// The node's own replica of a volume ran into its store's end.
+struct StoreLost {
+  engine::VolumeId volume;
+  engine::Error error;
+};
+
+using Node = caf::typed_actor<caf::reacts_to<LinkAccepted>, caf::reacts_to<SetProposed>, caf::reacts_to<RoleEnded>,
+                              caf::reacts_to<StoreLost>, caf::replies_to<AdminRequest>::with<AdminAnswered>,
+                              caf::replies_to<StopNode>::with<NodeStopped>>;
+
+/// A node's control link arrived at the host (Hello{purpose control} checked for cluster). Unanswered.
+struct ControlLinked {
+  std::shared_ptr<transport::Incoming> incoming;
+};
+using Control = caf::typed_actor<caf::reacts_to<ControlLinked>, caf::replies_to<AdminRequest>::with<AdminAnswered>,
+                                 caf::replies_to<StopNode>::with<NodeStopped>>;
+
+}  // namespace tidemark::actors
+
+// In-process messages: our own codec is the only serializer, CAF never serialises these.
+#define TIDEMARK_IN_PROCESS(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::type)
+TIDEMARK_IN_PROCESS(AppendRecords)
+TIDEMARK_IN_PROCESS(CommittedAdvanced)
+TIDEMARK_IN_PROCESS(StoreProgressed)
+TIDEMARK_IN_PROCESS(StoreFailed)
+TIDEMARK_IN_PROCESS(SetListener)
+TIDEMARK_IN_PROCESS(ReadBlocks)
+TIDEMARK_IN_PROCESS(BlocksRead)
+TIDEMARK_IN_PROCESS(AskAllocation)
+TIDEMARK_IN_PROCESS(AllocationIs)
+TIDEMARK_IN_PROCESS(ReadLog)
+TIDEMARK_IN_PROCESS(LogRead)
+TIDEMARK_IN_PROCESS(AskLogDigest)
+TIDEMARK_IN_PROCESS(LogDigestIs)
+TIDEMARK_IN_PROCESS(TruncateLog)
+TIDEMARK_IN_PROCESS(ResetStore)
+TIDEMARK_IN_PROCESS(WriteBase)
+TIDEMARK_IN_PROCESS(FinishRebuild)
+TIDEMARK_IN_PROCESS(StoreDone)
+TIDEMARK_IN_PROCESS(ReadBase)
+TIDEMARK_IN_PROCESS(BaseRead)
+TIDEMARK_IN_PROCESS(PinLog)
+TIDEMARK_IN_PROCESS(UnpinLog)
+TIDEMARK_IN_PROCESS(HoldFlush)
+TIDEMARK_IN_PROCESS(FlushHeld)
+TIDEMARK_IN_PROCESS(HashCopy)
+TIDEMARK_IN_PROCESS(CopyHash)
+TIDEMARK_IN_PROCESS(ReleaseFlush)
+TIDEMARK_IN_PROCESS(AskStoreStatus)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::engine::StoreStatus)
+TIDEMARK_IN_PROCESS(StopStore)
+TIDEMARK_IN_PROCESS(DestroyStore)
+TIDEMARK_IN_PROCESS(OpenStore)
+TIDEMARK_IN_PROCESS(StoreOpened)
+TIDEMARK_IN_PROCESS(Submit)
+TIDEMARK_IN_PROCESS(Reassigned)
+TIDEMARK_IN_PROCESS(PeerProgressed)
+TIDEMARK_IN_PROCESS(SetAnswered)
+TIDEMARK_IN_PROCESS(SetProposed)
+TIDEMARK_IN_PROCESS(RoleEnded)
+TIDEMARK_IN_PROCESS(AskVolumeStatus)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::engine::VolumeStatus)
+TIDEMARK_IN_PROCESS(StopRole)
+TIDEMARK_IN_PROCESS(RoleStopped)
+TIDEMARK_IN_PROCESS(RecordsNumbered)
+TIDEMARK_IN_PROCESS(PeerReassigned)
+TIDEMARK_IN_PROCESS(AskPeerStatus)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::engine::PeerStatus)
+TIDEMARK_IN_PROCESS(StopSender)
+TIDEMARK_IN_PROCESS(PeerConnected)
+TIDEMARK_IN_PROCESS(FenceReceiver)
+TIDEMARK_IN_PROCESS(ReceiverFenced)
+TIDEMARK_IN_PROCESS(ReceiverStatus)
+TIDEMARK_IN_PROCESS(AskReceiverStatus)
+TIDEMARK_IN_PROCESS(LinkAccepted)
+TIDEMARK_IN_PROCESS(AdminRequest)
+TIDEMARK_IN_PROCESS(AdminAnswered)
+TIDEMARK_IN_PROCESS(StopNode)
+TIDEMARK_IN_PROCESS(NodeStopped)
+TIDEMARK_IN_PROCESS(StoreLost)
+TIDEMARK_IN_PROCESS(ControlLinked)
+#undef TIDEMARK_IN_PROCESS

@@ -1,0 +1,71 @@
+// How each actor comes to life: the only entry points of this folder beside interfaces.hpp.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "actors/environment.hpp"
+#include "actors/interfaces.hpp"
+
+namespace tidemark::actors {
+
+/// Where the volumes that this node serves are found; shared by the node actor (which adds and removes) and the
+/// front end (which opens). Lives on the loop.
+class FrontDesk;
+
+struct StoreSeed {
+  EnvironmentPtr env;
+  std::string directory;                 ///< The replica's own directory.
+  engine::VolumeSpec spec;
+  engine::ReplicaId replica;
+  bool create = false;                   ///< A new replica's directory; otherwise it must exist and match.
+  engine::Lsn base_lsn;                  ///< With create: nothing is trusted below (a replacement begins incomplete).
+  bool base_incomplete = false;          ///< With create: it needs a rebuild before it counts.
+  caf::typed_actor<caf::reacts_to<StoreLost>> parent;
+};
+/// Sends nothing before OpenStore.
+Store spawn_store(caf::actor_system& system, StoreSeed seed);
+
+struct VolumeSeed {
+  EnvironmentPtr env;
+  engine::Assignment assignment;         ///< role == primary, for this node's incarnation.
+  Store store;                           ///< Opened.
+  StoreFacts facts;
+  Node node;
+};
+/// Begins the reign: appends the epoch record and serves once it is committed (C3).
+Volume spawn_volume(caf::actor_system& system, VolumeSeed seed);
+
+struct SenderSeed {
+  EnvironmentPtr env;
+  engine::Assignment assignment;
+  engine::ReplicaId peer;
+  Store store;                           ///< The primary's own.
+  Volume volume;
+  engine::Lsn head;                      ///< What was numbered before the first RecordsNumbered it will get.
+  engine::Lsn committed;
+  engine::EpochHistory history;          ///< Of the primary's log, the current epoch included.
+};
+Sender spawn_sender(caf::actor_system& system, SenderSeed seed);
+
+struct ReceiverSeed {
+  EnvironmentPtr env;
+  engine::Assignment assignment;         ///< role == replica.
+  Store store;                           ///< Opened.
+  StoreFacts facts;
+  engine::Epoch promised;
+  Node node;
+};
+Receiver spawn_receiver(caf::actor_system& system, ReceiverSeed seed);
+
+struct NodeSeed {
+  EnvironmentPtr env;
+  std::shared_ptr<FrontDesk> desk;
+  std::optional<Control> control;        ///< On the node that hosts it.
+};
+Node spawn_node(caf::actor_system& system, NodeSeed seed);
+
+/// The embedded control plane over the node's catalog.
+Control spawn_control(caf::actor_system& system, EnvironmentPtr env);
+
+}  // namespace tidemark::actors
