@@ -8,6 +8,7 @@
 // digest at one LSN are equal up to it. Byte layout and golden bytes: docs/DATA_FORMAT.md.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -53,7 +54,7 @@ struct EpochBody {
   Incarnation incarnation;
   Mode mode = Mode::sync_all;
   std::uint8_t marks = normal;
-  Lsn previous_end;  ///< The last LSN before this record.
+  Lsn previous_end;  ///< The last LSN before this record; RecordBuilder fills it in.
   std::vector<ReplicaId> members;  ///< At most 16.
 };
 inline constexpr std::size_t epoch_members_max = 16;
@@ -81,14 +82,14 @@ class Record;
 class RecordPtr {
  public:
   RecordPtr() = default;
-  explicit RecordPtr(const Record* record);
-  RecordPtr(const RecordPtr& o) noexcept;
+  inline explicit RecordPtr(const Record* record);
+  inline RecordPtr(const RecordPtr& o) noexcept;
   RecordPtr(RecordPtr&& o) noexcept : record_(std::exchange(o.record_, nullptr)) {}
   RecordPtr& operator=(RecordPtr o) noexcept {
     std::swap(record_, o.record_);
     return *this;
   }
-  ~RecordPtr();
+  inline ~RecordPtr();
 
   const Record& operator*() const { return *record_; }
   const Record* operator->() const { return record_; }
@@ -103,13 +104,13 @@ class Record {
   const RecordHeader& header() const { return header_; }
   Lsn lsn() const { return header_.lsn; }
   /// Encoded header plus checksums or inline body: what WAL descriptors and frames carry.
-  std::span<const std::byte> head() const { return {head_.data(), head_.size()}; }
+  std::span<const std::byte> head() const { return {spill_ ? spill_.get() : small_.data(), head_bytes_}; }
   /// Checksum of the i-th block of the range (kind write).
   BlockSum sum(std::uint64_t i) const;
   const Slice& payload() const { return payload_; }
   std::span<const std::byte> inline_body() const;
   /// Bytes this record takes in memory and on the wire, head and payload.
-  std::size_t bytes() const { return head_.size() + payload_.size(); }
+  std::size_t bytes() const { return head_bytes_ + payload_.size(); }
 
   ~Record() = default;
   Record(const Record&) = delete;
@@ -118,14 +119,34 @@ class Record {
  private:
   friend class RecordPtr;
   friend class RecordBuilder;
+  friend class RecordPool;
   friend Result<RecordPtr> decode_record(VolumeKey, std::span<const std::byte>, Slice);
   Record() = default;
+  /// A record as somebody sealed it; the caller has verified all three.
+  static RecordPtr restored(const RecordHeader& header, std::span<const std::byte> head, Slice payload);
+  /// Makes room for a head of `bytes`; its content is undefined until written.
+  std::byte* reserve_head(std::size_t bytes);
+  /// Gives a record that nobody refers to back to its thread's pool.
+  static void recycle(const Record* record) noexcept;
 
   mutable std::atomic<std::uint32_t> references_{0};
+  std::uint32_t head_bytes_ = 0;
   RecordHeader header_;
-  std::vector<std::byte> head_;
   Slice payload_;
+  std::unique_ptr<std::byte[]> spill_;  ///< Holds the head when it does not fit below.
+  // Header and 16 block checksums: a write of up to 64 KiB needs no second allocation.
+  std::array<std::byte, 256> small_;
 };
+
+inline RecordPtr::RecordPtr(const Record* record) : record_(record) {
+  if (record_ != nullptr) record_->references_.fetch_add(1, std::memory_order_relaxed);
+}
+inline RecordPtr::RecordPtr(const RecordPtr& o) noexcept : RecordPtr(o.record_) {}
+inline RecordPtr::~RecordPtr() {
+  if (record_ != nullptr && record_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    Record::recycle(record_);
+  }
+}
 
 /// Numbers and seals records one after the other: owns the head of the log (LSN and digest). Pure.
 class RecordBuilder {
@@ -143,6 +164,7 @@ class RecordBuilder {
   RecordPtr write(Epoch epoch, BlockRange range, Slice payload, const Origin& origin);
   /// trim or write_zeroes of any number of blocks: one record (C24).
   RecordPtr zero(Epoch epoch, RecordKind kind, std::uint8_t flags, BlockRange range, const Origin& origin);
+  /// Control records name no front-end session: only the times of `origin` are taken.
   RecordPtr epoch(Epoch epoch, const EpochBody& body, const Origin& origin);
   RecordPtr chunk_end(Epoch epoch, const Origin& origin);
 
