@@ -28,6 +28,7 @@ struct Member {
   ReplicaId replica;
   NodeId node;
   Endpoint endpoint;  ///< Where its node takes replication connections. May change.
+  Endpoint nbd;       ///< Where its node takes NBD clients; told to those who knock at a non-primary.
   auto operator<=>(const Member&) const = default;
 };
 
