@@ -2,14 +2,14 @@
 // The world failing is a Result; a peer being wrong is a refusal; only our own broken belief is a CHECK.
 #pragma once
 
-#include <source_location>
 #include <string_view>
 
 namespace tidemark::engine {
 
-/// Prints `file:line: CHECK failed: what` to standard error and aborts.
-[[noreturn]] void check_failed(std::string_view what,
-                               std::source_location where = std::source_location::current());
+/// Prints `file:line: CHECK failed: what` to standard error and aborts. The place is the caller's
+/// (by the compilers' built-ins: clang 14 has no std::source_location with this library).
+[[noreturn]] void check_failed(std::string_view what, const char* file = __builtin_FILE(),
+                               unsigned line = __builtin_LINE());
 
 }  // namespace tidemark::engine
 
