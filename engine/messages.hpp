@@ -302,7 +302,8 @@ struct Fence {
   ReplicaId replica;
   Epoch epoch;
 };
-/// Member -> control, after the promise is synced (C2).
+/// Member -> control, after the promise is synced (C2). Unasked, with accepted == false and the epoch of its own
+/// reign: the primary's role ended there (its store failed, say), so the control plane is to choose again.
 struct Promise {
   VolumeId volume;
   ReplicaId replica;
