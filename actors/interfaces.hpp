@@ -231,6 +231,7 @@ struct PeerProgressed {
   engine::Lsn received;
   engine::Lsn durable;
   std::uint64_t wal_free_bytes = 0;
+  engine::Epoch promised;     ///< Above ours when the replica refused us for it: our reign is over.
 };
 /// Node -> Volume: the control plane's answer to a ProposeSet.
 struct SetAnswered {
