@@ -1,0 +1,155 @@
+// The layout of every message of the handshake, the records link and the bulk link: its members in
+// the order in which they travel. The control link's stand in layouts_control.hpp. docs/PROTOCOL.md
+// says the same in words.
+//
+// Records and BaseBlocks have a tail that depends on what they carry (record heads, checksums):
+// only their fixed part is listed here, codec_bulk.cpp does the rest.
+#pragma once
+
+#include <limits>
+
+#include "engine/messages.hpp"
+#include "transport/replication/frame.hpp"
+#include "transport/replication/wire.hpp"
+
+namespace tidemark::transport::wire {
+
+using namespace engine;
+
+template <>
+struct Wire<Mode> : Choice<Mode, Mode::sync_all, Mode::best_effort> {};
+template <>
+struct Wire<AckPolicy> : Choice<AckPolicy, AckPolicy::received, AckPolicy::durable> {};
+template <>
+struct Wire<Role> : Choice<Role, Role::replica, Role::primary> {};
+template <>
+struct Wire<Purpose> : Choice<Purpose, Purpose::records, Purpose::control> {};
+template <>
+struct Wire<RefusalCode> : Choice<RefusalCode, RefusalCode::protocol, RefusalCode::not_yet> {};
+template <>
+struct Wire<BaseState> : Choice<BaseState, BaseState::complete, BaseState::damaged> {};
+template <>
+struct Wire<SessionKind> : Choice<SessionKind, SessionKind::catch_up, SessionKind::rebuild> {};
+
+template <>
+struct Wire<Digest> : Fields<Digest, F<&Digest::high>, F<&Digest::low>> {};
+
+template <>
+struct Wire<NodeId> : Fields<NodeId, F<&NodeId::uuid>, F<&NodeId::name, Name<name_bytes_max>>> {};
+
+inline const char* flaw_of_range(const BlockRange& range) {
+  if (range.empty()) return "names no block";
+  const auto room = std::numeric_limits<std::uint64_t>::max() - range.first.value;
+  return range.count > room ? "has a block range that wraps around" : nullptr;
+}
+template <>
+struct Wire<BlockRange>
+    : Validated<BlockRange, flaw_of_range,
+                Fields<BlockRange, F<&BlockRange::first>, F<&BlockRange::count>>> {};
+
+inline const char* flaw_of_reign(const EpochStart& start) {
+  if (!start.epoch || !start.first) return "has a reign without epoch or first lsn";
+  return start.marks > (EpochBody::forced | EpochBody::cache_lost) ? "has unknown marks" : nullptr;
+}
+template <>
+struct Wire<EpochStart>
+    : Validated<EpochStart, flaw_of_reign,
+                Fields<EpochStart, F<&EpochStart::epoch>, F<&EpochStart::nonce>,
+                       F<&EpochStart::first>, F<&EpochStart::marks>, F<&EpochStart::mode>>> {};
+
+/// Its reigns as a list; out of order they are refused, as EpochHistory would not hold them.
+template <>
+struct Wire<EpochHistory> {
+  using Starts = List<EpochStart, epoch_history_max>;
+  static constexpr std::size_t min = Starts::min;
+  static constexpr std::size_t max = Starts::max;
+  static void put(Writer& to, const EpochHistory& history) { Starts::put(to, history.starts()); }
+  static void get(Reader& from, EpochHistory& history) {
+    std::vector<EpochStart> starts;
+    Starts::get(from, starts);
+    if (from.failed()) return;
+    for (const auto& start : starts) {
+      if (!history.begin(start)) return from.fail("has an epoch history out of order");
+    }
+  }
+};
+
+using Reason = Text<text_bytes_max>;
+
+// --- any connection
+// ---------------------------------------------------------------------------------
+
+template <>
+struct Wire<Hello>
+    : Fields<Hello, F<&Hello::protocol_min>, F<&Hello::protocol_max>, F<&Hello::purpose>,
+             F<&Hello::cluster>, F<&Hello::node>, F<&Hello::incarnation>, F<&Hello::volume>,
+             F<&Hello::from>, F<&Hello::to>, F<&Hello::epoch>, F<&Hello::session>> {};
+template <>
+struct Wire<HelloOk>
+    : Fields<HelloOk, F<&HelloOk::protocol>, F<&HelloOk::node>, F<&HelloOk::incarnation>> {};
+template <>
+struct Wire<Refused>
+    : Fields<Refused, F<&Refused::code>, F<&Refused::promised>, F<&Refused::text, Reason>> {};
+
+// --- records link
+// -----------------------------------------------------------------------------------
+
+template <>
+struct Wire<Probe> : Fields<Probe, F<&Probe::volume>, F<&Probe::epoch>, F<&Probe::session>> {};
+template <>
+struct Wire<Facts>
+    : Fields<Facts, F<&Facts::volume>, F<&Facts::epoch>, F<&Facts::session>, F<&Facts::received>,
+             F<&Facts::durable>, F<&Facts::checkpoint>, F<&Facts::retained>, F<&Facts::committed>,
+             F<&Facts::promised>, F<&Facts::incarnation>, F<&Facts::base>, F<&Facts::clean>,
+             F<&Facts::history>, F<&Facts::damage, Reason>> {};
+template <>
+struct Wire<AskDigest> : Fields<AskDigest, F<&AskDigest::volume>, F<&AskDigest::epoch>,
+                                F<&AskDigest::session>, F<&AskDigest::lsn>> {};
+template <>
+struct Wire<DigestIs> : Fields<DigestIs, F<&DigestIs::volume>, F<&DigestIs::epoch>,
+                               F<&DigestIs::session>, F<&DigestIs::lsn>, F<&DigestIs::digest>> {};
+template <>
+struct Wire<StartSession>
+    : Fields<StartSession, F<&StartSession::volume>, F<&StartSession::epoch>,
+             F<&StartSession::session>, F<&StartSession::kind>, F<&StartSession::common_point>,
+             F<&StartSession::digest>, F<&StartSession::target>, F<&StartSession::history>,
+             F<&StartSession::reason, Reason>> {};
+template <>
+struct Wire<SessionReady> : Fields<SessionReady, F<&SessionReady::volume>, F<&SessionReady::epoch>,
+                                   F<&SessionReady::session>, F<&SessionReady::next>> {};
+/// The fixed part; count and heads of the records follow.
+template <>
+struct Wire<Records> : Fields<Records, F<&Records::volume>, F<&Records::epoch>,
+                              F<&Records::session>, F<&Records::committed>> {};
+template <>
+struct Wire<Progress> : Fields<Progress, F<&Progress::volume>, F<&Progress::epoch>,
+                               F<&Progress::session>, F<&Progress::committed>> {};
+template <>
+struct Wire<Ack> : Fields<Ack, F<&Ack::volume>, F<&Ack::epoch>, F<&Ack::session>, F<&Ack::received>,
+                          F<&Ack::durable>, F<&Ack::digest>, F<&Ack::wal_free_bytes>> {};
+template <>
+struct Wire<Barrier> : Fields<Barrier, F<&Barrier::volume>, F<&Barrier::epoch>,
+                              F<&Barrier::session>, F<&Barrier::lsn>> {};
+template <>
+struct Wire<BarrierReached>
+    : Fields<BarrierReached, F<&BarrierReached::volume>, F<&BarrierReached::epoch>,
+             F<&BarrierReached::session>, F<&BarrierReached::lsn>> {};
+
+// --- bulk link
+// --------------------------------------------------------------------------------------
+
+/// The fixed part; one checksum per block follows.
+template <>
+struct Wire<BaseBlocks> : Fields<BaseBlocks, F<&BaseBlocks::volume>, F<&BaseBlocks::epoch>,
+                                 F<&BaseBlocks::session>, F<&BaseBlocks::range>> {};
+template <>
+struct Wire<BaseZeroes> : Fields<BaseZeroes, F<&BaseZeroes::volume>, F<&BaseZeroes::epoch>,
+                                 F<&BaseZeroes::session>, F<&BaseZeroes::range>> {};
+template <>
+struct Wire<BaseDone> : Fields<BaseDone, F<&BaseDone::volume>, F<&BaseDone::epoch>,
+                               F<&BaseDone::session>, F<&BaseDone::flush_lsn>> {};
+template <>
+struct Wire<BaseAck> : Fields<BaseAck, F<&BaseAck::volume>, F<&BaseAck::epoch>,
+                              F<&BaseAck::session>, F<&BaseAck::upto>, F<&BaseAck::complete>> {};
+
+}  // namespace tidemark::transport::wire

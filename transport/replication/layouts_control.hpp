@@ -1,0 +1,111 @@
+// The layout of every message of the control link: its members in the order in which they travel.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+#include "engine/messages.hpp"
+#include "transport/replication/layouts.hpp"
+#include "transport/replication/wire.hpp"
+
+namespace tidemark::transport::wire {
+
+using EndpointText = Name<endpoint_bytes_max>;
+
+/// 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit: names of volumes and nodes.
+inline bool is_name(std::string_view text) {
+  const auto plain = [](char c) {
+    return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9');
+  };
+  const auto fits = [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; };
+  return !text.empty() && text.size() <= name_bytes_max && plain(text.front()) &&
+         std::all_of(text.begin(), text.end(), fits);
+}
+
+inline const char* flaw_of_spec(const VolumeSpec& spec) {
+  if (!is_name(spec.name)) return "has a volume name that is none";
+  if (spec.size_bytes % block_bytes != 0) return "has a volume size that is not whole blocks";
+  if (spec.copies < 1 || spec.copies > members_max) return "has an impossible number of copies";
+  if (spec.min_copies < 1 || spec.min_copies > spec.copies) return "has an impossible min_copies";
+  return nullptr;
+}
+template <>
+struct Wire<VolumeSpec>
+    : Validated<VolumeSpec, flaw_of_spec,
+                Fields<VolumeSpec, F<&VolumeSpec::id>, F<&VolumeSpec::size_bytes>,
+                       F<&VolumeSpec::mode>, F<&VolumeSpec::ack>, F<&VolumeSpec::copies>,
+                       F<&VolumeSpec::min_copies>, F<&VolumeSpec::name, Name<name_bytes_max>>>> {};
+template <>
+struct Wire<Member> : Fields<Member, F<&Member::replica>, F<&Member::node>,
+                             F<&Member::endpoint, EndpointText>, F<&Member::nbd, EndpointText>> {};
+template <>
+struct Wire<SetMember> : Fields<SetMember, F<&SetMember::replica>, F<&SetMember::incarnation>> {};
+
+using Members = List<Member, members_max>;
+using SetMembers = List<SetMember, members_max>;
+
+inline const char* flaw_of_assignment(const Assignment& a) {
+  const auto rises = [](const auto& x, const auto& y) { return x.replica < y.replica; };
+  const auto strictly = [&](const auto& list) {
+    return std::adjacent_find(list.begin(), list.end(), [&](const auto& x, const auto& y) {
+             return !rises(x, y);
+           }) == list.end();
+  };
+  if (!strictly(a.members) || !strictly(a.in_sync)) return "has members out of order";
+  return a.marks > (EpochBody::forced | EpochBody::cache_lost) ? "has unknown marks" : nullptr;
+}
+template <>
+struct Wire<Assignment>
+    : Validated<Assignment, flaw_of_assignment,
+                Fields<Assignment, F<&Assignment::spec>, F<&Assignment::epoch>,
+                       F<&Assignment::nonce>, F<&Assignment::version>, F<&Assignment::self>,
+                       F<&Assignment::role>, F<&Assignment::primary>,
+                       F<&Assignment::primary_incarnation>, F<&Assignment::marks>,
+                       F<&Assignment::members, Members>, F<&Assignment::in_sync, SetMembers>>> {};
+
+template <>
+struct Wire<Register> : Fields<Register, F<&Register::node>, F<&Register::incarnation>,
+                               F<&Register::replication, EndpointText>,
+                               F<&Register::nbd, EndpointText>, F<&Register::readmit>> {};
+template <>
+struct Wire<Registered> : Fields<Registered, F<&Registered::cluster>> {};
+template <>
+struct Wire<Assign> : Fields<Assign, F<&Assign::assignment>> {};
+template <>
+struct Wire<AssignAck>
+    : Fields<AssignAck, F<&AssignAck::volume>, F<&AssignAck::epoch>, F<&AssignAck::version>> {};
+template <>
+struct Wire<Unassign> : Fields<Unassign, F<&Unassign::volume>, F<&Unassign::replica>> {};
+template <>
+struct Wire<UnassignAck> : Fields<UnassignAck, F<&UnassignAck::volume>, F<&UnassignAck::replica>> {
+};
+template <>
+struct Wire<Heartbeat> : Fields<Heartbeat, F<&Heartbeat::sequence>> {};
+template <>
+struct Wire<ProposeSet>
+    : Fields<ProposeSet, F<&ProposeSet::volume>, F<&ProposeSet::epoch>, F<&ProposeSet::version>,
+             F<&ProposeSet::in_sync, SetMembers>, F<&ProposeSet::reason, Reason>> {};
+template <>
+struct Wire<SetDecided>
+    : Fields<SetDecided, F<&SetDecided::volume>, F<&SetDecided::accepted>, F<&SetDecided::epoch>,
+             F<&SetDecided::version>, F<&SetDecided::in_sync, SetMembers>,
+             F<&SetDecided::reason, Reason>> {};
+template <>
+struct Wire<Fence> : Fields<Fence, F<&Fence::volume>, F<&Fence::replica>, F<&Fence::epoch>> {};
+template <>
+struct Wire<Promise>
+    : Fields<Promise, F<&Promise::volume>, F<&Promise::replica>, F<&Promise::epoch>,
+             F<&Promise::accepted>, F<&Promise::last_epoch>, F<&Promise::end>,
+             F<&Promise::committed>, F<&Promise::digest>, F<&Promise::incarnation>,
+             F<&Promise::base>, F<&Promise::clean>, F<&Promise::problem, Reason>> {};
+template <>
+struct Wire<AdminAsk>
+    : Fields<AdminAsk, F<&AdminAsk::id>, F<&AdminAsk::target, Name<name_bytes_max>>,
+             F<&AdminAsk::method, Name<admin_method_bytes_max>>,
+             F<&AdminAsk::path, Name<admin_path_bytes_max>>,
+             F<&AdminAsk::body, Name<admin_body_bytes_max>>> {};
+template <>
+struct Wire<AdminReply> : Fields<AdminReply, F<&AdminReply::id>, F<&AdminReply::status>,
+                                 F<&AdminReply::body, Name<admin_body_bytes_max>>> {};
+
+}  // namespace tidemark::transport::wire
