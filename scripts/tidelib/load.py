@@ -135,7 +135,7 @@ class Worker(threading.Thread):
         sectors = range(begin, begin + length)
         request = self.begin(sectors, "write")
         data = b"".join(stamp(self.number, s, request) for s in sectors)
-        handle.pwrite(data, begin * SECTOR, nbd.CMD_FLAG_FUA if fua else 0)
+        handle.pwrite(data, self.load.base + begin * SECTOR, nbd.CMD_FLAG_FUA if fua else 0)
         self.finish(request)
         if fua:
             # FUA speaks for this write; the log's prefix property makes it speak for this worker's past as well.
@@ -149,7 +149,7 @@ class Worker(threading.Thread):
         begin = first + self.random.randrange(count // 8) * 8
         length = min(8 * self.random.choice([1, 1, 2, 4]), first + count - begin)
         request = self.begin(range(begin, begin + length), "trim")
-        handle.trim(length * SECTOR, begin * SECTOR)
+        handle.trim(length * SECTOR, self.load.base + begin * SECTOR)
         self.finish(request)
         self.counts["trim"] += 1
 
@@ -180,7 +180,7 @@ class Worker(threading.Thread):
         """Reads everything of this worker back and strikes what was lost; raises Violation."""
         seen = {}
         for first, count in self.load.runs_of(self.number):
-            data = handle.pread(count * SECTOR, first * SECTOR)
+            data = handle.pread(count * SECTOR, self.load.base + first * SECTOR)
             for i in range(count):
                 seen[first + i] = unstamp(self.number, first + i, bytes(data[i * SECTOR:(i + 1) * SECTOR]))
         self.judge_values(seen)
@@ -239,10 +239,12 @@ class Worker(threading.Thread):
 
 
 class Load:
-    """`connect(stopping)` returns (handle, server identity) of a connection to the primary, or None when stopping."""
+    """`connect(stopping)` returns (handle, server identity) of a connection to the primary, or None when stopping.
 
-    def __init__(self, connect, size, workers=4, seed=1, pause=0.0, region_bytes=1 << 20):
-        self.connect, self.seed, self.pause = connect, seed, pause
+    The load keeps to the `size` bytes of the volume from `base` on; what it never wrote there must read as zeros."""
+
+    def __init__(self, connect, size, workers=4, seed=1, pause=0.0, region_bytes=1 << 20, base=0):
+        self.connect, self.seed, self.pause, self.base = connect, seed, pause, base
         self.stopping = threading.Event()
         self.no_space = threading.Event()
         self.count = workers
