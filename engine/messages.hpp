@@ -302,8 +302,8 @@ struct Fence {
   ReplicaId replica;
   Epoch epoch;
 };
-/// Member -> control, after the promise is synced (C2). Unasked, with accepted == false and the epoch of its own
-/// reign: the primary's role ended there (its store failed, say), so the control plane is to choose again.
+/// Member -> control, after the promise is synced (C2). Unasked, with `ended` and the epoch of its own reign: the
+/// primary's role ended there (its store failed, say), so the control plane is to choose again.
 struct Promise {
   VolumeId volume;
   ReplicaId replica;
@@ -317,6 +317,7 @@ struct Promise {
   BaseState base = BaseState::complete;
   bool clean = false;
   std::string problem;  ///< accepted == false: why.
+  bool ended = false;   ///< No answer to a Fence: the reign of `epoch`, its own, is over; `problem` says why.
 };
 /// An operator's request on its way to the node that can answer it.
 struct AdminAsk {

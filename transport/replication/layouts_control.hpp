@@ -2,25 +2,15 @@
 #pragma once
 
 #include <algorithm>
-#include <string_view>
 
 #include "engine/messages.hpp"
 #include "transport/replication/layouts.hpp"
+#include "transport/replication/names.hpp"
 #include "transport/replication/wire.hpp"
 
 namespace tidemark::transport::wire {
 
 using EndpointText = Name<endpoint_bytes_max>;
-
-/// 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit: names of volumes and nodes.
-inline bool is_name(std::string_view text) {
-  const auto plain = [](char c) {
-    return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9');
-  };
-  const auto fits = [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; };
-  return !text.empty() && text.size() <= name_bytes_max && plain(text.front()) &&
-         std::all_of(text.begin(), text.end(), fits);
-}
 
 inline const char* flaw_of_spec(const VolumeSpec& spec) {
   if (!is_name(spec.name)) return "has a volume name that is none";
@@ -93,11 +83,11 @@ struct Wire<SetDecided>
 template <>
 struct Wire<Fence> : Fields<Fence, F<&Fence::volume>, F<&Fence::replica>, F<&Fence::epoch>> {};
 template <>
-struct Wire<Promise>
-    : Fields<Promise, F<&Promise::volume>, F<&Promise::replica>, F<&Promise::epoch>,
-             F<&Promise::accepted>, F<&Promise::last_epoch>, F<&Promise::end>,
-             F<&Promise::committed>, F<&Promise::digest>, F<&Promise::incarnation>,
-             F<&Promise::base>, F<&Promise::clean>, F<&Promise::problem, Reason>> {};
+struct Wire<Promise> : Fields<Promise, F<&Promise::volume>, F<&Promise::replica>,
+                              F<&Promise::epoch>, F<&Promise::accepted>, F<&Promise::last_epoch>,
+                              F<&Promise::end>, F<&Promise::committed>, F<&Promise::digest>,
+                              F<&Promise::incarnation>, F<&Promise::base>, F<&Promise::clean>,
+                              F<&Promise::problem, Reason>, F<&Promise::ended>> {};
 template <>
 struct Wire<AdminAsk>
     : Fields<AdminAsk, F<&AdminAsk::id>, F<&AdminAsk::target, Name<name_bytes_max>>,
