@@ -1,0 +1,88 @@
+#include "engine/control/choose.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "engine/planted.hpp"
+
+namespace tidemark::engine::control {
+namespace {
+
+std::string name_of(const VolumeRecord& volume, ReplicaId replica) {
+  const auto* member = volume.member(replica);
+  return member != nullptr ? member->node.name : fmt::format("replica {}", replica);
+}
+
+/// What makes one log the better one to go on with. Committed is never a criterion: a member may
+/// hold flushed records whose commit it has not heard of (C2).
+auto merit(const Promise& promise) {
+  if (planted(Bug::candidate_by_committed)) return std::pair(Epoch(), promise.committed);
+  return std::pair(promise.last_epoch, promise.end);
+}
+
+/// Prefers the old primary among equals: clients and caches are there.
+auto rank(const VolumeRecord& volume, const Promise& promise) {
+  return std::tuple(merit(promise), promise.replica == volume.primary, ~promise.replica.value);
+}
+
+std::string numbers(const VolumeRecord& volume, const Promise& promise) {
+  return fmt::format("{} ends at ({}, {})", name_of(volume, promise.replica), promise.last_epoch,
+                     promise.end);
+}
+
+std::string refusal(const VolumeRecord& volume, const Promises& promises, const Promise& best) {
+  const auto name = name_of(volume, volume.wanted);
+  const auto found = promises.find(volume.wanted);
+  if (found == promises.end()) return fmt::format("{} gave no promise in time", name);
+  const auto& promise = found->second;
+  if (!promise.accepted) return fmt::format("{} refused to promise: {}", name, promise.problem);
+  if (volume.in_set(volume.wanted) == nullptr) {
+    return fmt::format("{} is not in the in-sync set", name);
+  }
+  if (!eligible(volume, promise)) {
+    return fmt::format("the copy on {} is {}", name, to_string(promise.base));
+  }
+  return fmt::format("{}, but {} (epoch of the last record, LSN)", numbers(volume, promise),
+                     numbers(volume, best));
+}
+
+}  // namespace
+
+bool eligible(const VolumeRecord& volume, const Promise& promise) {
+  return promise.accepted && promise.base == BaseState::complete &&
+         volume.in_set(promise.replica) != nullptr;
+}
+
+bool exact(const VolumeRecord& volume, const Promise& promise) {
+  const auto* recorded = volume.in_set(promise.replica);
+  if (recorded == nullptr) return false;
+  if (recorded->incarnation == promise.incarnation) return true;
+  return promise.clean && recorded->incarnation.value + 1 == promise.incarnation.value;
+}
+
+Choice choose(const VolumeRecord& volume, const Promises& promises) {
+  Choice choice;
+  const Promise* best = nullptr;
+  for (const auto& [replica, promise] : promises) {
+    if (!eligible(volume, promise)) continue;
+    choice.exact = choice.exact || exact(volume, promise);
+    if (best == nullptr || rank(volume, *best) < rank(volume, promise)) best = &promise;
+  }
+  if (best == nullptr) return choice;
+  choice.winner = best->replica;
+  choice.why = numbers(volume, *best);
+  if (!volume.wanted) return choice;
+  const auto wanted = promises.find(volume.wanted);
+  const bool may = wanted != promises.end() && eligible(volume, wanted->second) &&
+                   merit(wanted->second) == merit(*best);
+  if (may) {
+    choice.winner = volume.wanted;
+    choice.why = numbers(volume, wanted->second);
+  } else {
+    choice.wanted_refused = refusal(volume, promises, *best);
+  }
+  return choice;
+}
+
+}  // namespace tidemark::engine::control

@@ -1,0 +1,35 @@
+// Who becomes primary: one pure function over the promises (C2). A promise was synced before it was
+// given, so nothing below the fence can be added to any log that takes part.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "engine/control/records.hpp"
+#include "engine/messages.hpp"
+
+namespace tidemark::engine::control {
+
+using Promises = std::map<ReplicaId, Promise>;
+
+struct Choice {
+  std::optional<ReplicaId> winner;  ///< Nothing: nobody who promised may be primary.
+  bool exact = false;               ///< An exact member promised: no answered write is lost (C4).
+  std::string wanted_refused;       ///< Why the one that the operator wanted was not taken.
+  std::string why;                  ///< For people.
+};
+
+/// In the recorded set, with a complete and undamaged base. Only such a one may be chosen.
+bool eligible(const VolumeRecord& volume, const Promise& promise);
+
+/// It lost nothing that it had received since its incarnation was recorded: the same incarnation,
+/// or the next one after a clean stop. (A clean stop two incarnations later proves nothing about
+/// the one between.)
+bool exact(const VolumeRecord& volume, const Promise& promise);
+
+/// Greatest (last record's epoch, end); among equals the old primary first, then the lowest
+/// ReplicaId.
+Choice choose(const VolumeRecord& volume, const Promises& promises);
+
+}  // namespace tidemark::engine::control

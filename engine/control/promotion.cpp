@@ -1,0 +1,144 @@
+// Fence, take promises, choose, reign: the only way to a new primary (C1, C2, C4).
+//
+// The number of the next epoch is reserved durably before anybody is asked to promise it, so that
+// no epoch is ever given twice. Until the choice is durable nobody is told of it.
+#include <algorithm>
+
+#include "engine/check.hpp"
+#include "engine/control/control_plane.hpp"
+#include "engine/record/record.hpp"
+
+namespace tidemark::engine::control {
+
+void ControlPlane::begin_fencing(Volume& volume, Epoch above, const std::string& reason,
+                                 const Moment& at, Effects& out) {
+  auto& record = volume.record;
+  const auto highest = std::max({record.epoch, record.fencing, above});
+  record.fencing = Epoch(highest.value + 1);
+  record.fencing_reason = reason;
+  volume.promises.clear();
+  volume.fencing_since = at.now;
+  persist(volume, out);
+  report(volume,
+         Event(Level::info, "fencing_started").with("epoch", record.fencing).with("reason", reason),
+         out);
+  ask_promises(volume, out);
+}
+
+/// Repeated until answered: a member that promised already answers the same again.
+void ControlPlane::ask_promises(const Volume& volume, Effects& out) const {
+  const auto& record = volume.record;
+  for (const auto& member : record.members) {
+    if (record.in_set(member.replica) == nullptr || volume.promises.contains(member.replica))
+      continue;
+    const auto* session = session_of(member.node);
+    if (session == nullptr) continue;
+    out.push_back(Send{session->link, Fence{record.spec.id, member.replica, record.fencing}});
+  }
+}
+
+Effects ControlPlane::on_message(LinkKey link, const Promise& m, const Moment& at) {
+  Effects out;
+  const auto* session = session_of(link);
+  auto* volume = find(m.volume);
+  if (session == nullptr || volume == nullptr || volume->record.deleting) return out;
+  auto& record = volume->record;
+  const auto* self = record.on_node(session->node);
+  if (self == nullptr || self->replica != m.replica) return out;
+  if (record.settled()) {
+    const bool reigns = m.replica == record.primary && m.epoch == record.epoch &&
+                        m.incarnation == record.primary_incarnation;
+    if (m.ended && reigns) begin_fencing(*volume, record.epoch, m.problem, at, out);
+    return out;
+  }
+  if (m.ended) return out;  // What it says is being done already.
+  if (!m.accepted && m.epoch > record.fencing) {
+    // Only a control plane restored from an old copy of its catalog finds itself outpaced (C18).
+    begin_fencing(*volume, m.epoch, record.fencing_reason, at, out);
+    return out;
+  }
+  const bool late = m.accepted && m.epoch != record.fencing;
+  const bool former = m.incarnation < nodes_.at(session->node.name).incarnation;
+  if (late || former || volume->promises.contains(m.replica)) return out;
+  volume->promises[m.replica] = m;
+  report(*volume,
+         Event(Level::info, "promise_received")
+             .with("node", session->node.name)
+             .with("accepted", m.accepted)
+             .with("last_epoch", m.last_epoch)
+             .with("end", m.end)
+             .with("base", to_string(m.base)),
+         out);
+  choose_when_ready(*volume, at, out);
+  return out;
+}
+
+void ControlPlane::choose_when_ready(Volume& volume, const Moment& at, Effects& out) {
+  const auto& record = volume.record;
+  const bool all =
+      std::all_of(record.in_sync.begin(), record.in_sync.end(),
+                  [&](const SetMember& m) { return volume.promises.contains(m.replica); });
+  if (!all && at.now - volume.fencing_since < promise_wait_) return;
+  const auto choice = choose(record, volume.promises);
+  if (!choice.winner) return;  // Whoever of the set comes back is asked, and then chosen.
+  reign(volume, choice, at, out);
+}
+
+void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at, Effects& out) {
+  auto& record = volume.record;
+  const auto& promise = volume.promises.at(*choice.winner);
+  CHECK(promise.accepted);
+  CHECK(promise.epoch == record.fencing);
+  record.epoch = record.fencing;
+  record.fencing = Epoch();
+  record.nonce = at.random[0];
+  record.version = Version(record.version.value + 1);
+  record.primary = *choice.winner;
+  record.primary_incarnation = promise.incarnation;
+  record.marks = choice.exact ? std::uint8_t{0} : static_cast<std::uint8_t>(EpochBody::cache_lost);
+  record.wanted = ReplicaId();
+  // Its own log is now the truth, so it is exact by definition; the others are as exact as they
+  // were recorded.
+  const SetMember itself{record.primary, promise.incarnation};
+  if (record.spec.mode == Mode::best_effort) record.in_sync.clear();
+  std::erase_if(record.in_sync, [&](const SetMember& m) { return m.replica == record.primary; });
+  record.in_sync.push_back(itself);
+  std::sort(record.in_sync.begin(), record.in_sync.end());
+  volume.promises.clear();
+  volume.refused_wish = choice.wanted_refused;
+  persist(volume, out);
+  report(volume,
+         Event(Level::info, "primary_chosen")
+             .with("node", record.member(record.primary)->node.name)
+             .with("epoch", record.epoch)
+             .with("cache_lost", !choice.exact)
+             .with("because", choice.why),
+         out);
+  assign_all(volume, out);
+}
+
+Result<Effects> ControlPlane::promote(const std::string& name, const std::string& node,
+                                      const Moment& at) {
+  auto found = wished(name);
+  if (!found) return found.error();
+  auto& volume = **found;
+  auto& record = volume.record;
+  const auto tried = fmt::format("promote {} of volume {}: ", node, name);
+  const auto* member = record.on_node(node);
+  if (member == nullptr) return Error{Errc::not_found, tried + "it has no copy there"};
+  if (record.settled() && member->replica == record.primary) return Effects{};
+  if (record.in_set(member->replica) == nullptr) {
+    return Error{Errc::refused, tried + "the copy there is not in the in-sync set"};
+  }
+  if (session_of(member->node) == nullptr) {
+    return Error{Errc::unavailable, tried + "the node is not connected"};
+  }
+  Effects out;
+  record.wanted = member->replica;
+  volume.refused_wish.clear();
+  begin_fencing(volume, record.epoch, fmt::format("an operator wants {} as primary", node), at,
+                out);
+  return out;
+}
+
+}  // namespace tidemark::engine::control
