@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+"""scripts/check-house must fail on each kind of breach that it exists for."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CHECK = ROOT / "scripts" / "check-house"
+
+INCLUDE_BREACHES = {
+    "engine/a.cpp": '#include "storage/disk.hpp"\n',
+    "engine/b.cpp": "#include <chrono>\n",
+    "engine/c.cpp": "#include <caf/all.hpp>\n",
+    "storage/d.cpp": '#include "transport/link.hpp"\n',
+    "transport/e.cpp": '#include "storage/disk.hpp"\n',
+    "actors/f.cpp": '#include "transport/replication.hpp"\n',
+    "actors/g.cpp": '#include "sim/world.hpp"\n',
+    "apps/h.cpp": '#include "sim/world.hpp"\n',
+    "engine/i.cpp": '#include "engine/nowhere.hpp"\n',
+    "engine/j.hpp": "int x;\n",
+    "engine/k.cpp": "\n" * 501,
+}
+SYMBOL_BREACHES = {
+    "clock": "#include <time.h>\nlong f() { timespec t; clock_gettime(0, &t); return t.tv_sec; }\n",
+    "thread": "#include <pthread.h>\nint f(pthread_t* t, void* (*g)(void*)) { return pthread_create(t, nullptr, g, nullptr); }\n",
+    "socket": "#include <sys/socket.h>\nint f() { return socket(1, 1, 0); }\n",
+    "random": "#include <stdlib.h>\nlong f() { return random(); }\n",
+}
+
+
+class CheckHouse(unittest.TestCase):
+    def setUp(self):
+        self.place = tempfile.TemporaryDirectory()
+        self.root = pathlib.Path(self.place.name)
+        for name in ("storage/disk.hpp", "transport/link.hpp", "transport/replication.hpp", "sim/world.hpp"):
+            self.write(name, "#pragma once\n")
+
+    def tearDown(self):
+        self.place.cleanup()
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def check(self, *more):
+        return subprocess.run([str(CHECK), "--root", str(self.root), *more], capture_output=True, text=True)
+
+    def test_a_kept_house_passes(self):
+        self.write("engine/good.cpp", '#include <vector>\n')
+        done = self.check()
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_each_include_breach_is_found_and_named(self):
+        for name, text in INCLUDE_BREACHES.items():
+            with self.subTest(name):
+                path = self.write(name, text)
+                done = self.check()
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn(name, done.stdout)
+                path.unlink()
+
+    def test_each_symbol_breach_is_found_and_named(self):
+        for name, text in SYMBOL_BREACHES.items():
+            with self.subTest(name):
+                source = self.write(f"build/{name}.cpp", text)
+                made = source.with_suffix(".o")
+                archive = self.root / "build" / "libengine.a"
+                archive.unlink(missing_ok=True)
+                subprocess.run(["g++", "-c", str(source), "-o", str(made)], check=True)
+                subprocess.run(["ar", "rc", str(archive), str(made)], check=True)
+                done = self.check("--archives", str(self.root / "build"))
+                self.assertEqual(done.returncode, 1, done.stdout)
+
+    def test_a_build_folder_without_the_core_is_no_proof(self):
+        (self.root / "empty").mkdir()
+        self.assertEqual(self.check("--archives", str(self.root / "empty")).returncode, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if unittest.main(exit=False).result.wasSuccessful() else 1)
