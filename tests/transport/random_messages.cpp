@@ -269,7 +269,8 @@ void fill(Source& s, Promise& m) {
        s.of<Incarnation>(),
        s.choice(BaseState::complete, BaseState::damaged),
        s.flag(),
-       s.text(text_bytes_max)};
+       s.text(text_bytes_max),
+       s.flag()};
 }
 void fill(Source& s, AdminAsk& m) {
   m = {s.any(), s.name(), s.name().substr(0, admin_method_bytes_max), s.text(admin_path_bytes_max),

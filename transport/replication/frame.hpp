@@ -133,7 +133,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::propose_set, "propose_set", 35, 803, 0, control_connector},
     {FrameType::set_decided, "set_decided", 36, 804, 0, control_acceptor},
     {FrameType::fence, "fence", 32, 32, 0, control_acceptor},
-    {FrameType::promise, "promise", 85, 597, 0, control_connector},
+    {FrameType::promise, "promise", 86, 598, 0, control_connector},
     {FrameType::admin_ask, "admin_ask", 18, 4'202'594, 0, control_connector | control_acceptor},
     {FrameType::admin_reply, "admin_reply", 14, 4'194'318, 0, control_connector | control_acceptor},
 });
