@@ -155,6 +155,12 @@ class Cluster:
     def cli(self, *words, **more):
         return self.nodes[0].cli(*words, **more)
 
+    def cli_result(self, *words, timeout=300):
+        """(exit code, parsed --json) of a command that may say no by its exit code."""
+        done = subprocess.run([binary("tidemark", self.preset), "--node", self.nodes[0].admin_socket, "--json", *words],
+                              capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {"error": done.stderr.strip()}
+
     def primary(self, volume):
         """The node that serves a volume now, asked of any that runs."""
         for node in self.nodes:
