@@ -70,4 +70,11 @@ std::optional<FrameReader::Arrived> FrameReader::take() {
   return Arrived{header, head_, std::exchange(body_, {}).freeze()};
 }
 
+void FrameReader::discard() {
+  begin_ = end_ = 0;
+  header_.reset();
+  assembling_ = false;
+  body_ = {};
+}
+
 }  // namespace tidemark::transport

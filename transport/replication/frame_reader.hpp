@@ -42,6 +42,9 @@ class FrameReader {
   /// The frame whose header() was seen, once it is whole.
   std::optional<Arrived> take();
 
+  /// Forgets everything that has come.
+  void discard();
+
   /// What is read ahead of the frame at the front. Bounds the copying: a body's first part passes
   /// through here.
   static constexpr std::size_t buffer_bytes = 16 * 1024;
