@@ -155,6 +155,16 @@ BOOST_AUTO_TEST_CASE(a_record_that_is_used_again_keeps_nothing_of_its_former_lif
   BOOST_TEST(record->inline_body().empty());
 }
 
+BOOST_AUTO_TEST_CASE(numbering_uses_the_memory_of_a_record_that_nobody_holds) {
+  RecordBuilder builder(key(), Lsn{}, Digest{});
+  const auto payload = content(1, 1);
+  const auto number = [&] {
+    return builder.write(Epoch(1), {BlockIndex(0), 1}, payload, origin());
+  };
+  const auto first = &*number();
+  for (int i = 0; i < 10; ++i) BOOST_TEST(&*number() == first);
+}
+
 BOOST_AUTO_TEST_CASE(a_record_lives_as_long_as_anyone_refers_to_it) {
   RecordPtr kept;
   {
