@@ -19,3 +19,7 @@ target_include_directories(uring SYSTEM INTERFACE ${URING_INCLUDE_DIR})
 target_link_libraries(uring INTERFACE ${URING_LIBRARY})
 
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+
+# Boost.JSON, header-only in Debian's libboost1.81-dev: its code is compiled once, here.
+add_library(boost_json STATIC ${CMAKE_CURRENT_LIST_DIR}/boost_json.cpp)
+target_link_libraries(boost_json PUBLIC tidemark_options Boost::headers)

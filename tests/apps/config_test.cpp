@@ -1,0 +1,94 @@
+#include "apps/daemon/config.hpp"
+
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include <string>
+
+using namespace tidemark;
+using daemon::parse_config;
+
+namespace {
+
+const std::string good =
+    "dir = \"/data/n1\"\n"
+    "[listen]\n"
+    "replication = \"127.0.0.1:9101\"\n"
+    "nbd = \"127.0.0.1:10809\"\n"
+    "[control]\n"
+    "address = \"127.0.0.1:9101\"\n";
+
+std::string mistake(const std::string& text) {
+  const auto config = parse_config(text, "c.toml");
+  return config ? "" : config.error().text;
+}
+
+bool says(const std::string& text, const std::string& what) { return text.find(what) != std::string::npos; }
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(config)
+
+BOOST_AUTO_TEST_CASE(the_least_that_is_needed_is_accepted) {
+  const auto config = parse_config(good, "c.toml");
+  BOOST_REQUIRE(config.has_value());
+  BOOST_TEST(config->admin == "/data/n1/admin.sock");
+  BOOST_TEST(config->settings.segment_bytes == 64u << 20);
+}
+
+BOOST_AUTO_TEST_CASE(an_unknown_key_is_named_with_its_line_and_the_nearest_one) {
+  const auto text = mistake(good + "[sizes]\nsegmnt = \"64MiB\"\n");
+  BOOST_TEST(says(text, "c.toml:8:"), text);
+  BOOST_TEST(says(text, "did you mean \"sizes.segment\"?"), text);
+}
+
+BOOST_AUTO_TEST_CASE(a_key_far_from_all_others_lists_what_is_known) {
+  BOOST_TEST(says(mistake("wibblewobble = 1\n" + good), "known are dir, insecure"));
+}
+
+BOOST_AUTO_TEST_CASE(a_duplicate_is_refused_with_its_line) {
+  BOOST_TEST(says(mistake("dir = \"/x\"\n" + good), "c.toml:2:"));
+}
+
+BOOST_AUTO_TEST_CASE(a_wrong_unit_says_what_would_be_right) {
+  BOOST_TEST(says(mistake(good + "[sizes]\nsegment = \"64MB\"\n"), "64MiB"));
+  BOOST_TEST(says(mistake(good + "[times]\nretry_min = \"5\"\n"), "100ms"));
+  BOOST_TEST(says(mistake(good + "[times]\nretry_min = 5\n"), "string with a unit"));
+}
+
+BOOST_AUTO_TEST_CASE(missing_keys_are_all_named_at_once) {
+  const auto text = mistake("insecure = false\n");
+  for (auto key : {"dir", "listen.replication", "listen.nbd", "control.address"}) BOOST_TEST(says(text, key), key);
+}
+
+BOOST_AUTO_TEST_CASE(contradictions_are_refused) {
+  BOOST_TEST(says(mistake(good + "[sizes]\nwal_retention = \"128MiB\"\n"), "4 segments"));
+  BOOST_TEST(says(mistake(good + "[times]\nretry_min = \"2s\"\n"), "retry_max"));
+}
+
+BOOST_AUTO_TEST_CASE(listening_beyond_loopback_needs_an_explicit_word) {
+  auto open = good;
+  open.replace(open.find("127.0.0.1:10809"), 15, "192.0.2.1:10809");
+  BOOST_TEST(says(mistake(open), "insecure = true"));
+  BOOST_TEST(parse_config("insecure = true\n" + open, "c.toml").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(endpoints_are_literal_addresses_with_a_port) {
+  for (auto endpoint : {"127.0.0.1:1", "[::1]:9101", "10.0.0.1:65535"}) BOOST_TEST(daemon::check_endpoint(endpoint).has_value(), endpoint);
+  for (auto endpoint : {"", ":9101", "localhost:9101", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x", "::1:9101", "127.0.0.1:91 "}) {
+    BOOST_TEST(!daemon::check_endpoint(endpoint).has_value(), endpoint);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_key_of_the_shipped_file_is_known) {
+  std::string shipped;
+  if (auto* file = std::fopen("packaging/tidemark.toml", "rb")) {
+    char buffer[8192];
+    shipped.assign(buffer, std::fread(buffer, 1, sizeof buffer, file));
+    std::fclose(file);
+  }
+  BOOST_REQUIRE(!shipped.empty());
+  BOOST_TEST(mistake(shipped) == "");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
