@@ -43,13 +43,15 @@ int show(const Common& common, const engine::Result<json::value>& reply, Render 
   return cli::ok;
 }
 
+// What a command answers when it is done: the volume as it now is, or what was done in a few words.
 std::string render_done(const json::value& reply) {
-  if (reply.is_object()) {
-    if (const auto* text = reply.as_object().if_contains("message"); text != nullptr && text->is_string()) {
-      return std::string(text->as_string()) + "\n";
-    }
+  if (!reply.is_object()) return "done\n";
+  if (reply.as_object().contains("replicas")) return cli::render_volume(reply);
+  std::string words;
+  for (const auto& [key, value] : reply.as_object()) {
+    if (value.is_string()) words += fmt::format("{} {}\n", std::string_view(key), std::string_view(value.as_string()));
   }
-  return "done\n";
+  return words.empty() ? "done\n" : words;
 }
 
 // `status --watch`: the same picture again each second, until interrupted.

@@ -133,8 +133,8 @@ class Tidemark:
     def settle(self):
         """Until the log is in the extents: a measurement begins with nothing left over."""
         def level():
-            stores = self.cluster.cli("volume", "show", "bench")["volume"]
-            return stores["committed"] >= stores["head"]
+            seen = self.cluster.cli("volume", "show", "bench")
+            return seen["committed"] >= seen["head"]
         self.cluster.wait(level, "committed to reach head", 60)
         time.sleep(2)
 

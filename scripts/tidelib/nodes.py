@@ -166,23 +166,30 @@ class Cluster:
         for node in self.nodes:
             if node.running:
                 try:
-                    name = node.cli("volume", "show", volume)["volume"].get("primary")
-                    if name:
-                        return self.node(name)
+                    seen = node.cli("volume", "show", volume)
+                    if seen["serving"]:
+                        return self.node(seen["primary"])
                 except (CommandFailed, subprocess.TimeoutExpired):
                     continue
         return None
 
     def peers(self, volume):
-        """Status of each replica as its primary sees it, by node name."""
-        return {p["node"]: p for p in self.cli("volume", "show", volume)["volume"]["peers"]}
+        """Status of each replica by node name, the numbers of its session beside its own."""
+        peers = {}
+        for replica in self.cli("volume", "show", volume)["replicas"]:
+            session = {f"session_{key}": value for key, value in replica.get("session", {}).items()}
+            peers[replica["node"]] = {**replica, **session}
+        return peers
 
     def in_sync(self, volume):
-        return self.cli("volume", "show", volume)["volume"]["in_sync"]
+        return self.cli("volume", "show", volume)["in_sync"]
 
     def wait_in_sync(self, volume, count=3, seconds=120):
-        return self.wait(lambda: len(self.in_sync(volume)) == count and self.cli("volume", "show", volume)["volume"]["serving"],
-                         f"{count} copies in sync", seconds, every=0.1)
+        def in_sync():
+            seen = self.cli("volume", "show", volume)
+            return seen["serving"] and len(seen["in_sync"]) == count and \
+                all(r["role"] == "primary" or r["state"] == "streaming" for r in seen["replicas"])
+        return self.wait(in_sync, f"{count} copies in sync", seconds, every=0.1)
 
     def connect(self, volume, stopping=None, seconds=60, tls=False):
         """(handle, server identity) of an NBD connection to whoever is primary; None when stopping is set."""

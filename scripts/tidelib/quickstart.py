@@ -267,10 +267,9 @@ class Story:
                 if peer.get("session_base_blocks_all"):
                     fraction = peer["session_base_blocks"] / peer["session_base_blocks_all"]
                 else:
-                    fraction = min(1.0, peer["received"] / max(1, peer["target"]))
-                bar.show(fraction, f"{peer['state']}, {mib(peer['session_bytes'])}")
-            in_set = any(m["node"] == node.name for m in self.cluster.in_sync(VOLUME))
-            return peer if peer and peer["state"] == "streaming" and in_set else None
+                    fraction = min(1.0, peer["received"] / max(1, peer.get("session_target", 1)))
+                bar.show(fraction, f"{peer['state']}, {mib(peer.get('session_bytes', 0))}")
+            return peer if peer and peer["state"] == "streaming" and peer["in_set"] else None
         peer = self.cluster.wait(seen, f"{node.name} in sync", 300)
         bar.done(f"{mib(peer['session_bytes'])} sent for {mib(peer['session_payload_bytes'])} of payload")
         self.rows.append((what, f"{mib(peer['session_bytes'])} sent, {mib(peer['session_payload_bytes'])} payload",
