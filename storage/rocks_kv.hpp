@@ -1,0 +1,41 @@
+// The catalog in RocksDB. Small, synced batch by batch, held in memory as well, so that reads cost
+// nothing; one worker thread does what blocks.
+//
+// After a failed write the database is dead until it is opened again: no automatic resume (a failed
+// sync may leave bytes that come back), and a damaged record in the middle of its log refuses to
+// open instead of being dropped silently.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/result.hpp"
+#include "storage/kv.hpp"
+
+namespace tidemark::storage {
+
+class RocksKv final : public Kv {
+ public:
+  /// Runs a function on the loop; given by the owner, called from the worker thread.
+  using Post = std::function<void(std::function<void()>)>;
+  enum Mode { existing, create };
+
+  /// Blocks (milliseconds). `existing` never creates: Errc::not_found when there is no database;
+  /// `create` refuses one that is there.
+  static engine::Result<std::unique_ptr<RocksKv>> open(const std::string& directory, Mode mode,
+                                                       Post post);
+  /// Waits for commits under way; their completions are dropped.
+  ~RocksKv() override;
+
+  std::optional<std::string> get(const std::string& key) const override;
+  std::vector<std::pair<std::string, std::string>> scan(const std::string& prefix) const override;
+  void commit(KvBatch batch, OnStatus done) override;
+
+ private:
+  class Impl;
+  explicit RocksKv(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace tidemark::storage
