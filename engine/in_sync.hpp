@@ -1,0 +1,155 @@
+// Whose durability the commit rule counts: the recorded in-sync set, and what is being asked of the
+// control plane. Membership is recorded there by compare-and-swap on (epoch, version), never
+// inferred from who is connected.
+//
+//   outside ──streams, proved──► counting ──witness──► joining ──accepted──► member
+//      ▲                            │ away               │ refused             │ away, stalled,
+//      full └────────────────────────────┴────────────────────┘                     ▼ ▲ accepted
+//      ◄──── leaving └─────────────────────────────────────────────────────────┘
+//
+// Everybody but `outside` counts: a joining member from before the request, a leaving one until its
+// accepted answer; while an answer is unknown the union counts (C11). A member recorded under an
+// older incarnation counts for durability, not for `received`, until it is recorded again (C4).
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/assignment.hpp"
+#include "engine/commit_rule.hpp"
+#include "engine/event.hpp"
+#include "engine/messages.hpp"
+#include "engine/status.hpp"
+#include "engine/types.hpp"
+
+namespace tidemark::engine {
+
+struct InSyncLimits {
+  std::uint64_t leave_after_closed = 100 * millisecond;  ///< Connection gone -> proposed out.
+  std::uint64_t leave_after_stalled = 2 * second;        ///< No durable progress -> proposed out.
+  std::uint64_t propose_again_after =
+      500 * millisecond;  ///< A proposal is repeated until answered.
+};
+
+/// What a sender last said of its replica. A repeat replaces the former.
+struct PeerSeen {
+  ReplicaId replica;
+  Incarnation incarnation;  ///< Zero: no connection was made yet.
+  PeerState state = PeerState::disconnected;
+  SessionId session;
+  bool proved = false;  ///< Its log up to `received` is ours, and its base is complete.
+  Lsn received;
+  Lsn durable;
+  std::uint64_t wal_free_bytes = 0;
+  Epoch promised;
+};
+
+/// Where the primary's log stands when the set is looked at.
+struct LogNumbers {
+  Lsn epoch_record;
+  Lsn head;
+  Lsn committed;
+  Lsn answerable;
+};
+
+enum class Standing : std::uint8_t { outside, counting, joining, member, leaving };
+std::string_view to_string(Standing standing);
+/// No link, or one over which nothing will come.
+bool is_away(PeerState state);
+/// `{1,2}`
+std::string set_text(const std::vector<SetMember>& set);
+
+class InSync {
+ public:
+  InSync(const Assignment& assignment, InSyncLimits limits, MonoTime now);
+
+  /// Takes a sender's report; one of an unknown replica or an older incarnation is ignored.
+  void see(const PeerSeen& seen, MonoTime now);
+  /// Records were numbered behind `head_before`: who lacked nothing begins to lack something now.
+  void numbered(Lsn head_before, MonoTime now);
+  /// The proposal to send now: a new one, the unanswered one again, or nothing.
+  std::optional<ProposeSet> propose(const LogNumbers& log, MonoTime now);
+  /// The control plane's answer. True when the set changed; late and foreign answers change
+  /// nothing.
+  bool decide(const SetDecided& decided, MonoTime now);
+  /// A newer version of the same epoch. True when it was taken.
+  bool reassign(const Assignment& assignment, MonoTime now);
+
+  /// Everybody who counts but the primary itself; in best_effort nobody.
+  std::span<const CountedCopy> counted() const { return counted_; }
+  Standing standing(ReplicaId replica) const;
+  bool exact(ReplicaId replica) const;
+  const std::vector<SetMember>& recorded() const { return recorded_; }
+  Version version() const { return version_; }
+  /// Somebody is away, full, or being decided on: look again soon.
+  bool unsettled() const;
+  /// A counted member can take no more and the set can't do without it: nothing new may be
+  /// numbered.
+  bool full_member_stays() const;
+  /// In words, who holds committed back and why the set does not go on without it; empty when
+  /// nobody does.
+  std::string waiting_for(const LogNumbers& log) const;
+  /// What happened since the last call, for the recovery log.
+  std::vector<Event> take_events();
+
+ private:
+  struct Peer {
+    ReplicaId replica;
+    std::string node;
+    PeerState state = PeerState::disconnected;
+    Incarnation incarnation;  ///< The last it was seen under; zero when never seen in this reign.
+    bool proved = false;
+    bool full = false;  ///< Its disk took nothing more when it last said so.
+    bool was_linked = false;
+    bool counting = false;  ///< Counts although nothing was asked for yet; may be dropped at once.
+    bool held_in = false;   ///< Should leave, but min_copies forbids it.
+    Lsn received;           ///< Void (lowered to durable) when its connection ends (C23).
+    Lsn durable;
+    MonoTime away_since;   ///< Meaningful while away.
+    MonoTime progress_at;  ///< When durable last rose, or it last lacked nothing.
+    Lsn barred_below;      ///< It stalled while counting: it counts again once durable here.
+  };
+  struct Choice {
+    std::vector<SetMember> next;
+    std::string reason;
+  };
+
+  Peer* find(ReplicaId replica);
+  const Peer* find(ReplicaId replica) const;
+  bool recorded_exact(const Peer& peer) const;
+  bool counts(const Peer& peer) const;
+  void take_members(const Assignment& assignment, MonoTime now);
+  void take_set(std::vector<SetMember> in_sync, Version version);
+  void recount();
+  void update_counting(const LogNumbers& log, MonoTime now);
+  Choice choose(const LogNumbers& log, MonoTime now);
+  void keep_to_min_copies(Choice& choice, std::vector<SetMember> leaving);
+  std::string why_leave(const Peer& peer, const LogNumbers& log, MonoTime now) const;
+  std::string why_waiting(const Peer& peer, const LogNumbers& log) const;
+  bool witnessed(const Peer& peer, const LogNumbers& log) const;
+  ProposeSet proposal() const;
+
+  InSyncLimits limits_;
+  VolumeId volume_;
+  Mode mode_;
+  std::uint32_t min_copies_;
+  Epoch epoch_;
+  SetMember self_;
+  Version version_;
+  std::vector<SetMember> recorded_;                ///< Ordered by ReplicaId.
+  std::optional<std::vector<SetMember>> pending_;  ///< Proposed on version_, not answered.
+  std::string pending_reason_;
+  MonoTime sent_at_;
+  MonoTime quiet_until_;          ///< After a refusal nothing is proposed until then.
+  std::uint64_t unanswered_ = 0;  ///< Proposals sent, repeats counted, less answers.
+  std::uint64_t late_answers_ =
+      0;                     ///< Of those, sent before pending_ was: their refusals are not its.
+  std::vector<Peer> peers_;  ///< Ordered by ReplicaId.
+  std::vector<CountedCopy> counted_;
+  std::vector<Event> events_;
+  std::string blocked_;  ///< What the last set_blocked said; empty when not blocked.
+};
+
+}  // namespace tidemark::engine
