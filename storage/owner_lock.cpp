@@ -62,10 +62,11 @@ Owner read_owner(int fd) {
 
 bool alive(const Owner& owner) { return owner.pid > 0 && start_of(owner.pid) == owner.started; }
 
+// Overwritten in place at a fixed length: a full disk must not keep a node from starting.
 engine::Status record_owner(int fd, const std::string& path) {
-  const auto text = fmt::format("{} {}\n", ::getpid(), start_of(::getpid()).value_or("unknown"));
-  if (::ftruncate(fd, 0) == 0 &&
-      ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size())) {
+  const auto owner = fmt::format("{} {}\n", ::getpid(), start_of(::getpid()).value_or("unknown"));
+  const auto text = fmt::format("{:<64}", owner);
+  if (::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size())) {
     return engine::Done{};
   }
   return Error{errno == ENOSPC ? Errc::no_space : Errc::io_failed,
