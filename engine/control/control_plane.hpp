@@ -125,6 +125,8 @@ class ControlPlane {
   /// What still has to happen until the volume is as it was last decided, for people; empty:
   /// nothing.
   std::vector<std::string> pending(const VolumeId& id) const;
+  /// The part of it that the nodes in reach have to do.
+  std::vector<std::string> pending_reachable(const VolumeId& id) const;
   /// Why the operator's wish of the volume's last promotion was not granted; empty: it was.
   std::string refused_wish(const VolumeId& id) const;
 

@@ -97,6 +97,16 @@ std::vector<std::string> ControlPlane::pending(const VolumeId& id) const {
   return what;
 }
 
+std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id) const {
+  std::vector<std::string> what;
+  const auto found = volumes_.find(id);
+  if (found == volumes_.end()) return what;
+  for (const auto& p : found->second.record.gone) {
+    if (session_of(p.node) != nullptr) what.push_back(p.node.name);
+  }
+  return what;
+}
+
 std::string ControlPlane::refused_wish(const VolumeId& id) const {
   const auto found = volumes_.find(id);
   return found == volumes_.end() ? std::string() : found->second.refused_wish;
