@@ -1,0 +1,282 @@
+// The sender machine's shell: messages become events, effects are performed in order. Decides
+// nothing.
+#include <array>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "actors/interfaces.hpp"
+#include "actors/link_relay.hpp"
+#include "actors/spawn.hpp"
+#include "engine/sender.hpp"
+
+namespace tidemark::actors::sender_turns {
+
+/// A connection attempt came to its end.
+struct Connected {
+  engine::Lane lane = engine::Lane::records;
+  engine::LinkNumber link = 0;
+  engine::Result<transport::Network::Connected> result;
+};
+struct Said {
+  engine::LinkNumber link = 0;
+  engine::Message message;
+};
+struct Gone {
+  engine::LinkNumber link = 0;
+  std::string reason;
+};
+struct Woken {
+  std::uint64_t arming = 0;
+};
+/// Sent to oneself behind everything else that this turn brought.
+struct TurnOver {};
+
+}  // namespace tidemark::actors::sender_turns
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::sender_turns::Connected)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::sender_turns::Said)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::sender_turns::Gone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::sender_turns::Woken)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::sender_turns::TurnOver)
+
+namespace tidemark::actors {
+namespace {
+
+using namespace sender_turns;
+using SenderShell =
+    Sender::extend<caf::reacts_to<Said>, caf::reacts_to<TurnOver>, caf::reacts_to<Connected>,
+                   caf::reacts_to<Gone>, caf::reacts_to<Woken>>;
+using Relay = LinkRelay<SenderShell, Said, Gone>;
+
+struct OpenLink {
+  engine::LinkNumber number = 0;  ///< Wanted or open.
+  transport::LinkPtr link;        ///< Null while connecting.
+  std::shared_ptr<Relay> relay;
+};
+
+struct SenderState {
+  EnvironmentPtr env;
+  Store store;
+  caf::actor_addr volume;  ///< Weak: the volume owns its senders.
+  std::optional<engine::Sender> machine;
+  std::array<OpenLink, 2> links;  ///< By lane.
+  engine::TimerId timer = 0;
+  std::optional<engine::MonoTime> armed_for;
+  std::uint64_t arming = 0;
+  bool turn_over_sent = false;
+
+  static inline const char* name = "sender";
+
+  SenderState() = default;
+  SenderState(const SenderState&) = delete;
+  SenderState& operator=(const SenderState&) = delete;
+  ~SenderState() {
+    if (env) env->timers.cancel(timer);
+  }
+  OpenLink& at(engine::Lane lane) { return links[static_cast<std::size_t>(lane)]; }
+  engine::Lane lane_of(engine::LinkNumber number) const {
+    return links[1].number == number ? engine::Lane::bulk : engine::Lane::records;
+  }
+  engine::Moment moment() { return {env->clock.now(), env->rng.next()}; }
+};
+
+using Self = SenderShell::stateful_pointer<SenderState>;
+
+template <class Event>
+void run(Self self, const Event& event);
+
+engine::Error source_error(const Self& self, std::string_view what, const caf::error& error) {
+  return {engine::Errc::io_failed,
+          fmt::format("{}: the store does not answer: {}", what, self->system().render(error))};
+}
+
+/// Asks the store; the answer comes back as the event that `to_event` makes of it.
+template <class Question, class Answered, class ToEvent>
+void ask_store(Self self, engine::SessionId session, std::string_view what, Question question,
+               ToEvent to_event) {
+  self->request(self->state.store, caf::infinite, std::move(question))
+      .then([self, to_event](Answered& answer) { run(self, to_event(answer)); },
+            [self, session, what](const caf::error& error) {
+              run(self, engine::SourceFailed{session, source_error(self, what, error)});
+            });
+}
+
+void perform(Self self, engine::Connect& e) {
+  auto& open = self->state.at(e.lane);
+  open = {e.link, nullptr, nullptr};
+  self->state.env->network.connect(
+      e.endpoint, std::move(e.hello),
+      [owner = self->address(), lane = e.lane,
+       link = e.link](engine::Result<transport::Network::Connected> result) {
+        tell<SenderShell>(owner, Connected{lane, link, std::move(result)});
+      });
+}
+
+void perform(Self self, engine::CloseLink& e) {
+  auto& open = self->state.at(e.lane);
+  if (open.number != e.link) return;
+  if (open.link) open.link->close();
+  open = {};
+}
+
+void perform(Self self, engine::SendMessage& e) {
+  if (auto& link = self->state.at(e.lane).link) link->send(std::move(e.message));
+}
+
+void perform(Self self, engine::ReadOwnFacts& e) {
+  ask_store<AskStoreStatus, engine::StoreStatus>(
+      self, e.session, "asking what the log retains", AskStoreStatus{},
+      [id = e.session](engine::StoreStatus& s) {
+        return engine::OwnFactsRead{id, s.retained, s.checkpoint};
+      });
+}
+
+void perform(Self self, engine::ReadOwnDigest& e) {
+  ask_store<AskLogDigest, LogDigestIs>(self, e.session, "asking for a digest", AskLogDigest{e.lsn},
+                                       [id = e.session, lsn = e.lsn](LogDigestIs& a) {
+                                         return engine::OwnDigestRead{id, lsn, a.digest};
+                                       });
+}
+
+void perform(Self self, engine::Pin& e) {
+  ask_store<PinLog, StoreDone>(self, e.session, "pinning the log", PinLog{e.session.value, e.from},
+                               [id = e.session](StoreDone& d) {
+                                 return engine::LogPinned{id, d.status};
+                               });
+}
+
+void perform(Self self, engine::Unpin& e) {
+  self->send(self->state.store, UnpinLog{e.session.value});
+}
+
+void perform(Self self, engine::ReadRecords& e) {
+  ask_store<ReadLog, LogRead>(self, e.session, "reading the log",
+                              ReadLog{e.from, e.to, e.bytes_max},
+                              [id = e.session, from = e.from](LogRead& r) {
+                                return engine::LogRecordsRead{id, from, std::move(r.batch)};
+                              });
+}
+
+void perform(Self self, engine::ReadBaseRun& e) {
+  ask_store<ReadBase, BaseRead>(self, e.session, "reading base blocks",
+                                ReadBase{e.first, e.blocks_max}, [id = e.session](BaseRead& r) {
+                                  if (!r.run) return engine::BaseRunRead{id, r.run.error()};
+                                  auto& run = *r.run;
+                                  return engine::BaseRunRead{
+                                      id, engine::BasePiece{run.range, std::move(run.sums),
+                                                            std::move(run.data), run.flush_lsn}};
+                                });
+}
+
+void perform(Self self, engine::ReportPeer& e) {
+  if (auto volume = caf::actor_cast<caf::strong_actor_ptr>(self->state.volume)) {
+    self->send(caf::actor_cast<Volume>(std::move(volume)),
+               PeerProgressed{e.replica, e.incarnation, e.state, e.session, e.proved, e.received,
+                              e.durable, e.wal_free_bytes, e.promised});
+  }
+}
+
+void perform(Self self, engine::Log& e) { self->state.env->events.event(e.event); }
+
+void rearm(Self self) {
+  auto& s = self->state;
+  const auto wake = s.machine->wake_at();
+  // A timer that rings too early asks again; only one that would ring too late is replaced.
+  if (!wake || (s.armed_for && *s.armed_for <= *wake)) return;
+  s.env->timers.cancel(s.timer);
+  s.armed_for = wake;
+  s.timer = s.env->timers.after(
+      *wake - s.env->clock.now(),
+      [owner = self->address(), arming = ++s.arming] { tell<SenderShell>(owner, Woken{arming}); });
+}
+
+template <class Event>
+void run(Self self, const Event& event) {
+  auto& s = self->state;
+  for (auto& effect : s.machine->on(event, s.moment())) {
+    std::visit([self](auto& e) { perform(self, e); }, effect);
+  }
+  if (s.machine->wants_turn_end() && !std::exchange(s.turn_over_sent, true)) {
+    caf::anon_send(SenderShell{self}, TurnOver{});
+  }
+  rearm(self);
+}
+
+void link_ready(Self self, Connected& turn) {
+  auto& open = self->state.at(turn.lane);
+  if (open.number != turn.link) return;  // Given up meanwhile; dropping the link closes it.
+  if (!turn.result) {
+    open = {};
+    return run(self, engine::ConnectFailed{turn.lane, turn.link, turn.result.error()});
+  }
+  open.link = std::move(turn.result->link);
+  open.relay = std::make_shared<Relay>(self->address(), turn.link);
+  open.link->attach(open.relay);
+  run(self, engine::LinkOpened{turn.lane, turn.link, turn.result->peer.node,
+                               turn.result->peer.incarnation});
+}
+
+engine::SenderConfig config_of(SenderSeed& seed) {
+  const auto& env = *seed.env;
+  engine::SenderConfig config;
+  config.cluster = env.cluster;
+  config.node = env.node;
+  config.incarnation = env.incarnation;
+  config.assignment = std::move(seed.assignment);
+  config.peer = seed.peer;
+  config.head = seed.head;
+  config.committed = seed.committed;
+  config.history = std::move(seed.history);
+  config.credit_bytes = env.settings.sender_credit_bytes;
+  config.retry_min = env.settings.retry_min;
+  config.retry_max = env.settings.retry_max;
+  return config;
+}
+
+SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
+  auto& s = self->state;
+  s.env = seed.env;
+  s.store = seed.store;
+  s.volume = seed.volume.address();
+  s.machine.emplace(config_of(seed));
+  run(self, engine::Started{});
+  return {
+      [self](const RecordsNumbered& m) {
+        run(self, engine::RecordsAdded{m.batch, m.committed, m.durable});
+      },
+      [self](const PeerReassigned& m) { run(self, engine::AssignmentChanged{m.assignment}); },
+      [self](const AskPeerStatus&) {
+        return self->state.machine->status(self->state.env->clock.now());
+      },
+      [self](const StopSender&) {
+        run(self, engine::StopRequested{});
+        self->quit();
+      },
+      [self](Said& m) {
+        run(self,
+            engine::MessageArrived{self->state.lane_of(m.link), m.link, std::move(m.message)});
+      },
+      [self](const TurnOver&) {
+        self->state.turn_over_sent = false;
+        run(self, engine::TurnEnded{});
+      },
+      [self](Connected& m) { link_ready(self, m); },
+      [self](const Gone& m) {
+        run(self, engine::LinkClosed{self->state.lane_of(m.link), m.link, m.reason});
+      },
+      [self](const Woken& m) {
+        if (m.arming != self->state.arming) return;
+        self->state.armed_for.reset();
+        run(self, engine::Ticked{});
+      },
+  };
+}
+
+}  // namespace
+
+Sender spawn_sender(caf::actor_system& system, SenderSeed seed) {
+  return system.spawn([](Self self, SenderSeed s) { return sender(self, s); }, std::move(seed));
+}
+
+}  // namespace tidemark::actors

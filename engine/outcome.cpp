@@ -1,0 +1,232 @@
+#include "engine/outcome.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "engine/check.hpp"
+
+namespace tidemark::engine {
+namespace {
+
+using Kind = OutcomeKind;
+using Row = OutcomeRow;
+
+struct NamedRule {
+  RowRule rule;
+  std::string_view name;
+};
+
+// In the order of OutcomeRow.
+constexpr std::array<NamedRule, static_cast<std::size_t>(Row::count_)> rules = {{
+    {{Row::promised_higher, Kind::step_down, NotYet::none}, "promised_higher"},
+    {{Row::replica_damaged, Kind::refuse, NotYet::none}, "replica_damaged"},
+    {{Row::base_incomplete, Kind::rebuild_full, NotYet::none}, "base_incomplete"},
+    {{Row::facts_impossible, Kind::refuse, NotYet::none}, "facts_impossible"},
+    {{Row::wiped, Kind::not_yet, NotYet::readmission}, "wiped"},
+    {{Row::forked_below_committed, Kind::rebuild_full, NotYet::delta}, "forked_below_committed"},
+    {{Row::committed_beyond_common_point, Kind::refuse, NotYet::none},
+     "committed_beyond_common_point"},
+    {{Row::forked_below_checkpoint, Kind::rebuild_full, NotYet::delta}, "forked_below_checkpoint"},
+    {{Row::checkpoint_beyond_common_point, Kind::refuse, NotYet::none},
+     "checkpoint_beyond_common_point"},
+    {{Row::acknowledged_records_lost, Kind::rebuild_full, NotYet::none},
+     "acknowledged_records_lost"},
+    {{Row::digests_unequal, Kind::not_yet, NotYet::bisect}, "digests_unequal"},
+    {{Row::digest_unknown, Kind::rebuild_full, NotYet::none}, "digest_unknown"},
+    {{Row::forked_flush_unknown, Kind::rebuild_full, NotYet::delta}, "forked_flush_unknown"},
+    {{Row::tail_to_cut_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
+     "tail_to_cut_beyond_retention"},
+    {{Row::no_common_point, Kind::truncate, NotYet::none}, "no_common_point"},
+    {{Row::replica_ahead, Kind::truncate, NotYet::none}, "replica_ahead"},
+    {{Row::diverged_tail, Kind::truncate, NotYet::none}, "diverged_tail"},
+    {{Row::nothing_missing, Kind::zero_gap, NotYet::none}, "nothing_missing"},
+    {{Row::empty_log_retained, Kind::catch_up, NotYet::none}, "empty_log_retained"},
+    {{Row::log_retained, Kind::catch_up, NotYet::none}, "log_retained"},
+    {{Row::empty_log_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
+     "empty_log_beyond_retention"},
+    {{Row::log_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
+     "log_beyond_retention"},
+}};
+
+const NamedRule& named(Row row) {
+  const auto& entry = rules.at(static_cast<std::size_t>(row));
+  CHECK(entry.rule.row == row);
+  return entry;
+}
+
+bool excuses(const EpochStart& start) {
+  return (start.marks & EpochBody::forced) != 0 || start.mode == Mode::best_effort;
+}
+
+bool possible(const Facts& r) {
+  return r.checkpoint <= r.durable && r.durable <= r.received && r.committed <= r.received;
+}
+
+// Records beyond cp must go. Their blocks were never flushed where committed is known to lie at or
+// below cp.
+Row row_of_longer(const OutcomeFacts& f, bool excused) {
+  if (excused && !f.replica.clean) return Row::forked_flush_unknown;
+  if (f.common_point.next() < f.retained) return Row::tail_to_cut_beyond_retention;
+  if (!f.common_point) return Row::no_common_point;
+  return f.common_point == f.head ? Row::replica_ahead : Row::diverged_tail;
+}
+
+Row row_of_prefix(const OutcomeFacts& f) {
+  const bool retained = f.retained <= f.common_point.next();
+  if (f.common_point == f.head) return Row::nothing_missing;
+  if (!f.replica.received)
+    return retained ? Row::empty_log_retained : Row::empty_log_beyond_retention;
+  return retained ? Row::log_retained : Row::log_beyond_retention;
+}
+
+Row row_of(const OutcomeFacts& f) {
+  const auto& r = f.replica;
+  const auto cp = f.common_point;
+  if (r.promised > f.epoch) return Row::promised_higher;
+  if (r.base == BaseState::damaged) return Row::replica_damaged;
+  if (r.base == BaseState::incomplete) return Row::base_incomplete;
+  if (!possible(r)) return Row::facts_impossible;
+  CHECK(cp <= f.head);
+  CHECK(cp <= r.received);
+  if (!r.received && f.witnessed) return Row::wiped;
+
+  const bool excused = loss_excused(f.history, r.history, cp);
+  if (cp < r.committed) {
+    return excused ? Row::forked_below_committed : Row::committed_beyond_common_point;
+  }
+  if (cp < r.checkpoint) {
+    return excused ? Row::forked_below_checkpoint : Row::checkpoint_beyond_common_point;
+  }
+  if (r.durable < f.witnessed) return Row::acknowledged_records_lost;
+  if (f.our_digest && f.their_digest && *f.our_digest != *f.their_digest) {
+    return Row::digests_unequal;
+  }
+  if (!f.our_digest || !f.their_digest) return Row::digest_unknown;
+  return r.received > cp ? row_of_longer(f, excused) : row_of_prefix(f);
+}
+
+std::string reason(Row row, const OutcomeFacts& f) {
+  const auto& r = f.replica;
+  const auto cp = f.common_point;
+  switch (row) {
+    case Row::promised_higher:
+      return fmt::format("it promised epoch {} and ours is {}", r.promised, f.epoch);
+    case Row::replica_damaged:
+      return fmt::format("its disk lost what it had proved durable: {}", r.damage);
+    case Row::base_incomplete:
+      return "a rebuild was broken off there, so its extents are no image";
+    case Row::facts_impossible:
+      return fmt::format(
+          "checkpoint {} <= durable {} <= received {} and committed {} <= received do not hold",
+          r.checkpoint, r.durable, r.received, r.committed);
+    case Row::wiped:
+      return fmt::format("its log is empty but it acknowledged up to {}", f.witnessed);
+    case Row::forked_below_committed:
+    case Row::committed_beyond_common_point:
+      return fmt::format("it knows {} committed and the logs part at {}", r.committed, cp);
+    case Row::forked_below_checkpoint:
+    case Row::checkpoint_beyond_common_point:
+      return fmt::format("its extents hold {} and the logs part at {}", r.checkpoint, cp);
+    case Row::acknowledged_records_lost:
+      return fmt::format("it acknowledged {} and now has {} on disk", f.witnessed, r.durable);
+    case Row::digests_unequal:
+      return fmt::format("histories agree up to {} and the digests there do not", cp);
+    case Row::digest_unknown:
+      return fmt::format("{} no longer knows the digest at {}",
+                         f.our_digest ? "the replica" : "the primary", cp);
+    case Row::forked_flush_unknown:
+      return fmt::format("records beyond {} may be in its extents: its last stop was not clean",
+                         cp);
+    case Row::tail_to_cut_beyond_retention:
+    case Row::empty_log_beyond_retention:
+    case Row::log_beyond_retention:
+      return fmt::format("it needs {} and the log begins at {}", cp.next(), f.retained);
+    case Row::no_common_point:
+      return "the logs share nothing and none of its records was committed";
+    case Row::replica_ahead:
+    case Row::diverged_tail:
+      return fmt::format("({},{}] is not ours, was never committed and never flushed", cp,
+                         r.received);
+    case Row::nothing_missing:
+      return fmt::format("both logs end at {} with one digest", cp);
+    case Row::empty_log_retained:
+    case Row::log_retained:
+      return fmt::format("({},{}] is missing and the log begins at {}", cp, f.head, f.retained);
+    case Row::count_:
+      break;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string_view to_string(OutcomeKind kind) {
+  switch (kind) {
+    case Kind::zero_gap:
+      return "zero_gap";
+    case Kind::catch_up:
+      return "catch_up";
+    case Kind::truncate:
+      return "truncate";
+    case Kind::rebuild_full:
+      return "rebuild_full";
+    case Kind::refuse:
+      return "refuse";
+    case Kind::step_down:
+      return "step_down";
+    case Kind::not_yet:
+      return "not_yet";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(NotYet way) {
+  switch (way) {
+    case NotYet::none:
+      return "none";
+    case NotYet::bisect:
+      return "bisect";
+    case NotYet::delta:
+      return "delta";
+    case NotYet::snapshot_tail:
+      return "snapshot_tail";
+    case NotYet::readmission:
+      return "readmission";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(OutcomeRow row) { return named(row).name; }
+
+RowRule rule(OutcomeRow row) { return named(row).rule; }
+
+bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point) {
+  // A forced reign excuses what it cut off when it began, not what it commits itself later.
+  for (const auto& start : ours.starts()) {
+    if (start.first > common_point && excuses(start)) return true;
+  }
+  const auto& starts = theirs.starts();
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    const bool wrote_beyond = i + 1 == starts.size() || starts[i + 1].first > common_point.next();
+    if (wrote_beyond && starts[i].mode == Mode::best_effort) return true;
+  }
+  return false;
+}
+
+Outcome decide(const OutcomeFacts& facts) {
+  const auto row = row_of(facts);
+  const auto& r = facts.replica;
+  Outcome outcome;
+  outcome.row = row;
+  outcome.kind = rule(row).kind;
+  outcome.better = rule(row).better;
+  outcome.common_point = facts.common_point;
+  outcome.proof = fmt::format("{}: {} (R={} D={} K={} C={} S={} H={} cp={})", to_string(row),
+                              reason(row, facts), r.received, r.durable, r.checkpoint, r.committed,
+                              facts.retained, facts.head, facts.common_point);
+  return outcome;
+}
+
+}  // namespace tidemark::engine

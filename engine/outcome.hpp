@@ -1,0 +1,115 @@
+// What is to be done with a replica: one total function from facts to an outcome with its proof.
+//
+// Nothing else decides. A failure, a timer or an old session never picks the next step; the next
+// handshake's facts do. Every corner is a row with a name, also those that this build cannot
+// execute.
+//
+//        log of the replica   1 ........ K ....... C ..... R        K checkpoint, C committed, R
+//        received log of the primary   1 ..... S ........... cp ........ H   S retained from, cp
+//        common point, H head
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/epoch_history.hpp"
+#include "engine/messages.hpp"
+#include "engine/types.hpp"
+
+namespace tidemark::engine {
+
+/// What is done about a replica.
+enum class OutcomeKind : std::uint8_t {
+  zero_gap,      ///< Nothing is missing.
+  catch_up,      ///< Records from the common point on.
+  truncate,      ///< Its tail beyond the common point goes first, then records.
+  rebuild_full,  ///< Base blocks and records, two lanes.
+  refuse,        ///< Nothing can be done without an operator.
+  step_down,     ///< The replica promised a newer reign: ours is over.
+  not_yet,       ///< The design knows what to do, this build cannot.
+};
+std::string_view to_string(OutcomeKind kind);
+
+/// Why: the first row of the table that fits, in the order in which they stand here.
+enum class OutcomeRow : std::uint8_t {
+  promised_higher,         ///< step_down: promised > our epoch (C18).
+  replica_damaged,         ///< refuse: bytes proved durable are gone (C13).
+  base_incomplete,         ///< rebuild_full: a rebuild was broken off (C6).
+  facts_impossible,        ///< refuse: K <= durable <= R and C <= R do not hold (C10).
+  wiped,                   ///< not_yet: an empty log under an identity that acknowledged records.
+  forked_below_committed,  ///< rebuild_full: cp < C, excused by a forced or best_effort reign.
+  committed_beyond_common_point,   ///< refuse: cp < C (C18).
+  forked_below_checkpoint,         ///< rebuild_full: cp < K, excused likewise.
+  checkpoint_beyond_common_point,  ///< refuse: cp < K, so its extents hold what our log does not.
+  acknowledged_records_lost,  ///< rebuild_full: durable below what it acknowledged in this reign
+                              ///< (C13).
+  digests_unequal,            ///< not_yet: equal histories, other content: bisect (C21).
+  digest_unknown,             ///< rebuild_full: equality at cp cannot be shown.
+  forked_flush_unknown,  ///< rebuild_full: R > cp, excused, and its extents may hold more than C
+                         ///< tells.
+  tail_to_cut_beyond_retention,  ///< rebuild_full: R > cp and our log no longer begins at cp + 1.
+  no_common_point,               ///< truncate: R > 0 and nothing is shared: to the empty log.
+  replica_ahead,                 ///< truncate: R > cp == H.
+  diverged_tail,                 ///< truncate: R > cp, cp < H.
+  nothing_missing,               ///< zero_gap: R == cp == H.
+  empty_log_retained,            ///< catch_up: R == 0 and our log is whole.
+  log_retained,                  ///< catch_up: R == cp, our log has cp + 1.
+  empty_log_beyond_retention,    ///< rebuild_full: R == 0 and our log begins later.
+  log_beyond_retention,          ///< rebuild_full: R == cp, our log begins later.
+  count_,                        ///< Not a row: how many there are.
+};
+std::string_view to_string(OutcomeRow row);
+
+/// Better ways that the design names and this build cannot execute; what is done instead is in the
+/// kind.
+enum class NotYet : std::uint8_t {
+  none,
+  bisect,         ///< Find the last equal chunk end (C21).
+  delta,          ///< Fetch only the blocks touched beyond the common point (C6).
+  snapshot_tail,  ///< Snapshot at an LSN that is still retained, then its tail.
+  readmission,    ///< A wiped replica under its old identity; `tidemark replica replace` gives it a
+                  ///< new one.
+};
+std::string_view to_string(NotYet way);
+
+/// What is fixed for a row: its kind and the way that would be better.
+struct RowRule {
+  OutcomeRow row;
+  OutcomeKind kind;
+  NotYet better;
+};
+/// The rule of each row; the table that tests and docs walk.
+RowRule rule(OutcomeRow row);
+
+/// Both sides' facts, as read in one handshake.
+struct OutcomeFacts {
+  Epoch epoch;                         ///< Ours.
+  EpochHistory history;                ///< Ours.
+  Lsn head;                            ///< H.
+  Lsn retained;                        ///< S: lowest LSN we can still read; head.next() if none.
+  Lsn common_point;                    ///< cp of both histories and ends.
+  std::optional<Digest> our_digest;    ///< At cp.
+  std::optional<Digest> their_digest;  ///< At cp.
+  Lsn witnessed;  ///< Highest durable LSN the replica proved to us in this reign; Lsn{} if none.
+  Facts replica;
+};
+
+struct Outcome {
+  OutcomeKind kind = OutcomeKind::refuse;
+  OutcomeRow row = OutcomeRow::facts_impossible;
+  NotYet better = NotYet::none;
+  Lsn common_point;
+  std::string proof;  ///< The numbers and the inequality that decided, in words.
+};
+
+/// Total: every combination of facts has exactly one row.
+/// Source: DESIGN section 6; CORRECTNESS C6, C10, C13, C18, C21.
+Outcome decide(const OutcomeFacts& facts);
+
+/// Whether committed records of the replica beyond `common_point` may have been lost by declared
+/// policy: one of our reigns that began there was forced or best_effort, or they were committed
+/// under best_effort (C18).
+bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
+
+}  // namespace tidemark::engine

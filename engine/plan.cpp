@@ -1,0 +1,78 @@
+#include "engine/plan.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/check.hpp"
+
+namespace tidemark::engine {
+namespace {
+
+EpochHistory up_to(EpochHistory history, Lsn end) {
+  history.truncate(end);
+  return history;
+}
+
+Plan drawn(const Outcome& outcome, const PlanSource& source, const Budget& budget) {
+  Plan plan;
+  plan.row = outcome.row;
+  plan.source = source.replica;
+  plan.target = source.head;
+  plan.reason = outcome.proof;
+  plan.budget = budget;
+  return plan;
+}
+
+Result<Plan> plan_catch_up(const Outcome& outcome, const PlanSource& source, const Budget& budget) {
+  CHECK(source.digest_at_common_point.has_value());
+  auto plan = drawn(outcome, source, budget);
+  plan.kind = SessionKind::catch_up;
+  plan.common_point = outcome.common_point;
+  plan.digest = *source.digest_at_common_point;
+  plan.truncates = outcome.kind == OutcomeKind::truncate;
+  plan.pin_from = plan.common_point.next();
+  plan.history = up_to(source.history, plan.common_point);
+  CHECK(plan.target >= plan.common_point);
+  return plan;
+}
+
+// The base LSN is our checkpoint: everything up to it is in the extents that are copied (C8).
+Result<Plan> plan_rebuild(const Outcome& outcome, const PlanSource& source, const Budget& budget) {
+  if (!source.digest_at_checkpoint) {
+    return Error{Errc::unavailable,
+                 fmt::format("planning a rebuild: the log has no digest at the checkpoint {}",
+                             source.checkpoint)};
+  }
+  auto plan = drawn(outcome, source, budget);
+  plan.kind = SessionKind::rebuild;
+  plan.common_point = source.checkpoint;
+  plan.digest = *source.digest_at_checkpoint;
+  plan.pin_from = plan.common_point.next();
+  plan.history = up_to(source.history, plan.common_point);
+  CHECK(plan.target >= plan.common_point);
+  return plan;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const Outcome& outcome, const PlanSource& source, const Budget& budget) {
+  switch (outcome.kind) {
+    case OutcomeKind::zero_gap:
+    case OutcomeKind::catch_up:
+    case OutcomeKind::truncate:
+      return plan_catch_up(outcome, source, budget);
+    case OutcomeKind::rebuild_full:
+      return plan_rebuild(outcome, source, budget);
+    case OutcomeKind::refuse:
+      return Error{Errc::refused, outcome.proof};
+    case OutcomeKind::step_down:
+      return Error{Errc::stale, outcome.proof};
+    case OutcomeKind::not_yet:
+      return Error{Errc::not_yet,
+                   fmt::format("{}; would need {}", outcome.proof, to_string(outcome.better))};
+  }
+  return Error{Errc::invalid, "planning: unknown outcome"};
+}
+
+}  // namespace tidemark::engine

@@ -1,0 +1,132 @@
+// What the receiver machine is told (past participles) and what it asks for (imperatives).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/assignment.hpp"
+#include "engine/event.hpp"
+#include "engine/messages.hpp"
+#include "engine/result.hpp"
+#include "engine/sender_events.hpp"
+#include "engine/types.hpp"
+
+namespace tidemark::engine {
+
+// --- events
+// -----------------------------------------------------------------------------------------
+
+/// A connection whose Hello waits for an answer. Links are numbered by the shell and never reused.
+struct PeerArrived {
+  LinkNumber link = 0;
+  Hello hello;
+};
+struct PeerGone {
+  LinkNumber link = 0;
+  std::string reason;
+};
+struct PeerSaid {
+  LinkNumber link = 0;
+  Message message;
+};
+/// The store's numbers. May be repeated.
+struct StoreMoved {
+  Lsn durable;
+  Digest digest;  ///< At durable.
+  Lsn checkpoint;
+  Lsn retained;
+  std::uint64_t wal_free_bytes = 0;
+};
+/// Fail-stop: nothing that the store still holds will become durable (C23).
+struct StoreBroke {
+  Error error;
+};
+struct DigestRead {
+  LinkNumber link = 0;
+  SessionId session;
+  Lsn lsn;
+  std::optional<Digest> digest;
+};
+/// The answer to TruncateTo, ResetTo or FinishBase: there is one at a time.
+struct StoreStepEnded {
+  Status status;
+};
+/// The answer to the oldest WriteBaseRun.
+struct BaseRunWritten {
+  Status status;
+};
+/// The control plane fences: nothing below `epoch` is taken any more, all received is made durable.
+struct FenceAsked {
+  Epoch epoch;
+};
+struct StopAsked {
+  std::string reason;
+};
+
+// --- effects
+// ----------------------------------------------------------------------------------------
+
+/// Answers the Hello with HelloOk; what the peer says is told from here on.
+struct AcceptLink {
+  LinkNumber link = 0;
+};
+/// Says why and closes; nothing of the link is told any more.
+struct RefuseLink {
+  LinkNumber link = 0;
+  Refused refused;
+};
+struct Answer {
+  LinkNumber link = 0;
+  Message message;
+};
+struct AppendToLog {
+  RecordBatch batch;
+  Lsn committed;
+};
+struct TellCommitted {
+  Lsn committed;
+};
+struct ReadDigest {
+  LinkNumber link = 0;
+  SessionId session;
+  Lsn lsn;
+};
+struct TruncateTo {
+  Lsn to;
+};
+struct ResetTo {
+  Lsn base;
+  Digest digest;
+  EpochHistory history;
+};
+struct WriteBaseRun {
+  BlockRange range;
+  std::vector<BlockSum> sums;  ///< Empty: zeros.
+  Slice data;
+};
+struct FinishBase {
+  Lsn at;
+};
+/// All that was asked with FenceAsked is true; an error when the store is gone.
+struct AnswerFence {
+  Status status;
+};
+/// The store is not used any more.
+struct AnswerStop {
+  Lsn committed;
+};
+/// The replica's role cannot go on here.
+struct EndRole {
+  std::string reason;
+};
+
+using ReceiverEffect =
+    std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted, ReadDigest, TruncateTo,
+                 ResetTo, WriteBaseRun, FinishBase, AnswerFence, AnswerStop, EndRole, Log>;
+/// To be performed in order.
+using ReceiverEffects = std::vector<ReceiverEffect>;
+
+}  // namespace tidemark::engine

@@ -1,0 +1,107 @@
+// How the receiver takes records: dense, chained to its own log by digest, and only where there is
+// room.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/check.hpp"
+#include "engine/chunk.hpp"
+#include "engine/receiver.hpp"
+
+namespace tidemark::engine {
+
+void Receiver::said(LinkNumber link, Records& records, ReceiverEffects& out) {
+  if (!authorised(link, records.volume, records.epoch, records.session, out)) return;
+  if (link != records_link_)
+    return refuse(link, RefusalCode::protocol, "records on the bulk link", out);
+  auto batch = std::make_shared<std::vector<RecordPtr>>();
+  std::string why;
+  bool refused = false;
+  for (auto& record : records.records) {
+    const auto taken = take(*record, why);
+    refused = taken == Take::refused;
+    if (refused) break;
+    if (taken == Take::appended) batch->push_back(std::move(record));
+  }
+  // What was taken before a refusal is a proved part of the log and stays.
+  note_committed(records.committed);
+  if (!batch->empty()) {
+    committed_due_ = false;  // The append tells it.
+    out.push_back(AppendToLog{std::move(batch), numbers_.committed});
+  }
+  ack_due_ = true;
+  if (!refused) return;
+  const bool full = why.empty();
+  if (full) {
+    numbers_.wal_free_bytes = 0;
+    send_ack(out);
+    return refuse(link, RefusalCode::no_space,
+                  fmt::format("no room in the log behind lsn {}", numbers_.received), out);
+  }
+  refuse(link, RefusalCode::bad_data, why, out);
+}
+
+/// `why` stays empty where only room is missing.
+Receiver::Take Receiver::take(const Record& record, std::string& why) {
+  const auto& header = record.header();
+  const auto refused = [&](std::string text) {
+    why = std::move(text);
+    return Take::refused;
+  };
+  if (header.lsn <= numbers_.received) {
+    const auto back = numbers_.received - header.lsn;
+    if (back >= recent_.size())
+      return refused(fmt::format("lsn {} again, too old to compare", header.lsn));
+    if (recent_[recent_.size() - 1 - back] == header.digest) return Take::duplicate;
+    return refused(fmt::format("lsn {} again, with another content", header.lsn));
+  }
+  if (header.lsn != numbers_.received.next()) {
+    return refused(fmt::format("lsn {} where {} is next", header.lsn, numbers_.received.next()));
+  }
+  if (header.epoch > assignment_.epoch) {
+    return refused(fmt::format("lsn {} is of epoch {}, the link of {}", header.lsn, header.epoch,
+                               assignment_.epoch));
+  }
+  if (chain(numbers_.digest, record.head()) != header.digest) {
+    return refused(fmt::format("lsn {} does not continue the log by digest", header.lsn));
+  }
+  const auto cost = chunk_cost(record);
+  if (undurable_cost_ + cost > numbers_.wal_free_bytes) return Take::refused;
+  if (header.kind == RecordKind::epoch) {
+    const auto body = decode_epoch(record.inline_body());
+    if (!body) return refused(fmt::format("lsn {}: {}", header.lsn, body.error().text));
+    const EpochStart start{header.epoch, body->nonce, header.lsn, body->marks, body->mode};
+    if (!numbers_.history.begin(start)) {
+      return refused(fmt::format("lsn {} begins epoch {} out of order", header.lsn, header.epoch));
+    }
+  }
+  numbers_.received = header.lsn;
+  numbers_.digest = header.digest;
+  numbers_.mono_time = header.mono_time;
+  undurable_.push_back({header.lsn, cost});
+  undurable_cost_ += cost;
+  recent_.push_back(header.digest);
+  if (recent_.size() > recent_records_max) recent_.pop_front();
+  return Take::appended;
+}
+
+/// Local committed: the primary's number, as far as this session proved that the log is shared
+/// (C10).
+void Receiver::note_committed(Lsn number) {
+  const auto local = std::min(number, numbers_.received);
+  if (local <= numbers_.committed) return;
+  numbers_.committed = local;
+  committed_due_ = true;
+}
+
+void Receiver::said(LinkNumber link, Progress& progress, ReceiverEffects& out) {
+  if (!authorised(link, progress.volume, progress.epoch, progress.session, out)) return;
+  if (link != records_link_)
+    return refuse(link, RefusalCode::protocol, "progress on the bulk link", out);
+  note_committed(progress.committed);
+  ack_due_ = true;  // Also a sign of life.
+}
+
+}  // namespace tidemark::engine

@@ -1,0 +1,197 @@
+// The primary's side of one replica: the owner of the one cursor towards it. Decides, does no I/O.
+//
+//   disconnected ◄─────────── any failure, with a typed cause ────────────┐
+//        │ retry                                                          │
+//   connecting ──link──► probing ──facts, digests──► preparing ──ready──► catching_up ──target──►
+//   streaming
+//                          │                             └──ready──► rebuilding
+//                          ──barrier──────────► ▲ └──outcome──► refused ──retry──► connecting any
+//                          ──► stopped (final)
+//
+// One link, one session: whatever ends the session closes the link, and the next one begins with
+// fresh facts. Nothing is decided by timers: they retry, repeat numbers on an idle link and end
+// what has stalled.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "engine/catch_up.hpp"
+#include "engine/cursor.hpp"
+#include "engine/lag.hpp"
+#include "engine/outcome.hpp"
+#include "engine/rebuild.hpp"
+#include "engine/sender_events.hpp"
+#include "engine/session.hpp"
+
+namespace tidemark::engine {
+
+constexpr bool allowed(PeerState from, PeerState to) {
+  using S = PeerState;
+  if (from == S::stopped || from == to) return false;
+  if (to == S::stopped || to == S::disconnected) return true;
+  switch (from) {
+    case S::disconnected:
+    case S::refused:
+      return to == S::connecting;
+    case S::connecting:
+      return to == S::probing;
+    case S::probing:
+      return to == S::preparing || to == S::refused;
+    case S::preparing:
+      return to == S::catching_up || to == S::rebuilding;
+    case S::catching_up:
+    case S::rebuilding:
+      return to == S::streaming;
+    case S::streaming:
+    case S::stopped:
+      return false;
+  }
+  return false;
+}
+
+/// Silence of the records link while an answer is owed, after which it is closed.
+inline constexpr std::uint64_t silence_max = 3 * second;
+/// An idle link hears the numbers this often, and answers.
+inline constexpr std::uint64_t progress_every = 500 * millisecond;
+/// The pin follows the replica in steps of this size; a chunk is larger.
+inline constexpr std::uint64_t repin_bytes = 16u << 20;
+
+struct SenderConfig {
+  ClusterId cluster;
+  NodeId node;              ///< Ours.
+  Incarnation incarnation;  ///< Ours.
+  Assignment assignment;    ///< Names us primary.
+  ReplicaId peer;           ///< A member other than us.
+  Lsn head;                 ///< Numbered before the first RecordsAdded.
+  Lsn committed;
+  EpochHistory history;  ///< Of our log.
+  std::uint64_t credit_bytes = 16u << 20;
+  std::uint64_t retry_min = 50 * millisecond;
+  std::uint64_t retry_max = 1 * second;
+  Budget budget;
+};
+
+class Sender {
+ public:
+  explicit Sender(SenderConfig config);
+
+  SenderEffects on(const Started&, Moment at);
+  SenderEffects on(const RecordsAdded& event, Moment at);
+  SenderEffects on(const MessageArrived& event, Moment at);
+  SenderEffects on(const LinkOpened& event, Moment at);
+  SenderEffects on(const ConnectFailed& event, Moment at);
+  SenderEffects on(const LinkClosed& event, Moment at);
+  SenderEffects on(const OwnFactsRead& event, Moment at);
+  SenderEffects on(const OwnDigestRead& event, Moment at);
+  SenderEffects on(const SourceFailed& event, Moment at);
+  SenderEffects on(const LogPinned& event, Moment at);
+  SenderEffects on(const LogRecordsRead& event, Moment at);
+  SenderEffects on(const BaseRunRead& event, Moment at);
+  SenderEffects on(const AssignmentChanged& event, Moment at);
+  SenderEffects on(const Ticked&, Moment at);
+  SenderEffects on(const TurnEnded&, Moment at);
+  SenderEffects on(const StopRequested&, Moment at);
+
+  PeerState state() const { return state_; }
+  /// Something waits for the end of this turn: give TurnEnded.
+  bool wants_turn_end() const { return progress_due_ || report_due_; }
+  /// When to give Ticked, if nothing else happens before.
+  std::optional<MonoTime> wake_at() const;
+  PeerStatus status(MonoTime now) const;
+
+ private:
+  /// What one handshake has gathered so far.
+  struct Handshake {
+    std::optional<Facts> facts;
+    std::optional<OwnFactsRead> own;
+    Lsn common_point;
+    bool digests_asked = false;
+    bool their_digest_known = false, our_digest_known = false, base_digest_known = false;
+    std::optional<Digest> their_digest, our_digest, base_digest;
+  };
+
+  bool stopped() const { return state_ == PeerState::stopped; }
+  bool flowing() const { return session_ && session_->flowing(); }
+  /// True where the call may be executed; else says in `out` why it is dropped.
+  bool authorised(SessionId id, Epoch epoch, std::string_view what, SenderEffects& out) const;
+  bool current(Lane lane, LinkNumber link) const;
+
+  // Links and retries.
+  void connect(SenderEffects& out);
+  void disconnect(EndCause cause, std::string text, Moment at, SenderEffects& out);
+  void fail(EndCause cause, std::string text, PeerState to, Moment at, SenderEffects& out);
+  void end_session(EndCause cause, const std::string& text, Moment at, SenderEffects& out);
+  void close_links(SenderEffects& out);
+  void schedule_retry(Moment at);
+
+  // Handshake.
+  void ask_digests(SenderEffects& out);
+  void decide_outcome(Moment at, SenderEffects& out);
+  void begin_plan(Plan plan, Moment at, SenderEffects& out);
+
+  // What the replica says.
+  void heard(const Facts& facts, Moment at, SenderEffects& out);
+  void heard(const DigestIs& answer, Moment at, SenderEffects& out);
+  void heard(const SessionReady& ready, Moment at, SenderEffects& out);
+  void heard(const Ack& ack, Moment at, SenderEffects& out);
+  void heard(const BarrierReached& reached, Moment at, SenderEffects& out);
+  void heard(const BaseAck& ack, Moment at, SenderEffects& out);
+  void heard(const Refused& refused, Moment at, SenderEffects& out);
+  template <class Other>
+  void heard(const Other& other, Moment at, SenderEffects& out);
+
+  // Flow.
+  void send(Lane lane, Message message, std::uint64_t bytes, SenderEffects& out);
+  void send_records(const std::vector<RecordPtr>& batch, Moment at, SenderEffects& out);
+  void pump_records(SenderEffects& out);
+  void pump_base(SenderEffects& out);
+  void after_progress(Moment at, SenderEffects& out);
+  void repin(SenderEffects& out);
+  void complete(Moment at, SenderEffects& out);
+  void release_pin(SenderEffects& out);
+
+  void become(PeerState to, SenderEffects& out);
+  ReportPeer report() const;
+  Lsn known_durable() const;
+  std::string peer_text() const;
+
+  SenderConfig config_;
+  PeerState state_ = PeerState::disconnected;
+  std::string reason_;
+  std::string outcome_;
+
+  LinkNumber links_ = 0;         ///< Numbers handed out.
+  LinkNumber records_link_ = 0;  ///< 0: none wanted.
+  LinkNumber bulk_link_ = 0;
+  bool bulk_open_ = false;
+  std::uint64_t backoff_ = 0;
+  std::optional<MonoTime> retry_at_;
+  std::optional<MonoTime> owed_since_;  ///< An answer on the records link is owed since then.
+  MonoTime last_sent_;                  ///< On the records link.
+  MonoTime now_;                        ///< Of the event being handled.
+
+  std::uint64_t sessions_ = 0;  ///< Counted in this reign.
+  std::optional<Session> session_;
+  std::variant<std::monostate, CatchUp, Rebuild> executor_;
+  Handshake handshake_;
+  Cursor cursor_;
+  bool reading_records_ = false;
+  Lsn pinned_from_;
+  std::uint64_t bytes_since_pin_ = 0;
+
+  Lsn head_;  ///< Last numbered.
+  Lsn committed_;
+  LagMarks lag_;
+  Incarnation peer_incarnation_;
+  Lsn witnessed_;  ///< Highest durable LSN proved in this reign; void once a rebuild began.
+  std::uint64_t wal_free_bytes_ = 0;
+  Epoch promised_;
+
+  bool progress_due_ = false;  ///< Committed moved and no records told it.
+  bool report_due_ = false;
+};
+
+}  // namespace tidemark::engine

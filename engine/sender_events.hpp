@@ -1,0 +1,168 @@
+// What the sender machine is told (past participles) and what it asks for (imperatives).
+//
+// Answers of the store name the session that asked; links carry the number under which they were
+// asked for. So whatever arrives late is recognised and dropped at the door.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/assignment.hpp"
+#include "engine/base_lane.hpp"
+#include "engine/event.hpp"
+#include "engine/messages.hpp"
+#include "engine/result.hpp"
+#include "engine/status.hpp"
+#include "engine/types.hpp"
+
+namespace tidemark::engine {
+
+/// When something happened, and a fresh random number for jitter: the core draws none itself.
+struct Moment {
+  MonoTime now;
+  std::uint64_t random = 0;
+};
+
+enum class Lane : std::uint8_t { records, bulk };
+std::string_view to_string(Lane lane);
+/// Names one connection attempt and its link within a machine; never reused. 0 = none.
+using LinkNumber = std::uint64_t;
+
+// --- events
+// -----------------------------------------------------------------------------------------
+
+struct LinkOpened {
+  Lane lane = Lane::records;
+  LinkNumber link = 0;
+  NodeId node;
+  Incarnation incarnation;
+};
+struct ConnectFailed {
+  Lane lane = Lane::records;
+  LinkNumber link = 0;
+  Error error;
+};
+struct LinkClosed {
+  Lane lane = Lane::records;
+  LinkNumber link = 0;
+  std::string reason;
+};
+struct MessageArrived {
+  Lane lane = Lane::records;
+  LinkNumber link = 0;
+  Message message;
+};
+/// The primary numbered records, dense behind the ones before; or only `committed` moved (null
+/// batch).
+struct RecordsAdded {
+  RecordBatch batch;
+  Lsn committed;
+  Lsn durable;
+};
+/// The primary's own store: where its readable log begins and what its extents hold.
+struct OwnFactsRead {
+  SessionId session;
+  Lsn retained;
+  Lsn checkpoint;
+};
+struct OwnDigestRead {
+  SessionId session;
+  Lsn lsn;
+  std::optional<Digest> digest;
+};
+/// The primary's own store does not answer any more.
+struct SourceFailed {
+  SessionId session;
+  Error error;
+};
+struct LogPinned {
+  SessionId session;
+  Status status;
+};
+struct LogRecordsRead {
+  SessionId session;
+  Lsn from;
+  Result<RecordBatch> batch;
+};
+struct BaseRunRead {
+  SessionId session;
+  Result<BasePiece> piece;
+};
+struct AssignmentChanged {
+  Assignment assignment;
+};
+/// The time that wake_at() named has come; harmless at any other.
+struct Ticked {};
+/// All events of a loop turn were given: what was held back to be told once goes out.
+struct TurnEnded {};
+struct Started {};
+struct StopRequested {};
+
+// --- effects
+// ----------------------------------------------------------------------------------------
+
+struct Connect {
+  Lane lane = Lane::records;
+  LinkNumber link = 0;
+  Endpoint endpoint;
+  Hello hello;
+};
+/// Drops link or attempt; nothing of it is told any more.
+struct CloseLink {
+  Lane lane = Lane::records;
+  LinkNumber link = 0;
+};
+struct SendMessage {
+  Lane lane = Lane::records;
+  Message message;
+};
+struct ReadOwnFacts {
+  SessionId session;
+};
+struct ReadOwnDigest {
+  SessionId session;
+  Lsn lsn;
+};
+struct Pin {
+  SessionId session;
+  Lsn from;
+};
+struct Unpin {
+  SessionId session;
+};
+struct ReadRecords {
+  SessionId session;
+  Lsn from;
+  Lsn to;
+  std::uint64_t bytes_max = 0;
+};
+struct ReadBaseRun {
+  SessionId session;
+  BlockIndex first;
+  std::uint32_t blocks_max = 0;
+};
+/// What the volume counts: the replica's numbers and whether they are proved.
+struct ReportPeer {
+  ReplicaId replica;
+  Incarnation incarnation;
+  PeerState state = PeerState::disconnected;
+  SessionId session;
+  bool proved = false;
+  Lsn received;
+  Lsn durable;
+  std::uint64_t wal_free_bytes = 0;
+  Epoch promised;
+};
+struct Log {
+  Event event;
+};
+
+using SenderEffect = std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest, Pin,
+                                  Unpin, ReadRecords, ReadBaseRun, ReportPeer, Log>;
+/// To be performed in order.
+using SenderEffects = std::vector<SenderEffect>;
+
+}  // namespace tidemark::engine

@@ -1,0 +1,333 @@
+// The flow of the sender: records by the cursor, base blocks beside them, and what comes back.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/check.hpp"
+#include "engine/planted.hpp"
+#include "engine/sender.hpp"
+
+namespace tidemark::engine {
+namespace {
+
+// Frame header and fields of docs/PROTOCOL.md, for the numbers in status; the heads of records and
+// the checksums of blocks are added as they are.
+constexpr std::uint64_t records_frame_overhead = 74;
+constexpr std::uint64_t base_frame_overhead = 80;
+
+std::uint64_t bytes_of(const std::vector<RecordPtr>& records) {
+  std::uint64_t bytes = 0;
+  for (const auto& record : records) bytes += record->bytes();
+  return bytes;
+}
+
+std::uint64_t payload_of(const std::vector<RecordPtr>& records) {
+  std::uint64_t bytes = 0;
+  for (const auto& record : records) bytes += record->payload().size();
+  return bytes;
+}
+
+}  // namespace
+
+SenderEffects Sender::on(const RecordsAdded& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (event.batch) {
+    const auto& batch = *event.batch;
+    CHECK(!batch.empty());
+    CHECK(batch.front()->lsn() == head_.next());
+    head_ = batch.back()->lsn();
+    lag_.numbered(head_, bytes_of(batch), at.now);
+    for (const auto& record : batch) {
+      if (record->header().kind != RecordKind::epoch) continue;
+      const auto body = decode_epoch(record->inline_body());
+      CHECK(body.has_value());
+      config_.history.begin(
+          {record->header().epoch, body->nonce, record->lsn(), body->marks, body->mode});
+    }
+  }
+  if (event.committed > committed_) {
+    committed_ = event.committed;
+    progress_due_ = progress_due_ || flowing();
+  }
+  if (event.batch && flowing()) send_records(*event.batch, at, out);
+  return out;
+}
+
+SenderEffects Sender::on(const LogRecordsRead& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "log_read", out)) return out;
+  reading_records_ = false;
+  if (!flowing()) return out;
+  if (!event.batch) {
+    const bool gone = event.batch.error().code == Errc::out_of_window;
+    disconnect(gone ? EndCause::log_gone : EndCause::source_failed,
+               fmt::format("reading the log from {}: {}", event.from, event.batch.error().text), at,
+               out);
+    return out;
+  }
+  const auto& batch = **event.batch;
+  if (batch.empty() || batch.front()->lsn() != cursor_.next()) {
+    disconnect(EndCause::source_failed,
+               fmt::format("reading the log from {}: other records came", event.from), at, out);
+    return out;
+  }
+  send_records(batch, at, out);
+  pump_records(out);
+  return out;
+}
+
+SenderEffects Sender::on(const BaseRunRead& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "base_read", out)) return out;
+  auto* rebuild = std::get_if<Rebuild>(&executor_);
+  if (rebuild == nullptr || rebuild->step() != Rebuild::Step::copying) return out;
+  if (!event.piece) {
+    disconnect(EndCause::source_failed, event.piece.error().text, at, out);
+    return out;
+  }
+  const auto& piece = *event.piece;
+  if (const auto taken = rebuild->read(piece); !taken) {
+    disconnect(EndCause::source_failed, taken.error().text, at, out);
+    return out;
+  }
+  const auto volume = config_.assignment.spec.id;
+  const auto epoch = session_->epoch();
+  session_->progressed(at.now);
+  session_->numbers.base_blocks += piece.range.count;
+  session_->numbers.payload_bytes += piece.data.size();
+  if (piece.sums.empty()) {
+    send(Lane::bulk, BaseZeroes{volume, epoch, session_->id(), piece.range}, base_frame_overhead,
+         out);
+  } else {
+    const auto bytes =
+        base_frame_overhead + piece.sums.size() * sizeof(BlockSum) + piece.data.size();
+    send(Lane::bulk, BaseBlocks{volume, epoch, session_->id(), piece.range, piece.sums, piece.data},
+         bytes, out);
+  }
+  pump_base(out);
+  return out;
+}
+
+SenderEffects Sender::on(const MessageArrived& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!current(event.lane, event.link)) return out;  // Said on a link that is over.
+  if (event.lane == Lane::records) owed_since_.reset();
+  std::visit([&](const auto& message) { heard(message, at, out); }, event.message);
+  return out;
+}
+
+void Sender::heard(const SessionReady& ready, Moment at, SenderEffects& out) {
+  if (!authorised(ready.session, ready.epoch, "session_ready", out)) return;
+  const auto refuse = [&](std::string_view why) {
+    disconnect(EndCause::bad_answer,
+               fmt::format("{} is ready for {}: {}", peer_text(), ready.next, why), at, out);
+  };
+  if (session_->phase() != SessionPhase::preparing) return refuse("it was not asked");
+  const auto& plan = *session_->plan();
+  auto* rebuild = std::get_if<Rebuild>(&executor_);
+  const bool agreed = rebuild != nullptr ? rebuild->ready(ready.next)
+                                         : std::get<CatchUp>(executor_).ready(ready.next);
+  if (!agreed) return refuse(fmt::format("the plan begins behind {}", plan.common_point));
+  session_->ready(at.now);
+  cursor_.begin(plan.common_point, plan.digest);
+  become(rebuild != nullptr ? PeerState::rebuilding : PeerState::catching_up, out);
+  if (rebuild != nullptr) {
+    bulk_link_ = ++links_;
+    Hello hello;
+    hello.purpose = Purpose::bulk;
+    hello.cluster = config_.cluster;
+    hello.node = config_.node;
+    hello.incarnation = config_.incarnation;
+    hello.volume = config_.assignment.spec.id;
+    hello.from = config_.assignment.self;
+    hello.to = config_.peer;
+    hello.epoch = session_->epoch();
+    hello.session = session_->id();
+    out.push_back(
+        Connect{Lane::bulk, bulk_link_, config_.assignment.member(config_.peer)->endpoint, hello});
+  }
+  progress_due_ =
+      true;  // So that committed is known and an Ack comes, even where there is nothing to send.
+  pump_records(out);
+}
+
+void Sender::heard(const Ack& ack, Moment at, SenderEffects& out) {
+  if (planted(Bug::ack_of_other_session) && flowing()) {
+    const auto last = cursor_.next().previous();
+    cursor_.acked(std::min(ack.received, last), std::min({ack.durable, ack.received, last}),
+                  ack.digest);
+    return after_progress(at, out);
+  }
+  if (!authorised(ack.session, ack.epoch, "ack", out) || !flowing()) return;
+  const auto received = cursor_.received();
+  const auto durable = cursor_.durable();
+  const auto verdict = cursor_.acked(ack.received, ack.durable, ack.digest);
+  switch (verdict) {
+    case AckVerdict::old:
+      return;
+    case AckVerdict::impossible:
+      return disconnect(EndCause::bad_answer,
+                        fmt::format("{} acknowledged received {} durable {} where {} is next",
+                                    peer_text(), ack.received, ack.durable, cursor_.next()),
+                        at, out);
+    case AckVerdict::other_digest:
+      return disconnect(EndCause::digest_mismatch,
+                        fmt::format("{} holds another record at lsn {}", peer_text(), ack.durable),
+                        at, out);
+    case AckVerdict::counted:
+      break;
+  }
+  const bool moved = cursor_.received() != received || cursor_.durable() != durable;
+  if (moved) session_->progressed(at.now);
+  report_due_ = report_due_ || moved || wal_free_bytes_ != ack.wal_free_bytes;
+  wal_free_bytes_ = ack.wal_free_bytes;
+  if (moved) after_progress(at, out);
+}
+
+void Sender::heard(const BarrierReached& reached, Moment at, SenderEffects& out) {
+  if (!authorised(reached.session, reached.epoch, "barrier_reached", out)) return;
+  auto* rebuild = std::get_if<Rebuild>(&executor_);
+  if (rebuild == nullptr || !rebuild->barrier_reached(reached.lsn, cursor_.durable())) {
+    return disconnect(EndCause::bad_answer,
+                      fmt::format("{} says it reached a barrier at {}, proved {}", peer_text(),
+                                  reached.lsn, cursor_.durable()),
+                      at, out);
+  }
+  complete(at, out);
+}
+
+void Sender::heard(const BaseAck& ack, Moment at, SenderEffects& out) {
+  if (!authorised(ack.session, ack.epoch, "base_ack", out)) return;
+  auto* rebuild = std::get_if<Rebuild>(&executor_);
+  const auto verdict =
+      rebuild == nullptr ? Rebuild::Verdict::refused : rebuild->base_acked(ack.upto, ack.complete);
+  if (verdict == Rebuild::Verdict::refused) {
+    return disconnect(EndCause::bad_answer,
+                      fmt::format("{} acknowledged base blocks below {}", peer_text(), ack.upto),
+                      at, out);
+  }
+  session_->progressed(at.now);
+  if (verdict == Rebuild::Verdict::taken) return pump_base(out);
+  if (planted(Bug::in_sync_before_tail)) return complete(at, out);
+  const auto barrier = rebuild->close(head_);
+  send(Lane::records,
+       Barrier{config_.assignment.spec.id, session_->epoch(), session_->id(), barrier}, 72, out);
+  owed_since_
+      .reset();  // Its records may still have to be read and written; the stall budget watches.
+}
+
+void Sender::heard(const Refused& refused, Moment at, SenderEffects& out) {
+  const auto text =
+      fmt::format("{} refused with {}: {}", peer_text(), to_string(refused.code), refused.text);
+  if (refused.code == RefusalCode::no_space) wal_free_bytes_ = 0;
+  const bool higher =
+      refused.code == RefusalCode::stale_epoch && refused.promised > config_.assignment.epoch;
+  if (higher) promised_ = refused.promised;
+  disconnect(higher ? EndCause::promised_higher : EndCause::refused_by_peer, text, at, out);
+}
+
+template <class Other>
+void Sender::heard(const Other& other, Moment at, SenderEffects& out) {
+  disconnect(EndCause::bad_answer,
+             fmt::format("{} sent a {}, which no replica sends", peer_text(), name(Message(other))),
+             at, out);
+}
+
+void Sender::send(Lane lane, Message message, std::uint64_t bytes, SenderEffects& out) {
+  if (session_) session_->numbers.bytes += bytes;
+  if (lane == Lane::records) {
+    last_sent_ = now_;
+    if (!owed_since_) owed_since_ = now_;
+  }
+  out.push_back(SendMessage{lane, std::move(message)});
+}
+
+void Sender::send_records(const std::vector<RecordPtr>& batch, Moment at, SenderEffects& out) {
+  auto frames = cursor_.take(batch);
+  for (auto& records : frames) {
+    auto& numbers = session_->numbers;
+    numbers.records += records.size();
+    numbers.payload_bytes += payload_of(records);
+    const auto bytes = records_frame_overhead + bytes_of(records);
+    send(Lane::records,
+         Records{config_.assignment.spec.id, session_->epoch(), session_->id(), committed_,
+                 std::move(records)},
+         bytes, out);
+    progress_due_ = false;
+  }
+  if (const auto spent = frames.empty() ? std::nullopt : session_->over_budget(at.now)) {
+    disconnect(*spent, fmt::format("after {} records", session_->numbers.records), at, out);
+  }
+}
+
+void Sender::pump_records(SenderEffects& out) {
+  if (!flowing() || reading_records_ || cursor_.next() > head_ || !cursor_.worth_reading()) return;
+  reading_records_ = true;
+  const auto bytes_max = std::min<std::uint64_t>(cursor_.room_bytes(), records_frame_bytes_max);
+  out.push_back(ReadRecords{session_->id(), cursor_.next(), head_, bytes_max});
+}
+
+void Sender::pump_base(SenderEffects& out) {
+  auto* rebuild = std::get_if<Rebuild>(&executor_);
+  if (rebuild == nullptr || !bulk_open_ || !flowing()) return;
+  if (const auto first = rebuild->begin_read()) {
+    out.push_back(ReadBaseRun{session_->id(), *first, base_blocks_max});
+  } else if (rebuild->take_base_end()) {
+    send(Lane::bulk,
+         BaseDone{config_.assignment.spec.id, session_->epoch(), session_->id(),
+                  rebuild->feed().flush_lsn()},
+         base_frame_overhead, out);
+  }
+}
+
+// The replica has more than before: count it, send on, and see whether the session is done.
+void Sender::after_progress(Moment at, SenderEffects& out) {
+  report_due_ = true;
+  // What a replica holds beside an incomplete base counts for nothing (C13).
+  if (state_ != PeerState::rebuilding) witnessed_ = std::max(witnessed_, cursor_.durable());
+  lag_.forget(cursor_.durable());
+  auto* catch_up = std::get_if<CatchUp>(&executor_);
+  if (catch_up != nullptr && cursor_.durable() && catch_up->durable(cursor_.durable()))
+    complete(at, out);
+  repin(out);
+  pump_records(out);
+}
+
+// What the replica has on its disk need not be kept for this session any more.
+void Sender::repin(SenderEffects& out) {
+  if (!session_->holds_pin() || session_->done()) return;
+  const auto from = cursor_.durable().next();
+  if (from <= pinned_from_ || session_->numbers.bytes - bytes_since_pin_ < repin_bytes) return;
+  pinned_from_ = from;
+  bytes_since_pin_ = session_->numbers.bytes;
+  out.push_back(Pin{session_->id(), from});
+}
+
+void Sender::complete(Moment at, SenderEffects& out) {
+  session_->complete(at.now);
+  release_pin(out);
+  backoff_ = 0;
+  witnessed_ = std::max(witnessed_, cursor_.durable());
+  if (planted(Bug::in_sync_before_tail))
+    witnessed_ = std::max(witnessed_, session_->plan()->target);
+  reason_ = fmt::format("in line since session {}", session_->id());
+  const auto& numbers = session_->numbers;
+  out.push_back(Log{Event(Level::info, "session_completed")
+                        .with("replica", config_.peer)
+                        .with("session", session_->id())
+                        .with("kind", to_string(session_->plan()->kind))
+                        .with("target", session_->plan()->target)
+                        .with("records", numbers.records)
+                        .with("bytes", numbers.bytes)
+                        .with("base_blocks", numbers.base_blocks)});
+  become(PeerState::streaming, out);
+  if (bulk_link_ != 0) out.push_back(CloseLink{Lane::bulk, std::exchange(bulk_link_, 0)});
+  bulk_open_ = false;
+}
+
+}  // namespace tidemark::engine

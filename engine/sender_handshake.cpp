@@ -1,0 +1,168 @@
+// The handshake of the sender: two rounds of questions, one decision, one plan.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/check.hpp"
+#include "engine/sender.hpp"
+
+namespace tidemark::engine {
+
+SenderEffects Sender::on(const OwnFactsRead& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "own_facts", out)) return out;
+  if (session_->phase() != SessionPhase::probing || handshake_.own) return out;
+  handshake_.own = event;
+  ask_digests(out);
+  return out;
+}
+
+void Sender::heard(const Facts& facts, Moment, SenderEffects& out) {
+  if (!authorised(facts.session, facts.epoch, "facts", out)) return;
+  if (session_->phase() != SessionPhase::probing || handshake_.facts) return;
+  handshake_.facts = facts;
+  peer_incarnation_ = facts.incarnation;
+  ask_digests(out);
+}
+
+void Sender::ask_digests(SenderEffects& out) {
+  auto& h = handshake_;
+  if (!h.facts || !h.own || h.digests_asked) return;
+  h.digests_asked = true;
+  h.common_point = common_point(config_.history, head_, h.facts->history, h.facts->received);
+  const auto id = session_->id();
+  send(Lane::records, AskDigest{config_.assignment.spec.id, session_->epoch(), id, h.common_point},
+       72, out);
+  out.push_back(ReadOwnDigest{id, h.common_point});
+  if (h.own->checkpoint != h.common_point) out.push_back(ReadOwnDigest{id, h.own->checkpoint});
+}
+
+SenderEffects Sender::on(const OwnDigestRead& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "own_digest", out)) return out;
+  auto& h = handshake_;
+  if (session_->phase() != SessionPhase::probing || !h.digests_asked) return out;
+  if (event.lsn == h.common_point) {
+    h.our_digest_known = true;
+    h.our_digest = event.digest;
+  }
+  if (event.lsn == h.own->checkpoint) {
+    h.base_digest_known = true;
+    h.base_digest = event.digest;
+  }
+  decide_outcome(at, out);
+  return out;
+}
+
+void Sender::heard(const DigestIs& answer, Moment at, SenderEffects& out) {
+  if (!authorised(answer.session, answer.epoch, "digest", out)) return;
+  auto& h = handshake_;
+  if (session_->phase() != SessionPhase::probing || !h.digests_asked || h.their_digest_known)
+    return;
+  if (answer.lsn != h.common_point) return;
+  h.their_digest_known = true;
+  h.their_digest = answer.digest;
+  decide_outcome(at, out);
+}
+
+void Sender::decide_outcome(Moment at, SenderEffects& out) {
+  const auto& h = handshake_;
+  if (!h.their_digest_known || !h.our_digest_known || !h.base_digest_known) return;
+  OutcomeFacts facts;
+  facts.epoch = session_->epoch();
+  facts.history = config_.history;
+  facts.head = head_;
+  facts.retained = h.own->retained;
+  facts.common_point = h.common_point;
+  facts.our_digest = h.our_digest;
+  facts.their_digest = h.their_digest;
+  facts.witnessed = witnessed_;
+  facts.replica = *h.facts;
+  const auto outcome = decide(facts);
+  if (outcome_ != outcome.proof) {
+    out.push_back(Log{Event(Level::info, "outcome_decided")
+                          .with("replica", config_.peer)
+                          .with("session", session_->id())
+                          .with("kind", to_string(outcome.kind))
+                          .with("proof", outcome.proof)});
+  }
+  outcome_ = outcome.proof;
+  if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;
+
+  const PlanSource source{config_.assignment.self, config_.history, head_,
+                          h.own->checkpoint,       h.base_digest,   h.our_digest};
+  auto plan = make_plan(outcome, source, config_.budget);
+  if (plan) {
+    begin_plan(std::move(*plan), at, out);
+    return;
+  }
+  switch (plan.error().code) {
+    case Errc::refused:
+      return fail(EndCause::outcome_refused, plan.error().text, PeerState::refused, at, out);
+    case Errc::not_yet:
+      return fail(EndCause::outcome_not_yet, plan.error().text, PeerState::refused, at, out);
+    case Errc::stale:
+      return disconnect(EndCause::promised_higher, plan.error().text, at, out);
+    default:
+      return disconnect(EndCause::source_failed, plan.error().text, at, out);
+  }
+}
+
+void Sender::begin_plan(Plan plan, Moment at, SenderEffects& out) {
+  const auto id = session_->id();
+  if (plan.kind == SessionKind::catch_up) {
+    executor_.emplace<CatchUp>(plan);
+  } else {
+    executor_.emplace<Rebuild>(plan, config_.assignment.spec.blocks());
+    session_->numbers.base_blocks_all = config_.assignment.spec.blocks();
+  }
+  pinned_from_ = plan.pin_from;
+  bytes_since_pin_ = 0;
+  session_->bind(std::move(plan), at.now);
+  reason_ = session_->plan()->reason;
+  become(PeerState::preparing, out);
+  out.push_back(Pin{id, pinned_from_});
+}
+
+SenderEffects Sender::on(const SourceFailed& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "source_failed", out)) return out;
+  disconnect(EndCause::source_failed, event.error.text, at, out);
+  return out;
+}
+
+SenderEffects Sender::on(const LogPinned& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "log_pinned", out)) return out;
+  if (session_->done())
+    return out;  // A step of the pin that was answered after the pin was given back.
+  if (!event.status) {
+    disconnect(EndCause::pin_failed, event.status.error().text, at, out);
+    return out;
+  }
+  if (session_->phase() != SessionPhase::pinning) return out;
+  session_->pinned(at.now);
+  const auto& plan = *session_->plan();
+  // From here on the replica may forget what it proved durable: it counts for nothing until it
+  // proves it anew (C13).
+  if (plan.kind == SessionKind::rebuild) witnessed_ = Lsn{};
+  out.push_back(Log{Event(Level::info, "session_started")
+                        .with("replica", config_.peer)
+                        .with("session", session_->id())
+                        .with("kind", to_string(plan.kind))
+                        .with("from", plan.common_point)
+                        .with("target", plan.target)});
+  report_due_ = true;
+  send(Lane::records, start_of(plan, config_.assignment.spec.id, session_->epoch(), session_->id()),
+       256, out);
+  // Truncation and reset take as long as the replica's disk does; the stall budget watches over
+  // them.
+  owed_since_.reset();
+  return out;
+}
+
+}  // namespace tidemark::engine
