@@ -1,0 +1,106 @@
+// The control actor's inside: links of nodes, the queue of effects, operators' requests. Private to
+// control_*.cpp.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/environment.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/link_turns.hpp"
+#include "engine/control/control_plane.hpp"
+
+namespace tidemark::actors {
+
+using ControlSelf =
+    Control::extend<caf::reacts_to<ControlLinkSaid>, caf::reacts_to<ControlLinkEnded>,
+                    caf::reacts_to<CatalogCommitted>, caf::reacts_to<BeatDue>,
+                    caf::reacts_to<WaitOver>>;
+
+using AdminAnswer = std::function<void(engine::AdminReply)>;
+
+inline constexpr std::size_t admin_requests_max =
+    256;  ///< Forwarded or waiting at once; more are told to retry.
+inline constexpr std::uint64_t admin_wait_max =
+    30 * engine::second;  ///< A command waits for its effect.
+inline constexpr std::uint64_t admin_ask_max =
+    2 * engine::second;  ///< A node answers about itself.
+
+class ControlShell {
+ public:
+  ControlShell(ControlSelf me, EnvironmentPtr env);
+  ~ControlShell();
+
+  /// Loads the catalog; without a readable one it takes no links and says why.
+  void start();
+  void stop();
+
+  void linked(transport::Incoming incoming);
+  void said(std::uint64_t key, engine::Message message);
+  void ended(std::uint64_t key, const std::string& reason);
+  void committed(const engine::Status& status);
+  void beat();
+  void wait_over() { run(plane_.on_tick(moment())); }
+  void admin(engine::AdminAsk ask, AdminAnswer answer);
+
+  /// Asks a node something about itself; an unreachable or silent one is answered for with a 503.
+  void ask_node(const std::string& node, engine::AdminAsk ask, std::uint64_t budget,
+                AdminAnswer answer);
+
+ private:
+  struct Peer {
+    transport::LinkPtr link;
+    std::shared_ptr<transport::LinkEvents> relay;
+    engine::MonoTime heard;
+  };
+  struct Forwarded {
+    AdminAnswer answer;
+    std::uint64_t link = 0;
+    std::string node;
+    engine::TimerId timer = 0;
+  };
+  /// A command that is answered when what it asked for has happened.
+  struct Waiting {
+    engine::VolumeId volume;
+    engine::MonoTime deadline;
+    std::function<bool()> done;  ///< Looked at whenever something moved.
+    std::function<void(bool in_time)> finish;
+  };
+
+  engine::control::Moment moment();
+  void run(engine::control::Effects effects);
+  void drain();
+  void perform(engine::control::Persist& effect);
+  void perform(engine::control::Send& effect);
+  void perform(engine::control::Drop& effect);
+  void perform(engine::control::Report& effect);
+  void forget(std::uint64_t key);
+  void look_at_waiting();
+  void arm_beat(std::uint64_t delay);
+  void reply(std::uint64_t key, engine::AdminReply reply);
+
+  friend struct ControlAdmin;  // One operator's request: control_admin.cpp, control_status.cpp,
+                               // control_compare.cpp.
+
+  ControlSelf me_;
+  EnvironmentPtr env_;
+  engine::control::ControlPlane plane_;
+  std::string problem_;  ///< Why nothing is decided any more; empty: all is well.
+  std::map<std::uint64_t, Peer> peers_;
+  std::uint64_t next_key_ = 1;
+  std::deque<engine::control::Effect> queue_;  ///< Behind a Persist that is being committed.
+  bool committing_ = false;
+  std::map<std::uint64_t, Forwarded> forwarded_;
+  std::uint64_t next_ask_ = 1;
+  std::uint64_t beats_ = 0;
+  std::vector<Waiting> waiting_;
+  std::map<engine::VolumeId, std::deque<engine::LoggedEvent>> logs_;
+  engine::TimerId beat_timer_ = 0;
+};
+
+}  // namespace tidemark::actors
