@@ -1,0 +1,222 @@
+#include "sim/checkers/history.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/check.hpp"
+
+namespace tidemark::sim {
+
+History::History(std::uint64_t cells, bool always_flushed, bool may_lose_cache, OnFailure fail)
+    : always_flushed_(always_flushed), may_lose_cache_(may_lose_cache), fail_(std::move(fail)) {
+  Op first;
+  first.zeros = true;
+  first.flushed = true;
+  first.ended = {};
+  first.cells = {0, cells};
+  ops_.push_back(first);
+  Cell fresh;
+  fresh.live.push_back(Entry{});
+  cells_.assign(static_cast<std::size_t>(cells), fresh);
+}
+
+Reign History::opened(std::uint32_t life) {
+  if (!reigns_.empty() && reigns_.back().life == life && !reigns_.back().over) {
+    return static_cast<Reign>(reigns_.size());
+  }
+  if (!reigns_.empty()) reigns_.back().over = true;
+  reigns_.push_back({life, false, may_lose_cache_ || std::exchange(cache_lost_, false)});
+  return static_cast<Reign>(reigns_.size());
+}
+
+void History::reign_over(Reign reign) { reigns_.at(reign - 1).over = true; }
+
+OpId History::write_begun(std::uint64_t connection, Reign reign, engine::MonoTime at,
+                          CellRange cells, bool zeros) {
+  const OpId id = ops_.size();
+  Op o;
+  o.connection = connection;
+  o.reign = reign;
+  o.began = at;
+  o.zeros = zeros;
+  o.cells = cells;
+  ops_.push_back(o);
+  for (std::uint64_t i = 0; i < cells.count; ++i) {
+    Entry entry;
+    entry.op = id;
+    cells_[static_cast<std::size_t>(cells.first + i)].live.push_back(entry);
+  }
+  return id;
+}
+
+void History::write_answered(OpId id, engine::MonoTime at, bool fua) {
+  auto& o = ops_[static_cast<std::size_t>(id)];
+  o.ended = at;
+  if (fua || always_flushed_) {
+    o.flushed = true;
+  } else {
+    unflushed_.push_back(id);
+  }
+}
+
+void History::flushed(Reign reign, engine::MonoTime began) {
+  std::erase_if(unflushed_, [&](OpId id) {
+    auto& o = ops_[static_cast<std::size_t>(id)];
+    if (o.reign != reign || o.ended >= began) return false;
+    o.flushed = true;
+    return true;
+  });
+  std::erase_if(seen_unflushed_, [&](const auto& seen) {
+    for (auto& e : cells_[static_cast<std::size_t>(seen.first)].live) {
+      if (e.op != seen.second) continue;
+      if (e.seen_in != reign || e.seen_at >= began) return false;
+      e.flushed = true;
+    }
+    return true;
+  });
+}
+
+// Loss is excused on the way from one reign to another when one of those in between began with it.
+bool History::excused(Reign from, Reign to) const {
+  for (Reign r = from; r < to; ++r) {
+    if (reigns_[r].cache_lost) return true;
+  }
+  return false;
+}
+
+bool History::in_force(const Entry& e, const Read& r) const {
+  const auto& o = op(e);
+  const bool was_answered = answered(o) && o.ended < r.began;
+  const bool was_seen = e.seen_in != 0 && e.seen_at < r.began;
+  if (!was_answered && !was_seen) return false;
+  if (o.flushed || e.flushed) return true;
+  if (was_answered && (o.reign >= r.reign || !excused(o.reign, r.reign))) return true;
+  return was_seen && (e.seen_in >= r.reign || !excused(e.seen_in, r.reign));
+}
+
+// It can have no effect any more that it did not have when the read began.
+bool History::finished(const Entry& e, const Read& r) const {
+  const auto& o = op(e);
+  return (answered(o) && o.ended < r.began) || o.reign < r.reign ||
+         (e.seen_in != 0 && e.seen_at < r.began);
+}
+
+bool History::certainly_after(const Entry& later, const Entry& earlier) const {
+  const auto& a = op(earlier);
+  const auto& b = op(later);
+  if (answered(a) && a.ended < b.began) return true;
+  if (a.reign < b.reign) return true;
+  // Seen by somebody before the later one began.
+  if (earlier.seen_in != 0 && earlier.seen_at < b.began) return true;
+  return a.connection == b.connection && a.reign == b.reign && earlier.op < later.op;
+}
+
+const History::Entry* History::blocker(const Cell& cell, const Entry& candidate,
+                                       const Read& r) const {
+  for (const auto& other : cell.live) {
+    if (other.op != candidate.op && certainly_after(other, candidate) && in_force(other, r)) {
+      return &other;
+    }
+  }
+  return nullptr;
+}
+
+std::string History::describe(const Entry& e) const {
+  const auto& o = op(e);
+  return fmt::format(
+      "op {} ({}{}, reign {}, connection {}, began {:.6f}{})", e.op, o.zeros ? "zeros" : "data",
+      o.flushed || e.flushed ? ", flushed" : "", o.reign, o.connection,
+      static_cast<double>(o.began.value) / 1e9,
+      answered(o) ? fmt::format(", answered {:.6f}", static_cast<double>(o.ended.value) / 1e9)
+                  : std::string(", never answered"));
+}
+
+void History::cell_read(Reign reign, engine::MonoTime began, engine::MonoTime ended,
+                        std::uint64_t index, std::optional<OpId> value) {
+  ++judged_;
+  auto& cell = cells_[static_cast<std::size_t>(index)];
+  const Read r{reign, began, ended};
+  if (!value) {
+    return fail_("corrupt", fmt::format("cell {} holds bytes that nobody wrote there", index));
+  }
+  const bool zeros = *value == 0;
+  std::vector<std::size_t> candidates;
+  const Entry* blocked_by = nullptr;
+  const Entry* blocked = nullptr;
+  bool any = false;
+  for (std::size_t i = 0; i < cell.live.size(); ++i) {
+    const auto& e = cell.live[i];
+    if (zeros ? !op(e).zeros : e.op != *value) continue;
+    any = true;
+    if (op(e).began > r.ended) continue;
+    if (const auto* by = blocker(cell, e, r)) {
+      blocked_by = by;
+      blocked = &e;
+    } else {
+      candidates.push_back(i);
+    }
+  }
+  if (!any) return judge_missing(cell, index, *value, r);
+  if (candidates.empty()) {
+    if (blocked_by == nullptr) {
+      return fail_("future",
+                   fmt::format("cell {} holds op {} before it was asked for", index, *value));
+    }
+    const bool lost = op(*blocked_by).flushed || blocked_by->flushed;
+    return fail_(lost ? "lost_flushed" : "lost_answered",
+                 fmt::format("cell {} read as {} in reign {}, behind it is {}", index,
+                             describe(*blocked), reign, describe(*blocked_by)));
+  }
+  settle(cell, candidates, zeros, r);
+}
+
+// Its value is of a write that an earlier read has shown to be over: fine only for a read that was
+// under way by then.
+void History::judge_missing(const Cell& cell, std::uint64_t index, OpId value, const Read& r) {
+  const Entry* gone = nullptr;
+  for (const auto& e : cell.gone) {
+    if (value == 0 ? !op(e).zeros : e.op != value) continue;
+    if (e.gone_at >= r.began) return;
+    gone = &e;
+  }
+  if (gone == nullptr) {
+    return fail_("corrupt", fmt::format("cell {} holds op {}, which never wrote it", index, value));
+  }
+  fail_("came_back",
+        fmt::format("cell {} read as {} in reign {} at {:.6f}, seen to be gone at {:.6f}", index,
+                    describe(*gone), r.reign, static_cast<double>(r.ended.value) / 1e9,
+                    static_cast<double>(gone->gone_at.value) / 1e9));
+}
+
+void History::settle(Cell& cell, const std::vector<std::size_t>& candidates, bool zeros,
+                     const Read& r) {
+  if (candidates.size() == 1) {
+    auto& e = cell.live[candidates.front()];
+    if (e.seen_in != r.reign) {
+      e.seen_in = r.reign;
+      e.seen_at = r.ended;
+      const auto& o = op(e);
+      if (!e.flushed && !o.flushed) {
+        seen_unflushed_.emplace_back(static_cast<std::uint64_t>(&cell - cells_.data()), e.op);
+      }
+    }
+  }
+  // Zeros look alike: which of several it was is not known, so none of them is over.
+  const OpId kept = cell.live[candidates.front()].op;
+  for (std::size_t i = 0; i < cell.live.size();) {
+    const auto& e = cell.live[i];
+    const bool same = zeros ? op(e).zeros : e.op == kept;
+    if (same || !finished(e, r)) {
+      ++i;
+      continue;
+    }
+    auto over = e;
+    over.gone_at = r.ended;
+    cell.gone.push_back(over);
+    cell.live.erase(cell.live.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+}  // namespace tidemark::sim

@@ -1,0 +1,121 @@
+#include "sim/checkers/logs.hpp"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+namespace tidemark::sim {
+
+using actors::AppendRecords;
+using actors::StoreOpened;
+using actors::StoreProgressed;
+using engine::Digest;
+using engine::Lsn;
+
+void Logs::observe(const Step& step) {
+  const auto& content = step.content;
+  if (content.size() != 1) return;
+  if (content.match_element<AppendRecords>(0)) {
+    appended(step.receiver, content.get_as<AppendRecords>(0));
+  } else if (content.match_element<StoreProgressed>(0)) {
+    progressed(step.receiver, content.get_as<StoreProgressed>(0));
+  } else if (content.match_element<actors::CommittedAdvanced>(0)) {
+    told(step.receiver, content.get_as<actors::CommittedAdvanced>(0).committed);
+  } else if (content.match_element<actors::TruncateLog>(0)) {
+    auto& tail = tails_[step.receiver];
+    const auto to = content.get_as<actors::TruncateLog>(0).to;
+    if (!tail.known || to >= tail.lsn) return;
+    const auto digest = on_path(to, tail.lsn, tail.digest);
+    tail = {to, digest.value_or(Digest{}), digest.has_value(), Lsn{}};
+  } else if (content.match_element<actors::ResetStore>(0)) {
+    const auto& reset = content.get_as<actors::ResetStore>(0);
+    tails_[step.receiver] = {reset.base, reset.digest, true, Lsn{}};
+  } else if (content.match_element<StoreOpened>(0)) {
+    const auto& opened = content.get_as<StoreOpened>(0);
+    if (opened.facts) {
+      tails_[step.sender] = {opened.facts->end, opened.facts->digest, true, Lsn{}};
+    }
+  }
+}
+
+std::optional<Digest> Logs::on_path(Lsn lsn, Lsn head, Digest at_head) const {
+  auto digest = at_head;
+  for (auto at = head; at > lsn; at = at.previous()) {
+    const auto found = tree_.find(digest);
+    if (found == tree_.end()) return std::nullopt;
+    digest = found->second.parent;
+  }
+  return digest;
+}
+
+void Logs::appended(caf::actor_id store, const AppendRecords& append) {
+  auto& tail = tails_[store];
+  for (const auto& record : *append.batch) {
+    const auto& header = record->header();
+    if (tail.known && header.lsn != tail.lsn.next()) {
+      return fail_(
+          "gap", fmt::format("store #{} ends at {} and was given {}", store, tail.lsn, header.lsn));
+    }
+    if (tail.known) tree_.try_emplace(header.digest, Node{header.lsn, header.epoch, tail.digest});
+    const auto [named, fresh] = named_.try_emplace({header.epoch, header.lsn}, header.digest);
+    if (!fresh && named->second != header.digest) {
+      return fail_("two_logs",
+                   fmt::format("epoch {} lsn {} has two contents: {} and {}", header.epoch,
+                               header.lsn, to_string(named->second), to_string(header.digest)));
+    }
+    tail = {header.lsn, header.digest, true, tail.told};
+  }
+  told(store, append.committed);
+}
+
+void Logs::told(caf::actor_id store, Lsn committed) {
+  auto& tail = tails_[store];
+  if (!tail.known || committed > tail.lsn || committed == tail.told) return;
+  tail.told = committed;
+  advance(committed, tail.lsn, tail.digest, "a store was told");
+}
+
+void Logs::progressed(caf::actor_id listener, const StoreProgressed& progress) {
+  auto& checked = checkpoints_[listener];
+  if (!ordered_ || progress.checkpoint == checked) return;
+  checked = progress.checkpoint;
+  if (progress.checkpoint > progress.durable) {
+    return fail_("checkpoint_ahead", fmt::format("checkpoint {} is beyond durable {}",
+                                                 progress.checkpoint, progress.durable));
+  }
+  const auto mine = on_path(progress.checkpoint, progress.durable, progress.digest);
+  if (progress.checkpoint > committed_) {
+    return fail_("extents_uncommitted", fmt::format("checkpoint {} is beyond committed {}",
+                                                    progress.checkpoint, committed_));
+  }
+  const auto theirs = on_path(progress.checkpoint, committed_, at_committed_);
+  if (mine && theirs && *mine != *theirs) {
+    fail_("extents_diverged",
+          fmt::format("checkpoint {} holds what was never committed", progress.checkpoint));
+  }
+}
+
+void Logs::advance(Lsn lsn, Lsn head, const Digest& at_head, const char* whose) {
+  if (!ordered_ || lsn == Lsn{}) return;
+  const auto digest = on_path(lsn, head, at_head);
+  if (!digest) return;
+  if (lsn >= committed_) {
+    const auto before = on_path(committed_, lsn, *digest);
+    if (committed_ != Lsn{} && before && *before != at_committed_) {
+      return fail_("committed_fork",
+                   fmt::format("{} that {} is committed, on a log that left the committed one "
+                               "before {}",
+                               whose, lsn, committed_));
+    }
+    committed_ = lsn;
+    at_committed_ = *digest;
+    return;
+  }
+  const auto known = on_path(lsn, committed_, at_committed_);
+  if (known && *known != *digest) {
+    fail_("committed_fork",
+          fmt::format("{} that {} is committed, which {} contradicts", whose, lsn, committed_));
+  }
+}
+
+}  // namespace tidemark::sim

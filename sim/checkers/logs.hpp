@@ -1,0 +1,74 @@
+// Watches the messages to and from the stores, and holds every log against every other.
+//
+// Digests are chained, so all logs of a volume form one tree: a digest names a whole prefix. Then
+//   - one (epoch, LSN) has one digest for ever (C1);
+//   - appends are dense;
+//   - what a volume of a sync mode called committed is on the path of every later committed LSN;
+//   - what a store has checkpointed is on that path too, and no further than it is committed (C10).
+#pragma once
+
+#include <caf/all.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "actors/interfaces.hpp"
+#include "sim/scheduler.hpp"
+
+namespace tidemark::sim {
+
+class Logs {
+ public:
+  using OnFailure = std::function<void(std::string cls, std::string text)>;
+
+  /// `ordered`: committed records never fork (sync_all). In best_effort they may.
+  Logs(bool ordered, OnFailure fail) : ordered_(ordered), fail_(std::move(fail)) {}
+
+  /// One message about to be handled.
+  void observe(const Step& step);
+
+  engine::Lsn committed() const { return committed_; }
+  std::uint64_t records() const { return tree_.size(); }
+
+ private:
+  struct Node {
+    engine::Lsn lsn;
+    engine::Epoch epoch;
+    engine::Digest parent;
+  };
+  /// A log as its store has it, by the store's actor.
+  struct Tail {
+    engine::Lsn lsn;
+    engine::Digest digest;
+    bool known = false;
+    engine::Lsn told;  ///< The committed LSN that was checked last.
+  };
+  struct ByLow {
+    std::size_t operator()(const engine::Digest& d) const {
+      return static_cast<std::size_t>(d.low);
+    }
+  };
+
+  void appended(caf::actor_id store, const actors::AppendRecords& append);
+  void told(caf::actor_id store, engine::Lsn committed);
+  void progressed(caf::actor_id listener, const actors::StoreProgressed& progress);
+  void advance(engine::Lsn lsn, engine::Lsn head, const engine::Digest& at_head, const char* whose);
+  /// The digest at `lsn` on the path that ends in (head, at_head); nothing below what was seen.
+  std::optional<engine::Digest> on_path(engine::Lsn lsn, engine::Lsn head,
+                                        engine::Digest at_head) const;
+
+  bool ordered_;
+  OnFailure fail_;
+  std::unordered_map<engine::Digest, Node, ByLow> tree_;  ///< Looked up only.
+  std::map<std::pair<engine::Epoch, engine::Lsn>, engine::Digest> named_;
+  std::map<caf::actor_id, Tail> tails_;
+  std::map<caf::actor_id, engine::Lsn> checkpoints_;  ///< Checked last, by the store's listener.
+  engine::Lsn committed_;
+  engine::Digest at_committed_;
+};
+
+}  // namespace tidemark::sim

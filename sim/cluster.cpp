@@ -1,0 +1,440 @@
+#include "sim/cluster.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <utility>
+
+#include "engine/check.hpp"
+
+namespace tidemark::sim {
+namespace {
+
+namespace json = boost::json;
+using engine::millisecond;
+using engine::second;
+
+/// Asks a node's actor for an operator; the world's own actor.
+struct AskNode {
+  actors::Node node;
+  engine::AdminAsk ask;
+  std::shared_ptr<std::function<void(engine::AdminReply)>> done;
+};
+
+class Asker final : public caf::event_based_actor {
+ public:
+  using caf::event_based_actor::event_based_actor;
+  const char* name() const override { return "operator"; }
+  caf::behavior make_behavior() override;
+};
+
+}  // namespace
+}  // namespace tidemark::sim
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::sim::AskNode)
+
+namespace tidemark::sim {
+namespace {
+
+caf::behavior Asker::make_behavior() {
+  return {[this](const AskNode& m) {
+    request(m.node, caf::infinite, actors::AdminRequest{m.ask})
+        .then([done = m.done](const actors::AdminAnswered& answer) { (*done)(answer.reply); },
+              [done = m.done](const caf::error&) {
+                (*done)(engine::AdminReply{0, 503, "{\"error\":\"the node died\"}"});
+              });
+  }};
+}
+
+/// Small enough that segments roll, caches overflow and flushes run within a few hundred requests.
+actors::Settings small_settings() {
+  actors::Settings s;
+  s.segment_bytes = 4ull << 20;
+  s.wal_retention_bytes = 4 * s.segment_bytes;
+  s.reserve_bytes = 1ull << 20;
+  s.extent_file_bytes = 1ull << 20;
+  s.memory_tail_bytes = 256ull << 10;
+  s.uncommitted_bytes_max = 4ull << 20;
+  s.sender_credit_bytes = 256ull << 10;
+  s.flush_bytes = 256ull << 10;
+  s.flush_after = 200 * millisecond;
+  return s;
+}
+
+std::uint64_t number(const json::object& o, std::string_view key) {
+  const auto* v = o.if_contains(key);
+  return v != nullptr && v->is_number() ? v->to_number<std::uint64_t>() : 0;
+}
+std::string text(const json::object& o, std::string_view key) {
+  const auto* v = o.if_contains(key);
+  return v != nullptr && v->is_string() ? std::string(v->as_string()) : std::string();
+}
+bool truth(const json::object& o, std::string_view key) {
+  const auto* v = o.if_contains(key);
+  return v != nullptr && v->is_bool() && v->as_bool();
+}
+
+CopyView copy_view(const json::object& o) {
+  CopyView c;
+  c.node = text(o, "node");
+  c.state = text(o, "state");
+  c.problem = text(o, "problem");
+  c.reason = text(o, "reason");
+  c.in_set = truth(o, "in_set");
+  c.exact = truth(o, "exact");
+  c.end = number(o, "received");
+  c.durable = number(o, "durable");
+  return c;
+}
+
+}  // namespace
+
+bool VolumeView::whole(std::size_t copies_wanted) const {
+  if (!serving || pending || phase != "settled" || copies.size() != copies_wanted) return false;
+  return std::all_of(copies.begin(), copies.end(), [&](const CopyView& c) {
+    return c.in_set && (c.node == primary || (c.state == "streaming" && c.durable >= committed));
+  });
+}
+
+Cluster::Cluster(ClusterOptions options)
+    : options_(std::move(options)), world_(options_.seed), isolated_(options_.nodes, false) {
+  world_.trace.verbose = options_.verbose;
+  world_.settings = small_settings();
+  if (options_.tune) options_.tune(world_.settings);
+  world_.net.weather = options_.weather;
+  const auto high = world_.random.next();
+  const auto low = world_.random.next();
+  world_.cluster = engine::make_uuid(high, low);
+  world_.net.on_codec_error = [this](const std::string& what) { fail("codec", what); };
+  world_.net.on_delivery = [this](const Life&, const engine::Message& m) { delivered(m); };
+
+  SimScheduler::install(config_, world_.random, world_.events, world_.trace);
+  system_ = std::make_unique<caf::actor_system>(config_);
+  system_->await_actors_before_shutdown(false);
+  scheduler_ = &SimScheduler::of(*system_);
+  const auto failing = [this](std::string cls, std::string what) {
+    fail(std::move(cls), std::move(what));
+  };
+  const bool lossy = options_.mode == engine::Mode::best_effort;
+  history_ = std::make_unique<History>(options_.blocks * cells_per_block,
+                                       options_.ack == engine::AckPolicy::durable, lossy, failing);
+  logs_ = std::make_unique<Logs>(!lossy, failing);
+  scheduler_->on_step = [this](const Step& s) { logs_->observe(s); };
+  scheduler_->on_print = [this](const std::string& line) { fail("exception", line); };
+  client_world_ = std::make_unique<ClientWorld>(ClientWorld{
+      world_.events, world_.trace, *history_, 7, volume,
+      [this](std::uint32_t n, std::weak_ptr<engine::FrontClient> c) { return open(n, c); }, failing,
+      options_.nodes});
+  for (std::uint32_t i = 0; i < options_.nodes; ++i) {
+    nodes_.push_back(std::make_unique<SimNode>(world_, i));
+  }
+  asker_ = system_->spawn<Asker>();
+  teller_ = add_client();
+}
+
+Cluster::~Cluster() {
+  clients_.clear();
+  teller_.reset();
+  for (auto& node : nodes_) {
+    if (node->alive()) node->kill(*system_, Kill::process);
+  }
+  world_.events.clear();
+  asker_ = nullptr;
+  system_.reset();
+}
+
+void Cluster::fail(std::string cls, std::string what) {
+  if (failure_) return;
+  world_.trace.note(now(), fmt::format("FAILED {}: {}", cls, what));
+  failure_ = Failure{std::move(cls), std::move(what)};
+}
+
+// The only thing of the engine that the history believes: that a reign began with the loss of a
+// cache.
+void Cluster::delivered(const engine::Message& message) {
+  const auto* assign = std::get_if<engine::Assign>(&message);
+  if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;
+  last_epoch_ = assign->assignment.epoch;
+  if ((assign->assignment.marks & engine::EpochBody::cache_lost) != 0) history_->cache_lost();
+}
+
+void Cluster::boot(std::uint32_t n) {
+  if (!nodes_[n]->alive()) nodes_[n]->boot(*system_);
+}
+
+void Cluster::kill(std::uint32_t n, Kill how) {
+  if (!nodes_[n]->alive()) return;
+  for (const auto& client : clients_) {
+    if (client->connected() && client->node() == n) client->server_died();
+  }
+  nodes_[n]->kill(*system_, how);
+}
+
+void Cluster::wipe(std::uint32_t n) {
+  kill(n);
+  nodes_[n]->wipe();
+}
+
+void Cluster::isolate(std::uint32_t n) {
+  isolated_[n] = true;
+  for (std::uint32_t other = 0; other < size(); ++other) {
+    if (other == n) continue;
+    block(n, other);
+    block(other, n);
+  }
+  for (const auto& client : clients_) {
+    if (client->connected() && client->node() == n) client->connection_lost("out of reach");
+  }
+}
+
+void Cluster::heal() {
+  isolated_.assign(isolated_.size(), false);
+  world_.net.open_all();
+}
+
+engine::Result<Door> Cluster::open(std::uint32_t n, std::weak_ptr<engine::FrontClient> client) {
+  auto& node = *nodes_[n];
+  if (!node.alive() || isolated_[n]) {
+    return engine::Error{engine::Errc::unavailable, fmt::format("{} is out of reach", node.name())};
+  }
+  auto port = node.exports().open(volume, std::move(client));
+  if (!port) return port.error();
+  return Door{n, node.life()->id, std::move(port).value()};
+}
+
+bool Cluster::step(engine::MonoTime limit) { return !failed() && scheduler_->step(limit); }
+
+void Cluster::run_for(std::uint64_t nanoseconds) {
+  const auto end = now() + nanoseconds;
+  while (step(end)) {
+  }
+  if (!failed()) world_.events.advance_to(end);
+}
+
+bool Cluster::run_until(const std::function<bool()>& done, std::uint64_t nanoseconds_max) {
+  const auto end = now() + nanoseconds_max;
+  while (!failed()) {
+    if (done()) return true;
+    if (!step(end)) break;
+  }
+  return !failed() && done();
+}
+
+std::shared_ptr<Client> Cluster::add_client() {
+  auto client =
+      std::make_shared<Client>(*client_world_, counts_, clients_.size() + 1, world_.random.fork());
+  clients_.push_back(client);
+  client->start();
+  return client;
+}
+
+bool Cluster::send(const Ask& what, Client::OnAnswer done) {
+  if (!run_until([&] { return teller_->connected(); })) return false;
+  return teller_->ask(what, std::move(done));
+}
+
+bool Cluster::ask(const Ask& what) {
+  // Shared: the answer may come when nobody waits for it any more.
+  auto ok = std::make_shared<std::optional<bool>>();
+  if (!send(what, [ok](const std::optional<engine::Error>& e) { *ok = !e.has_value(); })) {
+    return false;
+  }
+  const auto connection = teller_->connections();
+  run_until([&] { return ok->has_value() || teller_->connections() != connection; });
+  return ok->value_or(false) && !failed();
+}
+
+bool Cluster::write(std::uint64_t block, std::uint64_t blocks, bool fua) {
+  return write_cells({block * cells_per_block, blocks * cells_per_block}, fua);
+}
+bool Cluster::write_cells(CellRange cells, bool fua) {
+  return ask({engine::FrontOp::write, cells, fua, false});
+}
+bool Cluster::flush() { return ask({engine::FrontOp::flush, {}, false, false}); }
+bool Cluster::read(std::uint64_t block, std::uint64_t blocks) {
+  return ask(
+      {engine::FrontOp::read, {block * cells_per_block, blocks * cells_per_block}, false, false});
+}
+bool Cluster::trim(std::uint64_t block, std::uint64_t blocks) {
+  return ask(
+      {engine::FrontOp::trim, {block * cells_per_block, blocks * cells_per_block}, false, false});
+}
+
+bool Cluster::read_all() {
+  constexpr std::uint64_t at_once = 256;
+  for (std::uint64_t block = 0; block < options_.blocks; block += at_once) {
+    if (!read(block, std::min(at_once, options_.blocks - block))) return false;
+  }
+  return true;
+}
+
+void Cluster::admin_later(const std::string& method, const std::string& path,
+                          const std::string& body, std::function<void(engine::AdminReply)> done,
+                          std::uint32_t at) {
+  if (!nodes_[at]->alive()) return done({0, 503, "{\"error\":\"the node is down\"}"});
+  engine::AdminAsk request;
+  request.method = method;
+  request.path = path;
+  request.body = body;
+  auto shared = std::make_shared<std::function<void(engine::AdminReply)>>(std::move(done));
+  caf::anon_send(asker_, AskNode{nodes_[at]->actor(), std::move(request), std::move(shared)});
+}
+
+engine::AdminReply Cluster::admin(const std::string& method, const std::string& path,
+                                  const std::string& body, std::uint32_t at) {
+  // Shared: a node that dies takes the answer with it.
+  auto reply = std::make_shared<std::optional<engine::AdminReply>>();
+  admin_later(
+      method, path, body, [reply](engine::AdminReply r) { *reply = std::move(r); }, at);
+  run_until([&] { return reply->has_value(); });
+  return reply->value_or(engine::AdminReply{0, 504, "{\"error\":\"no answer\"}"});
+}
+
+std::optional<VolumeView> Cluster::view() {
+  const auto reply = admin("GET", fmt::format("/v1/volumes/{}", volume));
+  if (reply.status != 200) return std::nullopt;
+  json::error_code bad;
+  const auto value = json::parse(reply.body, bad);
+  if (bad || !value.is_object()) return std::nullopt;
+  const auto& o = value.as_object();
+  VolumeView v;
+  v.primary = text(o, "primary");
+  v.phase = text(o, "phase");
+  v.waiting_for = text(o, "waiting_for");
+  v.serving = truth(o, "serving");
+  v.epoch = number(o, "epoch");
+  v.head = number(o, "head");
+  v.committed = number(o, "committed");
+  const auto* pending = o.if_contains("pending");
+  v.pending = pending == nullptr || !pending->is_array() || !pending->as_array().empty();
+  if (const auto* replicas = o.if_contains("replicas"); replicas && replicas->is_array()) {
+    for (const auto& r : replicas->as_array()) {
+      if (r.is_object()) v.copies.push_back(copy_view(r.as_object()));
+    }
+  }
+  return v;
+}
+
+std::optional<std::uint32_t> Cluster::serving() const {
+  for (std::uint32_t i = 0; i < size(); ++i) {
+    if (!nodes_[i]->alive()) continue;
+    const auto exports = nodes_[i]->exports().list();
+    if (std::any_of(exports.begin(), exports.end(),
+                    [](const engine::ExportInfo& e) { return e.name == volume; })) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::uint32_t Cluster::primary() {
+  run_until([&] { return serving().has_value(); });
+  const auto who = serving();
+  CHECK(who.has_value());
+  return *who;
+}
+
+bool Cluster::promote(std::uint32_t n) {
+  const auto reply = admin("POST", fmt::format("/v1/volumes/{}/promote", volume),
+                           fmt::format("{{\"node\":\"{}\"}}", nodes_[n]->name()));
+  if (reply.status != 200) {
+    world_.trace.note(now(), fmt::format("promote answers {}: {}", reply.status, reply.body));
+    return false;
+  }
+  return run_until([&] { return serving() == n; }, 10 * second);
+}
+
+bool Cluster::replace(std::uint32_t n) {
+  // The control plane has to have seen the stranger before it can admit it.
+  for (int attempt = 0; attempt < 40; ++attempt) {
+    const auto admitted =
+        admin("POST", fmt::format("/v1/nodes/{}/readmit", nodes_[n]->name()), "{}");
+    if (admitted.status == 200) break;
+    run_for(250 * millisecond);
+  }
+  const auto reply =
+      admin("POST", fmt::format("/v1/volumes/{}/replicas", volume),
+            fmt::format("{{\"action\":\"replace\",\"node\":\"{}\"}}", nodes_[n]->name()));
+  if (reply.status != 200 && reply.status != 202) {
+    world_.trace.note(now(), fmt::format("replace answers {}: {}", reply.status, reply.body));
+  }
+  return reply.status == 200 || reply.status == 202;
+}
+
+bool Cluster::start() {
+  for (std::uint32_t i = 0; i < size(); ++i) boot(i);
+  const auto connected = [&] {
+    const auto reply = admin("GET", "/v1/nodes");
+    std::size_t n = 0;
+    for (auto at = reply.body.find("\"connected\":true"); at != std::string::npos;
+         at = reply.body.find("\"connected\":true", at + 1)) {
+      ++n;
+    }
+    return n == size();
+  };
+  for (int attempt = 0; attempt < 100 && !connected(); ++attempt) run_for(50 * millisecond);
+  const auto created =
+      admin("POST", "/v1/volumes",
+            fmt::format(
+                "{{\"name\":\"{}\",\"size_bytes\":{},\"copies\":{},\"mode\":\"{}\",\"ack\":\"{}\","
+                "\"min_copies\":{}}}",
+                volume, options_.blocks * engine::block_bytes, options_.copies,
+                to_string(options_.mode), to_string(options_.ack), options_.min_copies));
+  if (created.status != 201 && created.status != 202) {
+    fail("start", fmt::format("create answers {}: {}", created.status, created.body));
+    return false;
+  }
+  return converge();
+}
+
+bool Cluster::converge() {
+  heal();
+  for (std::uint32_t i = 0; i < size(); ++i) boot(i);
+  const auto end = now() + converge_max;
+  std::optional<VolumeView> last;
+  while (!failed() && now() < end) {
+    last = view();
+    const auto wanted = options_.mode == engine::Mode::best_effort ? 1 : options_.copies;
+    if (last && wanted == options_.copies && last->whole(wanted)) return true;
+    if (last && wanted == 1 && last->serving && !last->pending &&
+        std::all_of(last->copies.begin(), last->copies.end(), [&](const CopyView& c) {
+          return c.node == last->primary ||
+                 (c.state == "streaming" && c.durable >= last->committed);
+        })) {
+      return true;
+    }
+    run_for(100 * millisecond);
+  }
+  std::string why = "no status";
+  if (last) {
+    why = fmt::format("primary {}, {}, {}{}", last->primary, last->phase,
+                      last->serving ? "serving" : "not serving",
+                      last->waiting_for.empty() ? "" : ": " + last->waiting_for);
+    for (const auto& c : last->copies) {
+      why += fmt::format("; {} {} {}end {} durable {} {} {}", c.node, c.state,
+                         c.in_set ? "in the set " : "", c.end, c.durable, c.reason, c.problem);
+    }
+  }
+  fail("not_converged",
+       fmt::format("not whole {} s after everything was healed: {}", converge_max / second, why));
+  return false;
+}
+
+bool Cluster::settle() {
+  if (!converge() || !read_all()) return false;
+  for (std::uint32_t n = 0; n < size() && options_.mode == engine::Mode::sync_all; ++n) {
+    if (serving() == n) continue;
+    if (!promote(n)) {
+      fail("not_promoted", fmt::format("{} cannot be promoted at rest", nodes_[n]->name()));
+      return false;
+    }
+    if (!read_all()) {
+      fail("not_readable", fmt::format("{} does not answer reads at rest", nodes_[n]->name()));
+      return false;
+    }
+  }
+  return converge() && !failed();
+}
+
+}  // namespace tidemark::sim

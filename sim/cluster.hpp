@@ -1,0 +1,182 @@
+// Three nodes, one volume and its clients, in one thread and virtual time: what the random runs and
+// the named scenarios both drive. A scenario reads like the story it tells:
+//
+//   Cluster cluster({.seed = 7});
+//   cluster.start();
+//   cluster.write(3);                       // waits for the answer
+//   cluster.kill(cluster.primary());
+//   cluster.boot(0);
+//   BOOST_TEST(cluster.read(3));            // judged by the history of what clients were answered
+//   BOOST_TEST(cluster.settle());           // heals, converges, compares every copy
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/assignment.hpp"
+#include "sim/checkers/history.hpp"
+#include "sim/checkers/logs.hpp"
+#include "sim/client.hpp"
+#include "sim/node.hpp"
+
+namespace tidemark::sim {
+
+struct ClusterOptions {
+  std::uint64_t seed = 1;
+  std::uint32_t nodes = 3;
+  std::uint32_t copies = 3;
+  std::uint32_t min_copies = 2;
+  engine::Mode mode = engine::Mode::sync_all;
+  engine::AckPolicy ack = engine::AckPolicy::received;
+  std::uint64_t blocks = 64;
+  bool verbose = false;
+  NetworkWeather weather{};
+  std::function<void(actors::Settings&)> tune;  ///< Changes the small defaults of the simulator.
+};
+
+/// The first thing that went wrong.
+struct Failure {
+  std::string cls;  ///< One word per kind of breach, for counting.
+  std::string text;
+};
+
+/// One copy as the cluster's status tells it.
+struct CopyView {
+  std::string node;
+  std::string state;
+  std::string problem;
+  std::string reason;
+  bool in_set = false;
+  bool exact = false;
+  std::uint64_t end = 0;
+  std::uint64_t durable = 0;
+};
+struct VolumeView {
+  std::string primary;
+  std::string phase;
+  std::string waiting_for;
+  bool serving = false;
+  bool pending = true;
+  std::uint64_t epoch = 0;
+  std::uint64_t head = 0;
+  std::uint64_t committed = 0;
+  std::vector<CopyView> copies;
+
+  bool whole(std::size_t copies_wanted) const;
+};
+
+class Cluster {
+ public:
+  static constexpr const char* volume = "data";
+  /// Virtual time in which a healed cluster must be whole again.
+  static constexpr std::uint64_t converge_max = 120 * engine::second;
+
+  explicit Cluster(ClusterOptions options);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  // --- the world
+  /// Boots all nodes, creates the volume, waits until every copy is in the set. False: it failed.
+  bool start();
+  void boot(std::uint32_t node);
+  void kill(std::uint32_t node, Kill how = Kill::process);
+  /// Dead or alive: its data is gone; it comes back with a new identity.
+  void wipe(std::uint32_t node);
+  /// Nothing passes between a node and all others, clients included.
+  void isolate(std::uint32_t node);
+  /// Nothing passes from one node to another.
+  void block(std::uint32_t from, std::uint32_t to) { world_.net.block(from, to); }
+  void cut(std::uint32_t a, std::uint32_t b) { world_.net.cut(a, b); }
+  /// Removes every block.
+  void heal();
+  bool alive(std::uint32_t node) const { return nodes_[node]->alive(); }
+  SimNode& node(std::uint32_t index) { return *nodes_[index]; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
+
+  // --- time
+  engine::MonoTime now() const { return world_.events.now(); }
+  void run_for(std::uint64_t nanoseconds);
+  /// Runs until `done` holds or the time is over; whether it held.
+  bool run_until(const std::function<bool()>& done, std::uint64_t nanoseconds_max = converge_max);
+
+  // --- a client that waits for its answers
+  bool write(std::uint64_t block, std::uint64_t blocks = 1, bool fua = false);
+  bool write_cells(CellRange cells, bool fua = false);
+  bool flush();
+  /// True when it was answered and found right.
+  bool read(std::uint64_t block, std::uint64_t blocks = 1);
+  bool trim(std::uint64_t block, std::uint64_t blocks = 1);
+  bool read_all();
+  bool ask(const Ask& ask);
+  /// Sends without waiting; `done` as in Client::ask.
+  bool send(const Ask& ask, Client::OnAnswer done = nullptr);
+
+  // --- operators
+  engine::AdminReply admin(const std::string& method, const std::string& path,
+                           const std::string& body = "", std::uint32_t at = 0);
+  /// Asks without waiting.
+  void admin_later(const std::string& method, const std::string& path, const std::string& body,
+                   std::function<void(engine::AdminReply)> done, std::uint32_t at = 0);
+  std::optional<VolumeView> view();
+  /// The node that serves the volume now.
+  std::optional<std::uint32_t> serving() const;
+  /// Waits for somebody to serve; CHECKs that somebody does.
+  std::uint32_t primary();
+  bool promote(std::uint32_t node);
+  /// Admits a wiped node and puts a new replica on it.
+  bool replace(std::uint32_t node);
+
+  // --- the judges
+  /// Boots what is down, heals, and waits until every copy is in the set and follows.
+  bool converge();
+  /// converge(), then reads everything, from each copy in turn as primary.
+  bool settle();
+  bool failed() const { return failure_.has_value(); }
+  const std::optional<Failure>& failure() const { return failure_; }
+  void fail(std::string cls, std::string text);
+  std::uint64_t trace() const { return world_.trace.hash(); }
+
+  World& world() { return world_; }
+  SimScheduler& scheduler() { return *scheduler_; }
+  History& history() { return *history_; }
+  Logs& logs() { return *logs_; }
+  Counts& counts() { return counts_; }
+  ClientWorld& client_world() { return *client_world_; }
+  std::shared_ptr<Client> add_client();
+  const std::vector<std::shared_ptr<Client>>& clients() const { return clients_; }
+  /// Clients cannot reach these nodes.
+  bool unreachable(std::uint32_t node) const { return isolated_[node]; }
+  const ClusterOptions& options() const { return options_; }
+  /// Set when the volume's copies may be damaged on purpose: errors of reads are excused.
+  void rot_was_injected() { client_world_->read_errors_excused = true; }
+
+ private:
+  bool step(engine::MonoTime limit);
+  void delivered(const engine::Message& message);
+  void observe_event(const SimNode& node, const engine::Event& event);
+  engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
+
+  ClusterOptions options_;
+  World world_;
+  std::optional<Failure> failure_;
+  caf::actor_system_config config_;
+  std::unique_ptr<caf::actor_system> system_;
+  SimScheduler* scheduler_ = nullptr;
+  std::unique_ptr<History> history_;
+  std::unique_ptr<Logs> logs_;
+  std::unique_ptr<ClientWorld> client_world_;
+  Counts counts_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<bool> isolated_;
+  std::vector<std::shared_ptr<Client>> clients_;
+  std::shared_ptr<Client> teller_;  ///< The scenario's own client.
+  caf::actor asker_;
+  engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.
+};
+
+}  // namespace tidemark::sim

@@ -1,0 +1,271 @@
+#include "sim/disk.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "engine/check.hpp"
+
+namespace tidemark::sim {
+
+using engine::Done;
+using engine::Errc;
+using engine::Error;
+using engine::Status;
+
+/// The lock is that of the open file description: it goes when nobody refers to it any more, a
+/// write in flight included.
+class SimDisk::OpenFile final : public storage::File {
+ public:
+  OpenFile(InodePtr inode, std::string path, storage::OpenOptions options)
+      : inode_(std::move(inode)), path_(std::move(path)), options_(options) {
+    if (options_.lock) inode_->locked = true;
+  }
+  ~OpenFile() override {
+    if (options_.lock) inode_->locked = false;
+  }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  const std::string& path() const override { return path_; }
+  Inode& inode() { return *inode_; }
+  bool dsync() const { return options_.dsync; }
+  bool direct() const { return options_.direct; }
+
+ private:
+  InodePtr inode_;
+  std::string path_;
+  storage::OpenOptions options_;
+};
+
+SimDisk::OpenFile& SimDisk::opened(const storage::FilePtr& file) {
+  CHECK(file != nullptr);
+  return static_cast<OpenFile&>(*file);
+}
+
+std::uint64_t SimDisk::latency(std::uint64_t low, std::uint64_t high) {
+  return image_.random().between(low, high) * 1000 * image_.slow_factor;
+}
+
+std::string SimDisk::failed(const char* what, const std::string& path, std::uint64_t offset) const {
+  return fmt::format("{} of {} at {}: input/output error", what, path, offset);
+}
+
+void SimDisk::note(const char* kind, const std::string& path, std::uint64_t offset,
+                   std::uint64_t bytes) {
+  trace_.mix(std::string_view(kind));
+  trace_.mix(std::string_view(path));
+  trace_.mix(offset);
+  trace_.mix(bytes);
+  if (trace_.verbose) {
+    trace_.note(events_.now(), fmt::format("  disk {} {} {}+{}", kind, path, offset, bytes));
+  }
+}
+
+// The shared zeros of pre-written segments are told by their address, not hashed: content all the
+// same.
+void SimDisk::note_content(const std::vector<engine::Slice>& data) {
+  for (const auto& slice : data) {
+    trace_.mix(slice.size());
+    if (slice.data() != engine::zeros(1).data()) trace_.mix(slice.bytes());
+  }
+}
+
+void SimDisk::complete(std::uint64_t delay, const char* kind, std::function<void()> due) {
+  if (!life_->alive) return;
+  events_.after(delay, life_, kind, std::move(due));
+}
+
+void SimDisk::status_later(std::uint64_t delay, const char* kind, Status status, OnStatus done) {
+  complete(delay, kind, [status = std::move(status), done = std::move(done)] { done(status); });
+}
+
+void SimDisk::open(const std::string& path, storage::OpenOptions options, OnOpen done) {
+  if (!life_->alive) return;
+  note(options.create ? "create" : "open", path, options.dsync, options.lock);
+  auto inode = image_.open(path, options.create);
+  engine::Result<storage::FilePtr> result = Error{Errc::busy, ""};
+  if (!inode) {
+    result = inode.error();
+  } else if (options.lock && (*inode)->locked) {
+    result = Error{Errc::busy, fmt::format("lock {}: somebody else holds it", path)};
+  } else {
+    result = storage::FilePtr(std::make_shared<OpenFile>(*inode, path, options));
+  }
+  complete(latency(5, 50), "opened",
+           [result = std::move(result), done = std::move(done)] { done(result); });
+}
+
+void SimDisk::write(const storage::FilePtr& file, std::uint64_t offset,
+                    std::vector<engine::Slice> data, OnStatus done) {
+  if (!life_->alive) return;
+  auto& open = opened(file);
+  std::uint64_t bytes = 0;
+  for (const auto& slice : data) {
+    if (open.direct()) CHECK(slice.size() % page_bytes == 0);
+    bytes += slice.size();
+  }
+  if (open.direct()) CHECK(offset % page_bytes == 0);
+  note("write", open.path(), offset, bytes);
+  note_content(data);
+  const auto id = ++last_write_;
+  writing_.emplace(id, Writing{std::static_pointer_cast<OpenFile>(file), offset, std::move(data)});
+  const auto transfer = bytes / 2 * image_.slow_factor;  // 2 GB/s
+  const auto delay = transfer + (open.dsync() ? latency(60, 250) : latency(15, 60));
+  complete(delay, "written", [this, id, done = std::move(done)] {
+    const auto writing = std::move(writing_.extract(id).mapped());
+    done(land(writing));
+  });
+}
+
+Status SimDisk::land(const Writing& writing) {
+  auto& inode = writing.file->inode();
+  if (image_.fail_writes > 0) {
+    --image_.fail_writes;
+    return Error{Errc::io_failed, failed("write", writing.file->path(), writing.offset)};
+  }
+  auto change = inode.prepare(writing.offset, writing.data);
+  if (image_.capacity_bytes != DiskImage::no_quota &&
+      image_.used_bytes() + inode.missing(change) * page_bytes > image_.capacity_bytes) {
+    return Error{Errc::no_space, fmt::format("write of {} at {}: no space left",
+                                             writing.file->path(), writing.offset)};
+  }
+  inode.apply(std::move(change), writing.file->dsync());
+  return Done{};
+}
+
+void SimDisk::read(const storage::FilePtr& file, std::uint64_t offset, std::size_t bytes,
+                   OnRead done) {
+  if (!life_->alive) return;
+  note("read", opened(file).path(), offset, bytes);
+  complete(latency(40, 150) + bytes / 2, "read", [file, offset, bytes, done = std::move(done)] {
+    auto& inode = opened(file).inode();
+    if (offset + bytes > inode.size()) {
+      done(Error{Errc::not_found, fmt::format("read of {} at {}: beyond its end at {}",
+                                              file->path(), offset, inode.size())});
+    } else {
+      done(inode.read(offset, bytes));
+    }
+  });
+}
+
+void SimDisk::sync(const storage::FilePtr& file, OnStatus done) {
+  if (!life_->alive) return;
+  note("sync", opened(file).path(), 0, 0);
+  const auto upto = opened(file).inode().sequence();
+  complete(latency(100, 600), "synced", [this, file, upto, done = std::move(done)] {
+    auto& inode = opened(file).inode();
+    if (image_.fail_syncs > 0) {
+      --image_.fail_syncs;
+      inode.sync_failed(image_.random().chance(1, 2));
+      done(Error{Errc::io_failed, failed("sync", file->path(), 0)});
+      return;
+    }
+    inode.synced(upto);
+    done(Done{});
+  });
+}
+
+void SimDisk::punch(const storage::FilePtr& file, std::uint64_t offset, std::uint64_t bytes,
+                    OnStatus done) {
+  if (!life_->alive) return;
+  CHECK(offset % page_bytes == 0);
+  CHECK(bytes % page_bytes == 0);
+  note("punch", opened(file).path(), offset, bytes);
+  complete(latency(20, 100), "punched", [file, offset, bytes, done = std::move(done)] {
+    auto& open = opened(file);
+    Inode::Change change;
+    change.page = offset / page_bytes;
+    change.pages.resize(bytes / page_bytes);
+    change.punch = true;
+    open.inode().apply(std::move(change), open.dsync());
+    done(Done{});
+  });
+}
+
+void SimDisk::resize(const storage::FilePtr& file, std::uint64_t bytes, OnStatus done) {
+  if (!life_->alive) return;
+  note("resize", opened(file).path(), 0, bytes);
+  complete(latency(10, 50), "resized", [file, bytes, done = std::move(done)] {
+    auto& open = opened(file);
+    Inode::Change change;
+    change.resize = true;
+    change.size = bytes;
+    open.inode().apply(std::move(change), open.dsync());
+    done(Done{});
+  });
+}
+
+void SimDisk::rename(const std::string& from, const std::string& to, OnStatus done) {
+  if (!life_->alive) return;
+  note("rename", from + " " + to, 0, 0);
+  status_later(latency(20, 80), "renamed", image_.rename(from, to), std::move(done));
+}
+
+void SimDisk::remove(const std::string& path, OnStatus done) {
+  if (!life_->alive) return;
+  note("remove", path, 0, 0);
+  status_later(latency(20, 80), "removed", image_.remove(path), std::move(done));
+}
+
+void SimDisk::make_directory(const std::string& path, OnStatus done) {
+  if (!life_->alive) return;
+  note("make_directory", path, 0, 0);
+  status_later(latency(20, 80), "made_directory", image_.make_directory(path), std::move(done));
+}
+
+void SimDisk::sync_directory(const std::string& path, OnStatus done) {
+  if (!life_->alive) return;
+  note("sync_directory", path, 0, 0);
+  complete(latency(100, 600), "synced_directory",
+           [this, path, done = std::move(done)] { done(image_.sync_directory(path)); });
+}
+
+void SimDisk::list(const std::string& path,
+                   std::function<void(engine::Result<std::vector<std::string>>)> done) {
+  if (!life_->alive) return;
+  note("list", path, 0, 0);
+  complete(latency(10, 50), "listed",
+           [this, path, done = std::move(done)] { done(image_.list(path)); });
+}
+
+engine::Result<std::uint64_t> SimDisk::size(const storage::FilePtr& file) {
+  return opened(file).inode().size();
+}
+
+engine::Result<storage::SpaceInfo> SimDisk::space(const std::string&) {
+  constexpr std::uint64_t plenty = 1ull << 40;
+  if (image_.capacity_bytes == DiskImage::no_quota) return storage::SpaceInfo{plenty, plenty};
+  const auto used = image_.used_bytes();
+  const auto total = image_.capacity_bytes;
+  return storage::SpaceInfo{total > used ? total - used : 0, total};
+}
+
+void SimDisk::process_killed() {
+  CHECK(!life_->alive);
+  auto& random = image_.random();
+  for (auto& [id, writing] : std::exchange(writing_, {})) {
+    const bool lands = random.chance(1, 2);
+    const auto delay = random.below(late_landing_max);
+    // The image outlives its processes; this object does not.
+    events_.after(delay, nullptr, "late_write", [image = &image_, lands, w = std::move(writing)] {
+      if (!lands) return;
+      auto& inode = w.file->inode();
+      auto change = inode.prepare(w.offset, w.data);
+      if (image->capacity_bytes == DiskImage::no_quota || inode.missing(change) == 0) {
+        inode.apply(std::move(change), w.file->dsync());
+      }
+    });
+  }
+}
+
+void SimDisk::power_lost() {
+  CHECK(!life_->alive);
+  for (auto& [id, writing] : std::exchange(writing_, {})) {
+    auto& inode = writing.file->inode();
+    inode.land_torn(inode.prepare(writing.offset, writing.data), image_.random());
+  }
+  image_.power_loss();
+}
+
+}  // namespace tidemark::sim

@@ -1,0 +1,143 @@
+// The bytes of a node's disk, as they survive its processes: what the page cache shows, what the
+// platter has, and what lies between the two.
+//
+//   current   what a read returns                    (survives a killed process)
+//   durable   what a power loss leaves for certain
+//   unsynced  completed changes in between: each is kept, lost or torn by the seed
+//
+// Content is kept as pages of 4 KiB that share the writer's memory; an empty page reads as zeros,
+// so pre-written segments cost nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/buffer.hpp"
+#include "engine/result.hpp"
+#include "sim/random.hpp"
+
+namespace tidemark::sim {
+
+inline constexpr std::size_t page_bytes = 4096;
+inline constexpr std::size_t sector_bytes = 512;
+
+using Page = engine::Slice;  ///< Empty: zeros.
+
+/// A file's content without its name.
+class Inode {
+ public:
+  /// A completed change to whole pages. `resize` when `resize_to` is set.
+  struct Change {
+    std::uint64_t sequence = 0;
+    std::uint64_t page = 0;
+    std::vector<Page> pages;
+    bool punch = false;
+    bool resize = false;
+    std::uint64_t size = 0;  ///< File size after a resize, or the end of a write.
+  };
+
+  std::uint64_t size() const { return size_; }
+  std::uint64_t allocated_pages() const { return allocated_; }
+  /// Bytes [offset, offset + bytes), which lie within the file.
+  engine::Buffer read(std::uint64_t offset, std::size_t bytes) const;
+
+  /// Pages that a write of `data` at `offset` touches, merged with what stands there when it is
+  /// unaligned.
+  Change prepare(std::uint64_t offset, const std::vector<engine::Slice>& data) const;
+  /// How many pages of a change are not allocated yet.
+  std::uint64_t missing(const Change& change) const;
+  /// Shows the change to readers; `dsync`: durable as well.
+  void apply(Change change, bool dsync);
+  /// The last change that a sync issued now covers.
+  std::uint64_t sequence() const { return sequence_; }
+  void synced(std::uint64_t upto);
+  /// A sync failed: what it covered is gone from the cache, or stays and looks clean.
+  void sync_failed(bool reverts);
+  /// Power is lost: each unsynced change is kept, lost or torn.
+  void power_loss(Random& random);
+  /// The change reaches the platter as power is lost: all, nothing, a prefix or single sectors of
+  /// it.
+  void land_torn(Change change, Random& random);
+  /// Flips a bit that was synced and is not zero; false when there is none at or behind `offset`.
+  bool rot(std::uint64_t offset, std::uint64_t bytes, Random& random);
+  bool has_unsynced() const { return !unsynced_.empty(); }
+
+  std::string path;  ///< Last name, for traces.
+  bool locked = false;
+
+ private:
+  static void put(std::vector<Page>& pages, const Change& change);
+  static Page torn(const Page& before, const Page& after, Random& random);
+  void make_current_of_durable();
+
+  std::vector<Page> current_;
+  std::vector<Page> durable_;
+  std::vector<bool> held_;  ///< Pages with space allocated.
+  std::uint64_t allocated_ = 0;
+  std::uint64_t size_ = 0;
+  std::uint64_t durable_size_ = 0;
+  std::uint64_t sequence_ = 0;
+  std::vector<Change> unsynced_;
+};
+using InodePtr = std::shared_ptr<Inode>;
+
+/// Names and inodes of one disk. Metadata of a directory reaches the platter in order, by
+/// sync_directory at the latest.
+class DiskImage {
+ public:
+  static constexpr std::uint64_t no_quota = ~0ULL;
+
+  explicit DiskImage(Random random) : random_(random) {}
+
+  engine::Result<InodePtr> open(const std::string& path, bool create);
+  engine::Status rename(const std::string& from, const std::string& to);
+  engine::Status remove(const std::string& path);
+  engine::Status make_directory(const std::string& path);
+  engine::Status sync_directory(const std::string& path);
+  engine::Result<std::vector<std::string>> list(const std::string& path) const;
+  bool exists(const std::string& path) const;
+  /// Paths of files below a directory, sorted.
+  std::vector<std::string> files(const std::string& below) const;
+  InodePtr inode(const std::string& path) const;
+
+  std::uint64_t used_bytes() const;
+  /// Everything the power took is gone; in-flight writes were decided by the caller.
+  void power_loss();
+  /// Every byte is gone and only `directories` exist, durably: a new disk.
+  void format(const std::vector<std::string>& directories);
+
+  Random& random() { return random_; }
+
+  std::uint64_t capacity_bytes = no_quota;
+  std::uint64_t slow_factor = 1;  ///< Multiplies every latency.
+  std::uint64_t fail_writes = 0;  ///< So many next writes end with EIO.
+  std::uint64_t fail_syncs = 0;
+
+ private:
+  // A name's new inode; null: removed. Directories stand under their own name with a null inode and
+  // `directory`.
+  struct Entry {
+    InodePtr inode;
+    bool directory = false;
+  };
+  /// One atomic step: names and what they stand for from then on; nothing removes.
+  using Meta = std::vector<std::pair<std::string, std::optional<Entry>>>;
+  using Names = std::map<std::string, Entry>;
+
+  static std::string parent(const std::string& path);
+  bool has_directory(const std::string& path) const;
+  void record(const std::string& directory, Meta meta);
+  static void apply(Names& names, const Meta& meta);
+
+  Random random_;
+  Names current_;
+  Names durable_;
+  std::map<std::string, std::vector<Meta>> unsynced_;  ///< By directory, in order.
+};
+
+}  // namespace tidemark::sim

@@ -1,0 +1,68 @@
+// Virtual time and everything that waits for it: timers, disk completions, deliveries, faults. One
+// heap, so all of them share one order; what is due at the same moment fires in an order drawn from
+// the seed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include "engine/types.hpp"
+#include "sim/life.hpp"
+#include "sim/random.hpp"
+#include "sim/trace.hpp"
+
+namespace tidemark::sim {
+
+using EventId = std::uint64_t;  ///< 0 is none.
+
+class Events {
+ public:
+  Events(Random& random, Trace& trace) : random_(random), trace_(trace) {}
+
+  engine::MonoTime now() const { return now_; }
+
+  /// `kind` is a word of the source, for the trace. An event of a life that ended is dropped.
+  /// `life` null: the world's own.
+  EventId at(engine::MonoTime when, LifePtr life, const char* kind, std::function<void()> due);
+  EventId after(std::uint64_t delay, LifePtr life, const char* kind, std::function<void()> due) {
+    return at(now_ + delay, std::move(life), kind, std::move(due));
+  }
+  /// Harmless for an event that fired.
+  void cancel(EventId id);
+  /// Drops everything that waits for `life`.
+  void drop(const Life& life);
+  void clear();
+
+  bool empty() const { return pending_.empty(); }
+  std::size_t size() const { return pending_.size(); }
+  /// The moment of the next event; CHECKs that there is one.
+  engine::MonoTime next_due() const;
+  /// Moves time to the next event and runs it.
+  void fire();
+  /// Moves time, when nothing is due before.
+  void advance_to(engine::MonoTime when);
+
+  /// Whose event is running now; null between events.
+  const LifePtr& current() const { return current_; }
+
+ private:
+  using Key = std::tuple<engine::MonoTime, std::uint32_t, EventId>;
+  struct Event {
+    LifePtr life;
+    const char* kind;
+    std::function<void()> due;
+  };
+
+  Random& random_;
+  Trace& trace_;
+  engine::MonoTime now_{1};
+  EventId last_id_ = 0;
+  std::map<Key, Event> pending_;
+  std::unordered_map<EventId, Key> keys_;  ///< For cancel; never iterated.
+  LifePtr current_;
+};
+
+}  // namespace tidemark::sim

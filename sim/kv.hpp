@@ -1,0 +1,50 @@
+// storage::Kv for one life of a node: an ordered map whose batches are applied whole, in order,
+// after a while. What was not completed when the process died landed as a prefix of what was
+// submitted.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/events.hpp"
+#include "sim/life.hpp"
+#include "sim/trace.hpp"
+#include "storage/kv.hpp"
+
+namespace tidemark::sim {
+
+/// What survives processes and power losses: batches are synced.
+struct KvImage {
+  std::map<std::string, std::string> pairs;
+  std::uint64_t fail_commits = 0;  ///< So many next batches end with an error.
+};
+
+class SimKv final : public storage::Kv {
+ public:
+  SimKv(Events& events, Trace& trace, Random random, KvImage& image, LifePtr life)
+      : events_(events), trace_(trace), random_(random), image_(image), life_(std::move(life)) {}
+
+  std::optional<std::string> get(const std::string& key) const override;
+  std::vector<std::pair<std::string, std::string>> scan(const std::string& prefix) const override;
+  void commit(storage::KvBatch batch, OnStatus done) override;
+
+  /// Call once, after life->alive became false.
+  void process_ended();
+
+ private:
+  void complete_next();
+  static void apply(KvImage& image, const storage::KvBatch& batch);
+
+  Events& events_;
+  Trace& trace_;
+  Random random_;
+  KvImage& image_;
+  LifePtr life_;
+  std::deque<std::pair<storage::KvBatch, OnStatus>> pending_;
+  bool failed_ = false;
+};
+
+}  // namespace tidemark::sim

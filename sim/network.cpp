@@ -1,0 +1,161 @@
+#include "sim/network.hpp"
+
+#include <fmt/format.h>
+
+#include "sim/wire.hpp"
+#include "transport/replication/greeting.hpp"
+
+namespace tidemark::sim {
+namespace {
+
+using engine::Errc;
+using engine::Error;
+
+constexpr std::uint64_t connect_wait = 3 * engine::second;  // transport/link.hpp
+
+engine::Result<transport::Network::Connected> judge(engine::Result<engine::Message> answer,
+                                                    const engine::Hello& hello,
+                                                    const std::shared_ptr<Wire>& wire) {
+  if (!answer) return answer.error();
+  auto link = std::make_shared<SimLink>(wire, Wire::connector);
+  if (const auto* refused = std::get_if<engine::Refused>(&*answer)) {
+    link->close();
+    return Error{Errc::refused,
+                 fmt::format("{} refused: {}: {}", link->peer(), to_string(refused->code),
+                             transport::printable(refused->text))};
+  }
+  const auto& ok = std::get<engine::HelloOk>(*answer);
+  if (auto flaw = transport::flaw_of(ok, hello)) {
+    link->close();
+    return Error{flaw->code, fmt::format("{}: {}", link->peer(), flaw->text)};
+  }
+  return transport::Network::Connected{link, ok};
+}
+
+}  // namespace
+
+// --- the hub
+// ----------------------------------------------------------------------------------------
+
+void SimNet::block(std::uint32_t from, std::uint32_t to) {
+  if (!blocked_.emplace(from, to).second) return;
+  for (const auto& wire : wires_between(from, to)) wire->path_blocked();
+}
+
+void SimNet::open(std::uint32_t from, std::uint32_t to) {
+  if (blocked_.erase({from, to}) == 0) return;
+  for (const auto& wire : wires_between(from, to)) wire->path_opened();
+}
+
+void SimNet::open_all() {
+  const auto closed = blocked_;
+  for (const auto& [from, to] : closed) open(from, to);
+}
+
+bool SimNet::blocked(std::uint32_t from, std::uint32_t to) const {
+  return blocked_.contains({from, to});
+}
+
+void SimNet::cut(std::uint32_t a, std::uint32_t b) {
+  for (const auto& wire : wires_between(a, b)) {
+    wire->break_off("connection reset", 800 * engine::millisecond);
+  }
+}
+
+void SimNet::life_ended(const Life& life, bool silent) {
+  for (const auto& wire : wires()) wire->life_ended(life, silent);
+}
+
+std::vector<std::shared_ptr<Wire>> SimNet::wires() {
+  std::vector<std::shared_ptr<Wire>> out;
+  for (auto it = wires_.begin(); it != wires_.end();) {
+    if (auto wire = it->second.lock()) {
+      out.push_back(std::move(wire));
+      ++it;
+    } else {
+      it = wires_.erase(it);
+    }
+  }
+  return out;
+}
+
+std::vector<std::shared_ptr<Wire>> SimNet::wires_between(std::uint32_t a, std::uint32_t b) {
+  auto all = wires();
+  std::erase_if(all, [&](const auto& wire) { return !wire->between(a, b); });
+  return all;
+}
+
+std::shared_ptr<Wire> SimNet::control_wire(std::uint32_t node) {
+  for (const auto& wire : wires()) {
+    if (wire->purpose() == engine::Purpose::control && wire->connector_node() == node &&
+        wire->open()) {
+      return wire;
+    }
+  }
+  return nullptr;
+}
+
+// --- one process
+// ------------------------------------------------------------------------------------
+
+SimNetwork::SimNetwork(SimNet& net, LifePtr life, engine::Endpoint own, engine::ClusterId cluster)
+    : net_(net), life_(std::move(life)), own_(std::move(own)), cluster_(cluster) {
+  net_.places_[own_] = {life_->node, this};
+}
+
+SimNetwork::~SimNetwork() {
+  auto& place = net_.places_[own_];
+  if (place.process == this) place.process = nullptr;
+}
+
+void SimNetwork::on_incoming(std::function<void(transport::Incoming)> accept) {
+  accept_ = std::move(accept);
+}
+
+void SimNetwork::connect(const engine::Endpoint& to, engine::Hello hello,
+                         std::function<void(engine::Result<Connected>)> done) {
+  if (!life_->alive) return;
+  const auto found = net_.places_.find(to);
+  const auto node = found == net_.places_.end() ? life_->node : found->second.node;
+  const auto id = ++net_.last_wire_;
+  auto wire = std::make_shared<Wire>(net_, id, hello, life_, node, to);
+  net_.wires_.emplace(id, wire);
+  wire->await_answer([hello, weak = std::weak_ptr(wire), done = std::move(done)](auto answer) {
+    done(judge(std::move(answer), hello, weak.lock()));
+  });
+  net_.events_.after(connect_wait, life_, "connect_wait",
+                     [wire] { wire->fail("no answer within 3000 ms"); });
+  const auto& weather = net_.weather;
+  const auto delay = net_.random_.between(weather.delay_min, weather.delay_max);
+  if (net_.blocked(life_->node, node) || net_.blocked(node, life_->node)) return;
+  // The world's event: whoever listens when it arrives.
+  net_.events_.after(delay, nullptr, "connect", [&net = net_, to, wire, hello] {
+    const auto place = net.places_.find(to);
+    if (place == net.places_.end() || place->second.process == nullptr) {
+      wire->fail("connection refused");
+      return;
+    }
+    auto* process = place->second.process;
+    wire->reached(process->life_, fmt::format("{} {}", hello.node.name, to_string(hello.purpose)));
+    net.events_.after(0, process->life_, "accept",
+                      [process, wire, hello] { process->arrive(wire, hello); });
+  });
+}
+
+void SimNetwork::arrive(const std::shared_ptr<Wire>& wire, const engine::Hello& hello) {
+  auto decoded = transport::decode(transport::encode(hello), std::nullopt);
+  if (!decoded) {
+    if (net_.on_codec_error) net_.on_codec_error(decoded.error().text);
+    return;
+  }
+  const auto& arrived = std::get<engine::Hello>(*decoded);
+  auto link = std::make_shared<SimLink>(wire, Wire::acceptor);
+  if (const auto refused = transport::flaw_of(arrived, cluster_)) {
+    link->send(*refused);
+    link->close();
+    return;
+  }
+  if (accept_) accept_({arrived, std::move(link)});
+}
+
+}  // namespace tidemark::sim
