@@ -82,7 +82,7 @@ ErrorCode to_error_code(engine::Errc code, bool fast_zero) {
 }
 
 void ReplyQueue::add_raw(ByteView bytes) {
-  arena_.insert(arena_.end(), bytes.begin(), bytes.end());
+  append(arena_, bytes.data(), bytes.size());
   header_run(bytes.size());
 }
 

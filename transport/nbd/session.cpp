@@ -180,6 +180,7 @@ void Session::begin_transmission() {
 
 void Session::parse() {
   std::vector<engine::FrontRequest> batch;
+  batch.reserve(last_batch_);
   stalled_ = false;
   while (phase_ == Phase::transmitting) {
     const bool payload = input_.payload_missing() || skip_bytes_ != 0 || write_.data.size() != 0;
@@ -254,6 +255,7 @@ void Session::forward(const RequestHeader& request, std::vector<engine::FrontReq
 
 void Session::submit(std::vector<engine::FrontRequest> batch) {
   if (batch.empty() || port_ == nullptr) return;
+  last_batch_ = batch.size();
   ++counters_.batches;
   counters_.requests += batch.size();
   const PortCall call(port_calls_);

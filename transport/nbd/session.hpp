@@ -132,6 +132,8 @@ class Session final : public engine::FrontClient,
   engine::FrontRequest write_;    ///< The write whose payload is arriving.
   std::uint32_t skip_bytes_ = 0;  ///< Payload of a refused write, still to come.
 
+  std::size_t last_batch_ = 1;  ///< Requests of the last batch: the best guess for the next.
+
   bool reading_ = false;        ///< A read is with the loop.
   bool waiting_write_ = false;  ///< The socket is full; a wait is with the loop.
   bool stalled_ = false;        ///< A complete request waits in the input for room.

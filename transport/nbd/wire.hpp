@@ -175,17 +175,19 @@ T load(const std::byte* from) {
   return big_endian(value);
 }
 
+inline void append(Bytes& out, const void* from, std::size_t bytes) {
+  const auto end = out.size();
+  out.resize(end + bytes);
+  if (bytes != 0) std::memcpy(out.data() + end, from, bytes);
+}
+
 template <std::unsigned_integral T>
 void put(Bytes& out, T value) {
   const T wire = big_endian(value);
-  const auto* bytes = reinterpret_cast<const std::byte*>(&wire);
-  out.insert(out.end(), bytes, bytes + sizeof wire);
+  append(out, &wire, sizeof wire);
 }
 
-inline void put(Bytes& out, std::string_view text) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
-  out.insert(out.end(), bytes, bytes + text.size());
-}
+inline void put(Bytes& out, std::string_view text) { append(out, text.data(), text.size()); }
 
 /// Takes fields off the front of what a peer sent. Every length that a peer names goes through
 /// here, so that no sum of untrusted numbers is ever computed elsewhere (nbd-server's
