@@ -1,0 +1,346 @@
+#include "storage/extents.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "engine/check.hpp"
+#include "storage/disk_tasks.hpp"
+
+namespace tidemark::storage {
+namespace {
+
+using engine::block_bytes;
+using engine::BlockIndex;
+using engine::BlockRange;
+using engine::BlockSum;
+using engine::Done;
+using engine::Errc;
+using engine::Error;
+using engine::Result;
+using engine::Status;
+
+constexpr std::uint64_t sums_per_page = block_bytes / sizeof(BlockSum);
+
+BlockRange between(BlockIndex first, BlockIndex end) { return {first, end - first}; }
+
+}  // namespace
+
+Extents::Extents(Disk& disk, std::string directory, engine::VolumeKey key,
+                 std::uint64_t volume_blocks, std::uint64_t file_bytes)
+    : disk_(disk),
+      directory_(std::move(directory)),
+      key_(key),
+      volume_blocks_(volume_blocks),
+      file_blocks_(file_bytes / block_bytes) {}
+
+BlockRange Extents::within_file(BlockRange range) const {
+  const auto left = file_blocks_ - range.first.value % file_blocks_;
+  return {range.first, std::min(range.count, left)};
+}
+
+std::string Extents::path_of(FileNumber number, const char* suffix) const {
+  return fmt::format("{}/{:08x}.{}", directory_, number, suffix);
+}
+
+std::uint64_t Extents::blocks_in(FileNumber number) const {
+  return std::min(file_blocks_, volume_blocks_ - number * file_blocks_);
+}
+
+Task<Status> Extents::open() {
+  auto names = co_await list_directory(disk_, directory_);
+  if (!names) co_return names.error();
+  for (const auto& name : *names) {
+    FileNumber number = 0;
+    const auto parsed = std::from_chars(
+        name.data(), name.data() + std::min<std::size_t>(8, name.size()), number, 16);
+    const auto suffix = name.substr(std::min<std::size_t>(8, name.size()));
+    const bool known = parsed.ec == std::errc() && (suffix == ".dat" || suffix == ".sum");
+    if (!known || number * file_blocks_ >= volume_blocks_) {
+      co_return Error{Errc::invalid,
+                      fmt::format("open of {}: {} does not belong there", directory_, name)};
+    }
+    files_[number];
+  }
+  co_return Done{};
+}
+
+Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool create) {
+  auto found = files_.find(number);
+  if (found == files_.end() && !create) co_return static_cast<ExtentFile*>(nullptr);
+  const bool fresh = found == files_.end();
+  auto& file = files_[number];
+  while (file.loading) {
+    co_await callback<Done>([&file](auto done) { file.waiting.push_back(std::move(done)); });
+  }
+  if (file.loaded) co_return &file;
+  file.loading = true;
+  auto opening = fresh ? create_file(number, file) : load_file(number, file);
+  auto status = co_await opening;
+  file.loading = false;
+  file.loaded = status.has_value();
+  auto waiting = std::move(file.waiting);
+  file.waiting.clear();
+  for (auto& wake : waiting) wake(Done{});
+  if (!status) co_return status.error();
+  co_return &file;
+}
+
+// Checksums first and durably: a data file without one would be a loss, not a crash.
+Task<Status> Extents::create_file(FileNumber number, ExtentFile& file) {
+  const auto pages = (blocks_in(number) + sums_per_page - 1) / sums_per_page;
+  OpenOptions options;
+  options.create = true;
+  auto sums = co_await open_file(disk_, path_of(number, "sum"), options);
+  if (!sums) co_return sums.error();
+  file.sums = *sums;
+  auto sized = co_await resize_file(disk_, file.sums, pages * block_bytes);
+  if (!sized) co_return sized.error();
+  auto named = co_await sync_directory(disk_, directory_);
+  if (!named) co_return named.error();
+  auto data = co_await open_file(disk_, path_of(number, "dat"), options);
+  if (!data) co_return data.error();
+  file.data = *data;
+  auto grown = co_await resize_file(disk_, file.data, blocks_in(number) * block_bytes);
+  if (!grown) co_return grown.error();
+  file.table.assign(static_cast<std::size_t>(pages * sums_per_page), engine::no_block);
+  created_files_ = true;
+  co_return Done{};
+}
+
+Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
+  const auto pages = (blocks_in(number) + sums_per_page - 1) / sums_per_page;
+  auto sums = co_await open_file(disk_, path_of(number, "sum"), OpenOptions());
+  if (!sums) co_return sums.error();
+  file.sums = *sums;
+  auto sized =
+      co_await resize_file(disk_, file.sums, pages * block_bytes);  // a crash during creation
+  if (!sized) co_return sized.error();
+  auto bytes = co_await read_file(disk_, file.sums, 0, pages * block_bytes);
+  if (!bytes) co_return bytes.error();
+  file.table.resize(static_cast<std::size_t>(pages * sums_per_page));
+  std::memcpy(file.table.data(), bytes->data(), bytes->size());
+  auto data = co_await open_file(disk_, path_of(number, "dat"), OpenOptions());
+  const bool empty = std::all_of(file.table.begin(), file.table.end(),
+                                 [](BlockSum s) { return s == engine::no_block; });
+  if (!data && data.error().code == Errc::not_found && empty) {
+    OpenOptions options;
+    options.create = true;
+    auto fresh = co_await open_file(disk_, path_of(number, "dat"), options);
+    if (!fresh) co_return fresh.error();
+    file.data = *fresh;
+    created_files_ = true;
+  } else if (!data) {
+    co_return data.error();
+  } else {
+    file.data = *data;
+  }
+  auto grown = co_await resize_file(disk_, file.data, blocks_in(number) * block_bytes);
+  co_return grown;
+}
+
+std::vector<ExtentRun> Extents::split(std::vector<ExtentRun> runs) const {
+  std::vector<ExtentRun> out;
+  for (auto& run : runs) {
+    CHECK(run.hole() || run.sums.size() == run.range.count);
+    auto rest = run.range;
+    std::size_t slice = 0;
+    std::size_t used = 0;  // of the slice
+    while (!rest.empty()) {
+      auto part = within_file(rest);
+      if (!run.hole()) part.count = std::min(part.count, extent_run_blocks_max);
+      ExtentRun piece;
+      piece.range = part;
+      auto need = run.hole() ? std::size_t{0} : static_cast<std::size_t>(part.count) * block_bytes;
+      while (need > 0) {
+        const auto take = std::min(need, run.data[slice].size() - used);
+        piece.data.push_back(run.data[slice].part(used, take));
+        need -= take;
+        used += take;
+        if (used == run.data[slice].size()) {
+          ++slice;
+          used = 0;
+        }
+      }
+      if (!run.hole()) {
+        const auto from =
+            run.sums.begin() + static_cast<std::ptrdiff_t>(part.first - run.range.first);
+        piece.sums.assign(from, from + static_cast<std::ptrdiff_t>(part.count));
+      }
+      out.push_back(std::move(piece));
+      rest = between(part.end(), rest.end());
+    }
+  }
+  return out;
+}
+
+Task<Status> Extents::write(std::vector<ExtentRun> runs) {
+  std::vector<Task<Status>> tasks;
+  for (auto& run : split(std::move(runs))) tasks.push_back(write_run(std::move(run)));
+  auto status = co_await fan_.all(std::move(tasks));
+  co_return status;
+}
+
+Task<Status> Extents::write_run(ExtentRun run) {
+  const auto held = co_await guard_.acquire(run.range, RangeGuard::Use::write);
+  auto found = co_await file_at(number_of(run.range.first), !run.hole());
+  if (!found) co_return found.error();
+  auto* file = *found;
+  if (file == nullptr) co_return Done{};  // a hole in nothing
+  const auto index = index_of(run.range.first);
+  const auto count = static_cast<std::size_t>(run.range.count);
+  const auto offset = index * std::uint64_t{block_bytes};
+  file->data_dirty = true;
+  if (run.hole()) {
+    auto punched = co_await punch_file(disk_, file->data, offset, count * block_bytes);
+    if (!punched) co_return punched.error();
+    std::fill_n(file->table.begin() + static_cast<std::ptrdiff_t>(index), count, engine::no_block);
+  } else {
+    auto written = co_await write_file(disk_, file->data, offset, std::move(run.data));
+    if (!written) co_return written.error();
+    std::copy(run.sums.begin(), run.sums.end(),
+              file->table.begin() + static_cast<std::ptrdiff_t>(index));
+    bytes_written_ += count * block_bytes;
+  }
+  file->data_dirty = true;  // a sync may have passed meanwhile
+  for (auto page = index / sums_per_page; page <= (index + count - 1) / sums_per_page; ++page) {
+    file->dirty_pages.insert(page);
+  }
+  co_return Done{};
+}
+
+Task<Status> Extents::write_sums(ExtentFile& file) {
+  auto pages = std::move(file.dirty_pages);
+  file.dirty_pages.clear();
+  for (auto it = pages.begin(); it != pages.end();) {
+    auto end = std::next(it);
+    auto last = *it;
+    while (end != pages.end() && *end == last + 1) last = *end++;
+    const auto bytes = (last + 1 - *it) * block_bytes;
+    const auto from = std::as_bytes(std::span(file.table)).subspan(*it * block_bytes, bytes);
+    auto copy = engine::Buffer::copy_of(from).freeze();
+    bytes_written_ += bytes;
+    auto written = co_await write_file(disk_, file.sums, *it * block_bytes, std::move(copy));
+    if (!written) {
+      file.dirty_pages.merge(pages);  // all of them again: which ones landed is unknown
+      co_return written.error();
+    }
+    it = end;
+  }
+  co_return Done{};
+}
+
+Task<Status> Extents::sync() {
+  if (created_files_) {
+    created_files_ = false;
+    auto named = co_await sync_directory(disk_, directory_);
+    if (!named) co_return named.error();
+  }
+  for (auto& [number, file] : files_) {
+    if (!file.data_dirty && file.dirty_pages.empty()) continue;
+    file.data_dirty = false;
+    auto written = co_await write_sums(file);
+    if (!written) co_return written.error();
+    auto data = co_await sync_file(disk_, file.data);
+    if (!data) co_return data.error();
+    auto sums = co_await sync_file(disk_, file.sums);
+    if (!sums) co_return sums.error();
+  }
+  co_return Done{};
+}
+
+Status Extents::verify(const ExtentPiece& piece, std::span<const BlockSum> expected) const {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto block = piece.range.first + i;
+    const auto found =
+        engine::block_sum(key_, block, piece.data.bytes().subspan(i * block_bytes, block_bytes));
+    if (found == expected[i]) continue;
+    return Error{
+        Errc::corrupt,
+        fmt::format("read of block {} ({}): its content has checksum {:016x}, {:016x} was written",
+                    block, path_of(number_of(block), "dat"), found, expected[i])};
+  }
+  return Done{};
+}
+
+Task<Result<ExtentPiece>> Extents::read_piece(BlockRange range, std::uint64_t blocks_max) {
+  ExtentPiece piece;
+  piece.range = within_file(range);
+  auto found = co_await file_at(number_of(range.first), false);
+  if (!found) co_return found.error();
+  auto* file = *found;
+  if (file == nullptr) co_return piece;
+  const auto index = index_of(range.first);
+  const bool hole = file->table[index] == engine::no_block;
+  std::uint64_t count = 1;
+  const auto limit = hole ? piece.range.count : std::min(piece.range.count, blocks_max);
+  while (count < limit && (file->table[index + count] == engine::no_block) == hole) ++count;
+  piece.range.count = count;
+  if (hole) co_return piece;
+  auto bytes = co_await read_file(disk_, file->data, index * std::uint64_t{block_bytes},
+                                  count * block_bytes);
+  if (!bytes) co_return bytes.error();
+  const auto from = file->table.begin() + static_cast<std::ptrdiff_t>(index);
+  piece.sums.assign(from, from + static_cast<std::ptrdiff_t>(count));
+  piece.data = std::move(*bytes).freeze();
+  co_return piece;
+}
+
+Task<Result<std::vector<ExtentPiece>>> Extents::read(BlockRange range) {
+  const auto held = co_await guard_.acquire(range, RangeGuard::Use::read);
+  std::vector<ExtentPiece> pieces;
+  while (!range.empty()) {
+    auto piece = co_await read_piece(range, extent_run_blocks_max);
+    if (!piece) co_return piece.error();
+    auto whole = verify(*piece, piece->sums);
+    if (!whole) co_return whole.error();
+    range = between(piece->range.end(), range.end());
+    pieces.push_back(std::move(*piece));
+  }
+  co_return pieces;
+}
+
+Task<Result<ExtentPiece>> Extents::read_run(BlockIndex first, std::uint64_t blocks_max) {
+  const auto range = between(first, BlockIndex(volume_blocks_));
+  const auto held =
+      co_await guard_.acquire({first, std::min(range.count, blocks_max)}, RangeGuard::Use::read);
+  auto piece = co_await read_piece(range, blocks_max);
+  if (!piece) co_return piece.error();
+  auto whole = verify(*piece, piece->sums);
+  if (!whole) co_return whole.error();
+  co_return piece;
+}
+
+Task<Result<std::vector<engine::Allocation>>> Extents::allocation(BlockRange range) {
+  std::vector<engine::Allocation> runs;
+  while (!range.empty()) {
+    const auto part = within_file(range);
+    auto found = co_await file_at(number_of(range.first), false);
+    if (!found) co_return found.error();
+    const auto* file = *found;
+    for (std::uint64_t i = 0; i < part.count; ++i) {
+      const bool hole =
+          file == nullptr || file->table[index_of(part.first) + i] == engine::no_block;
+      if (runs.empty() || runs.back().hole != hole) runs.push_back({0, hole, hole});
+      runs.back().length += block_bytes;
+    }
+    range = between(part.end(), range.end());
+  }
+  co_return runs;
+}
+
+Task<Status> Extents::clear() {
+  files_.clear();
+  auto names = co_await list_directory(disk_, directory_);
+  if (!names) co_return names.error();
+  for (const auto& name : *names) {
+    auto removed = co_await remove_file(disk_, directory_ + "/" + name);
+    if (!removed) co_return removed.error();
+  }
+  auto durable = co_await sync_directory(disk_, directory_);
+  co_return durable;
+}
+
+}  // namespace tidemark::storage

@@ -1,0 +1,111 @@
+// The volume's blocks in place: sparse files of bounded size, each with a file of 8-byte block
+// checksums beside it.
+//
+//   extents/00000000.dat   blocks, a hole where nothing was ever written or it was trimmed
+//   extents/00000000.sum   one checksum per block; 0 = hole
+//
+// A block counts as written when its checksum is in memory; both are durable after sync(). What a
+// crash leaves half-written lies above the checkpoint and is written again from the log.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/front.hpp"
+#include "storage/disk.hpp"
+#include "storage/fan.hpp"
+#include "storage/range_guard.hpp"
+
+namespace tidemark::storage {
+
+/// A run of blocks to be written, or to become a hole.
+struct ExtentRun {
+  engine::BlockRange range;
+  std::vector<engine::Slice> data;     ///< Together exactly the range; empty for a hole.
+  std::vector<engine::BlockSum> sums;  ///< One per block; empty for a hole.
+  bool hole() const { return data.empty(); }
+};
+/// A run is written with one disk write: 1 MiB is past the point where more costs less.
+inline constexpr std::uint64_t extent_run_blocks_max = 256;
+/// Writes in flight during a flush.
+inline constexpr std::size_t extent_writes_max = 32;
+
+/// A run as it was read: data with its checksums, or a hole.
+struct ExtentPiece {
+  engine::BlockRange range;
+  engine::Slice data;
+  std::vector<engine::BlockSum> sums;
+};
+
+class Extents {
+ public:
+  Extents(Disk& disk, std::string directory, engine::VolumeKey key, std::uint64_t volume_blocks,
+          std::uint64_t file_bytes);
+
+  /// Finds the files there are. Their checksums are loaded when first needed.
+  Task<engine::Status> open();
+  /// Writes runs that do not overlap, many at a time. Errors of the disk pass through (no_space
+  /// among them).
+  Task<engine::Status> write(std::vector<ExtentRun> runs);
+  /// Makes all completed writes durable.
+  Task<engine::Status> sync();
+  /// The blocks of `range`, verified. Errc::corrupt names the first block that does not match its
+  /// checksum.
+  Task<engine::Result<std::vector<ExtentPiece>>> read(engine::BlockRange range);
+  /// From `first`: one hole, or data of at most `blocks_max` blocks.
+  Task<engine::Result<ExtentPiece>> read_run(engine::BlockIndex first, std::uint64_t blocks_max);
+  /// Runs that are holes or not, covering `range`.
+  Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range);
+  /// Deletes everything, durably.
+  Task<engine::Status> clear();
+  void close() { files_.clear(); }
+
+  RangeGuard& guard() { return guard_; }
+  std::uint64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  struct ExtentFile {
+    FilePtr data;
+    FilePtr sums;
+    std::vector<engine::BlockSum> table;
+    std::set<std::uint64_t> dirty_pages;  ///< Of the checksum file.
+    bool data_dirty = false;
+    bool loaded = false;
+    bool loading = false;
+    std::vector<std::function<void(engine::Done)>> waiting;
+  };
+  using FileNumber = std::uint64_t;
+
+  FileNumber number_of(engine::BlockIndex block) const { return block.value / file_blocks_; }
+  std::size_t index_of(engine::BlockIndex block) const {
+    return static_cast<std::size_t>(block.value % file_blocks_);
+  }
+  engine::BlockRange within_file(engine::BlockRange range) const;
+  std::string path_of(FileNumber number, const char* suffix) const;
+  std::uint64_t blocks_in(FileNumber number) const;
+  std::vector<ExtentRun> split(std::vector<ExtentRun> runs) const;
+  Task<engine::Result<ExtentFile*>> file_at(FileNumber number, bool create);
+  Task<engine::Status> create_file(FileNumber number, ExtentFile& file);
+  Task<engine::Status> load_file(FileNumber number, ExtentFile& file);
+  Task<engine::Status> write_run(ExtentRun run);
+  Task<engine::Status> write_sums(ExtentFile& file);
+  Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);
+  engine::Status verify(const ExtentPiece& piece, std::span<const engine::BlockSum> expected) const;
+
+  Disk& disk_;
+  std::string directory_;
+  engine::VolumeKey key_;
+  std::uint64_t volume_blocks_;
+  std::uint64_t file_blocks_;
+  std::map<FileNumber, ExtentFile> files_;
+  bool created_files_ = false;
+  std::uint64_t bytes_written_ = 0;
+  RangeGuard guard_;
+  Fan fan_{extent_writes_max};
+};
+
+}  // namespace tidemark::storage

@@ -1,0 +1,189 @@
+#include "storage/flusher.hpp"
+
+#include <algorithm>
+
+#include "engine/flush_plan.hpp"
+
+namespace tidemark::storage {
+namespace {
+
+using engine::block_bytes;
+using engine::Done;
+using engine::Error;
+using engine::FlushKind;
+using engine::Lsn;
+using engine::Status;
+
+constexpr std::uint64_t full_disk_retry = engine::second;
+constexpr std::uint64_t zero_piece_blocks = extent_run_blocks_max;
+
+}  // namespace
+
+Flusher::Flusher(Wal& wal, Extents& extents, DirtyMap& dirty, engine::VolumeKey key,
+                 engine::Timers& timers, FlushLimits limits, CheckpointState at, Lsn ceiling,
+                 Checkpointed checkpointed)
+    : wal_(wal),
+      extents_(extents),
+      dirty_(dirty),
+      key_(key),
+      timers_(timers),
+      limits_(limits),
+      at_(at),
+      ceiling_(std::max(at.lsn, ceiling)),
+      checkpointed_(std::move(checkpointed)),
+      committed_(at.lsn) {}
+
+Flusher::~Flusher() {
+  if (age_timer_ != 0) timers_.cancel(age_timer_);
+  if (retry_timer_ != 0) timers_.cancel(retry_timer_);
+}
+
+void Flusher::set_committed(Lsn committed) {
+  if (committed <= committed_) return;
+  committed_ = committed;
+  poke();
+}
+
+Lsn Flusher::limit() const { return engine::flush_limit(committed_, wal_.durable()); }
+
+bool Flusher::due() const {
+  const auto limit = this->limit();
+  if (limit <= at_.lsn) return false;
+  if (target_ > at_.lsn || aged_ > at_.lsn || wal_.short_of_space()) return true;
+  // Records are of unlike size; their count times a block is near enough to say when a round pays.
+  return (limit - at_.lsn) * block_bytes >= limits_.flush_bytes;
+}
+
+void Flusher::poke() {
+  if (!waiting_.empty()) wake(waiting_);
+  if (stopped_ || running_ || retry_timer_ != 0 || failure_) return;
+  if (held_ && target_ <= at_.lsn) return;
+  if (due()) return start_round(held_ ? std::min(limit(), target_) : limit());
+  arm_age_timer();
+}
+
+void Flusher::arm_age_timer() {
+  if (age_timer_ != 0 || wal_.end().lsn <= at_.lsn) return;
+  aging_ = wal_.end().lsn;
+  age_timer_ = timers_.after(limits_.flush_after, lifetime_.guard([this] {
+    age_timer_ = 0;
+    aged_ = aging_;
+    poke();
+  }));
+}
+
+void Flusher::start_round(Lsn to) {
+  if (to <= at_.lsn) return;
+  running_ = true;
+  scope_.run(round(to), [this](Status status) { round_done(std::move(status)); });
+}
+
+Task<Status> Flusher::round(Lsn to) {
+  auto records = co_await wal_.read(at_.lsn.next(), to, flush_round_bytes_max);
+  if (!records) co_return records.error();
+  const auto& last = records->back()->header();
+  ceiling_ = std::max(ceiling_, last.lsn);
+  auto written = co_await extents_.write(extent_runs(*records));
+  if (!written) co_return written.error();
+  auto synced = co_await extents_.sync();
+  if (!synced) co_return synced.error();
+  const CheckpointState next{last.lsn, last.digest, last.mono_time};
+  auto recorded = co_await checkpointed_(next, *records);
+  if (!recorded) co_return recorded.error();
+  at_ = next;
+  for (const auto& record : *records) dirty_.flushed(record->header());
+  ++rounds_;
+  co_return Done{};
+}
+
+void Flusher::round_done(Status status) {
+  running_ = false;
+  if (!status && status.error().code == engine::Errc::no_space) {
+    pause(status.error());
+  } else if (!status) {
+    failure_ = status.error();
+    if (on_failed) on_failed(status.error());
+  } else {
+    problem_.clear();
+  }
+  if (on_progress) on_progress();
+  poke();
+}
+
+// Space freed by others brings no message: tried again each second.
+void Flusher::pause(const Error& error) {
+  problem_ = "flush paused: " + error.text;
+  retry_timer_ = timers_.after(full_disk_retry, lifetime_.guard([this] {
+    retry_timer_ = 0;
+    problem_.clear();
+    target_ = std::max(target_, at_.lsn.next());
+    poke();
+  }));
+}
+
+Task<Status> Flusher::flush_to(Lsn target) {
+  target_ = std::max(target_, target);
+  while (at_.lsn < target) {
+    if (failure_) co_return *failure_;
+    if (!problem_.empty()) co_return Error{engine::Errc::no_space, problem_};
+    poke();
+    co_await callback<Done>([this](auto done) { waiting_.push_back(std::move(done)); });
+  }
+  co_return Done{};
+}
+
+Task<Status> Flusher::hold() {
+  held_ = true;
+  while (running_) {
+    co_await callback<Done>([this](auto done) { waiting_.push_back(std::move(done)); });
+  }
+  if (failure_) co_return *failure_;
+  co_return Done{};
+}
+
+void Flusher::release() {
+  held_ = false;
+  poke();
+}
+
+void Flusher::restart(CheckpointState at) {
+  CHECK(!running_);
+  at_ = at;
+  ceiling_ = at.lsn;
+  committed_ = at.lsn;
+  aged_ = aging_ = target_ = Lsn();
+}
+
+void Flusher::wake(std::vector<std::function<void(Done)>>& waiting) {
+  auto all = std::move(waiting);
+  waiting.clear();
+  for (auto& each : all) each(Done{});
+}
+
+std::vector<ExtentRun> Flusher::extent_runs(const std::vector<engine::RecordPtr>& records) const {
+  std::vector<ExtentRun> runs;
+  for (const auto& planned : engine::plan_flush(records, extent_run_blocks_max)) {
+    if (planned.kind == FlushKind::zeros) {
+      for (auto at = planned.range.first; at < planned.range.end(); at = at + zero_piece_blocks) {
+        const auto count = std::min(zero_piece_blocks, planned.range.end() - at);
+        ExtentRun run{{at, count}, {engine::zeros(count * block_bytes)}, {}};
+        for (std::uint64_t i = 0; i < count; ++i)
+          run.sums.push_back(engine::zero_block_sum(key_, at + i));
+        runs.push_back(std::move(run));
+      }
+      continue;
+    }
+    ExtentRun run{planned.range, {}, {}};
+    for (const auto& part : planned.parts) {
+      const auto skipped = part.range.first - part.record->header().range.first;
+      run.data.push_back(
+          part.record->payload().part(skipped * block_bytes, part.range.count * block_bytes));
+      for (std::uint64_t i = 0; i < part.range.count; ++i)
+        run.sums.push_back(part.record->sum(skipped + i));
+    }
+    runs.push_back(std::move(run));
+  }
+  return runs;
+}
+
+}  // namespace tidemark::storage

@@ -1,0 +1,301 @@
+// What takes something away or replaces it: truncation (C15), reset and rebuild (C6, C9), stop,
+// destruction. One at a time; each first records what it is about to do.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/planted.hpp"
+#include "storage/disk_tasks.hpp"
+#include "storage/replica_store.hpp"
+
+namespace tidemark::storage {
+namespace {
+
+using engine::BaseState;
+using engine::block_bytes;
+using engine::BlockIndex;
+using engine::BlockRange;
+using engine::Done;
+using engine::Errc;
+using engine::Error;
+using engine::Lsn;
+using engine::Result;
+using engine::Status;
+
+const BlockRange only_turn{BlockIndex(), 1};
+
+}  // namespace
+
+Task<Status> ReplicaStore::truncate(Lsn to) {
+  const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
+  auto held = co_await flusher_->hold();
+  if (!held) co_return held.error();
+  auto cut = co_await truncate_held(to);
+  if (hold_timer_ == 0) flusher_->release();
+  progressed();
+  co_return cut;
+}
+
+Task<Status> ReplicaStore::truncate_held(Lsn to) {
+  if (failure_) co_return *failure_;
+  if (to < checkpoint()) {
+    co_return Error{
+        Errc::refused,
+        fmt::format("truncation to lsn {}: the extents already hold up to {}", to, checkpoint())};
+  }
+  auto drained = co_await wal_->drain();
+  if (!drained) co_return drained.error();
+  if (to >= wal_->end().lsn) co_return Done{};
+
+  auto time = flusher_->checkpoint().time;
+  auto digest = flusher_->checkpoint().digest;
+  if (to > checkpoint()) {
+    auto last = co_await wal_->read(to, to, 1);
+    if (!last) co_return last.error();
+    time = last->front()->header().mono_time;
+    digest = last->front()->header().digest;
+  }
+  const auto mark = wal_->cut_for(to);
+  auto intended = co_await record(
+      [to, mark](Superblock& s) {
+        s.truncate_to = to;
+        s.cut = mark;
+        s.durable = std::min(s.durable, to);
+        s.committed = std::min(s.committed, to);
+      },
+      false);
+  if (!intended) co_return intended.error();
+  auto erased = co_await wal_->truncate(to, digest, time);
+  if (!erased) co_return erased.error();
+  // Both slots: an intent that came back would cut what is appended from here on.
+  auto settled = co_await record([](Superblock& s) { s.truncate_to.reset(); }, true);
+  if (!settled) co_return settled.error();
+  history_.truncate(to);
+  committed_ = std::min(committed_, to);
+  auto rebuilt = co_await rebuild_dirty_map();
+  co_return rebuilt;
+}
+
+/// After a truncation older versions of blocks are the newest again.
+Task<Status> ReplicaStore::rebuild_dirty_map() {
+  dirty_.clear();
+  constexpr std::uint64_t bytes_at_once = 4u << 20;
+  for (auto from = checkpoint().next(); from <= wal_->end().lsn;) {
+    auto records = co_await wal_->read(from, wal_->end().lsn, bytes_at_once);
+    if (!records) co_return records.error();
+    for (const auto& record : *records) dirty_.add(record->header());
+    from = records->back()->lsn().next();
+  }
+  co_return Done{};
+}
+
+Task<Status> ReplicaStore::reset(Lsn base, engine::Digest digest, engine::EpochHistory history) {
+  const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
+  auto held = co_await flusher_->hold();
+  if (!held) co_return held.error();
+  auto done = co_await reset_held(base, digest, std::move(history));
+  flusher_->release();
+  progressed();
+  co_return done;
+}
+
+Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
+                                      engine::EpochHistory history) {
+  auto drained = co_await wal_->drain();
+  if (!drained) co_return drained.error();
+  const BlockRange whole{BlockIndex(), config_.spec.blocks()};
+  const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
+  const auto start = wal_->next_sequence();
+  // The vote is withdrawn before anything is discarded, in both slots (C13).
+  auto withdrawn = co_await record(
+      [&](Superblock& s) {
+        s.base = BaseState::incomplete;
+        s.damage.clear();
+        s.resetting = true;
+        s.checkpoint = base;
+        s.checkpoint_digest = digest;
+        s.checkpoint_time = engine::WallTime();
+        s.durable = base;
+        s.committed = base;
+        s.wal_start = start;
+        s.history = history;
+        s.sessions.clear();
+        s.truncate_to.reset();
+        s.cut.reset();
+      },
+      true);
+  if (!withdrawn) co_return withdrawn.error();
+  auto cleared = co_await extents_->clear();
+  if (!cleared) co_return cleared.error();
+  auto settled = co_await record([](Superblock& s) { s.resetting = false; }, true);
+  if (!settled) co_return settled.error();
+  wal_->restart(base, digest, engine::WallTime());
+  dirty_.clear();
+  wal_wrote_.assign(config_.spec.blocks(), false);
+  history_ = std::move(history);
+  committed_ = base;
+  previous_checkpoint_ = base;
+  clean_ = false;
+  flusher_->restart({base, digest, engine::WallTime()});
+  wal_->set_committed(base);
+  co_return Done{};
+}
+
+void ReplicaStore::mark_written(const std::vector<engine::RecordPtr>& records) {
+  for (const auto& record : records) {
+    const auto& range = record->header().range;
+    for (auto b = range.first; b < range.end() && b.value < wal_wrote_.size(); b = b.next())
+      wal_wrote_[b.value] = true;
+  }
+}
+
+Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::BlockSum> sums,
+                                      engine::Slice data) {
+  if (superblock_.base != BaseState::incomplete) {
+    co_return Error{Errc::refused,
+                    fmt::format("base write of blocks {}: no rebuild is under way", range)};
+  }
+  const bool zeros = sums.empty();
+  const bool sized =
+      zeros ? data.empty() : sums.size() == range.count && data.size() == range.count * block_bytes;
+  if (!sized || range.end().value > config_.spec.blocks()) {
+    co_return Error{Errc::invalid,
+                    fmt::format("base write of blocks {}: {} bytes and {} checksums do not fit it",
+                                range, data.size(), sums.size())};
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const auto block = range.first + i;
+    if (engine::block_sum(key_, block, data.bytes().subspan(i * block_bytes, block_bytes)) ==
+        sums[i])
+      continue;
+    co_return Error{
+        Errc::corrupt,
+        fmt::format("base write of block {}: its content does not match its checksum", block)};
+  }
+  // Which blocks are still the base's is decided in the step that queues their write; a record that
+  // comes later is flushed behind it, by the guard (C9).
+  const bool ignore_wal = engine::planted(engine::Bug::base_overwrites_newer_block);
+  std::vector<ExtentRun> runs;
+  for (std::uint64_t i = 0; i < range.count; ++i) {
+    const auto block = range.first + i;
+    if (wal_wrote_[block.value] && !ignore_wal) continue;
+    const bool joins = !runs.empty() && runs.back().range.end() == block;
+    if (!joins) runs.push_back({{block, 0}, {}, {}});
+    auto& run = runs.back();
+    ++run.range.count;
+    if (zeros) continue;
+    run.data.push_back(data.part(i * block_bytes, block_bytes));
+    run.sums.push_back(sums[i]);
+  }
+  auto written = co_await extents_->write(std::move(runs));
+  if (!written && written.error().code != Errc::no_space) fail(written.error());
+  co_return written;
+}
+
+Task<Status> ReplicaStore::finish_rebuild(Lsn at) {
+  const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
+  if (superblock_.base == BaseState::complete) co_return Done{};
+  if (superblock_.base == BaseState::damaged || wal_->durable() < at) {
+    co_return Error{
+        Errc::refused,
+        fmt::format("end of a rebuild at lsn {}: the log is durable up to {}, the base is {}", at,
+                    wal_->durable(), engine::to_string(superblock_.base))};
+  }
+  auto synced = co_await extents_->sync();
+  if (!synced) {
+    fail(synced.error());
+    co_return synced.error();
+  }
+  auto recorded = co_await record([](Superblock& s) { s.base = BaseState::complete; }, true);
+  if (!recorded) co_return recorded.error();
+  wal_wrote_.clear();
+  wal_wrote_.shrink_to_fit();
+  co_return Done{};
+}
+
+Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t blocks_max) {
+  auto allowed = readable();
+  if (!allowed) co_return allowed.error();
+  if (first.value >= config_.spec.blocks() || blocks_max == 0) {
+    co_return Error{Errc::invalid, fmt::format("base read at block {}: the volume has {}", first,
+                                               config_.spec.blocks())};
+  }
+  auto run = co_await extents_->read_run(first, blocks_max);
+  if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {
+    run = co_await extents_->read_run(first, 1);
+  }
+  if (!run) {
+    // A crash or a full disk left it half written: then the log has it, above the checkpoint, and
+    // the WAL lane sends it. What is said here does not matter, but for the LSN that the rebuild
+    // has to reach.
+    const auto* dirty = dirty_.find(first);
+    if (run.error().code != Errc::corrupt || dirty == nullptr) co_return run.error();
+    co_return BasePiece{{{first, 1}, {}, {}}, std::max(flusher_->ceiling(), dirty->lsn)};
+  }
+  co_return BasePiece{std::move(*run), flusher_->ceiling()};
+}
+
+Task<Status> ReplicaStore::stop(bool clean) {
+  const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
+  if (stopped_) co_return Done{};
+  stopped_ = true;
+  Status result = Done{};
+  if (opened() && !failure_ && superblock_.base != BaseState::damaged) {
+    auto drained = co_await wal_->drain();
+    if (drained && clean) drained = co_await mark_clean();
+    result = std::move(drained);
+  }
+  if (opened()) {
+    auto quiet = co_await flusher_->hold();
+    if (result) result = std::move(quiet);
+    flusher_->stop();
+  }
+  const BlockRange whole{BlockIndex(), config_.spec.blocks()};
+  if (extents_) {
+    const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
+    extents_->close();
+  }
+  if (wal_) {
+    auto closed = co_await wal_->close();
+    if (result) result = std::move(closed);
+  }
+  superblock_file_.close();
+  co_return result;
+}
+
+Task<Status> ReplicaStore::mark_clean() {
+  flusher_->release();
+  // A full disk keeps it from the extents, not from being cleanly in the log.
+  auto flushed = co_await flusher_->flush_to(flusher_->limit());
+  if (!flushed && flushed.error().code != Errc::no_space) co_return flushed.error();
+  const auto durable = wal_->durable();
+  const auto committed = committed_;
+  auto marked = co_await record(
+      [durable, committed](Superblock& s) {
+        s.clean = true;
+        s.durable = durable;
+        s.committed = committed;
+      },
+      true);
+  co_return marked;
+}
+
+Task<Status> ReplicaStore::destroy() {
+  auto stopped = co_await stop(false);  // whatever it says, the bytes go
+  (void)stopped;
+  // The superblock first: without it, what a crash leaves is nobody's.
+  auto gone = co_await remove_file(config_.disk, config_.directory + "/superblock");
+  if (!gone && gone.error().code != Errc::not_found) co_return gone.error();
+  for (const auto* part : {"/wal", "/extents", ""}) {
+    const auto directory = config_.directory + part;
+    auto emptied = co_await remove_all(directory);
+    if (!emptied && emptied.error().code != Errc::not_found) co_return emptied.error();
+    auto removed = co_await remove_file(config_.disk, directory);
+    if (!removed && removed.error().code != Errc::not_found) co_return removed.error();
+  }
+  const auto parent = config_.directory.substr(0, config_.directory.rfind('/'));
+  auto synced = co_await sync_directory(config_.disk, parent);
+  co_return synced;
+}
+
+}  // namespace tidemark::storage

@@ -1,0 +1,268 @@
+// Opening and creating a replica's directory; and its superblock from then on.
+//
+//   superblock -> identity -> unfinished reset -> extents -> log (unfinished truncation included)
+//   -> dirty map
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "storage/disk_tasks.hpp"
+#include "storage/replica_store.hpp"
+
+namespace tidemark::storage {
+namespace {
+
+using engine::BaseState;
+using engine::Done;
+using engine::Errc;
+using engine::Error;
+using engine::Lsn;
+using engine::Result;
+using engine::Status;
+
+const engine::BlockRange only_turn{engine::BlockIndex(), 1};
+
+WalContext wal_context(const StoreConfig& config, engine::VolumeKey key,
+                       std::uint64_t segment_bytes) {
+  return {config.disk,  key, config.spec.id, config.replica, config.directory + "/wal",
+          segment_bytes};
+}
+
+WalLimits wal_limits(const StoreLimits& l) {
+  return {l.wal_retention_bytes, l.reserve_bytes, l.memory_tail_bytes};
+}
+
+}  // namespace
+
+Task<Result<OpenedStore>> ReplicaStore::open() {
+  if (config_.create) {
+    auto created = co_await create();
+    if (!created) co_return created.error();
+  }
+  auto found = co_await superblock_file_.open();
+  if (!found) co_return found.error();
+  auto ours =
+      check_identity(*found, config_.cluster, config_.spec, config_.replica, config_.directory);
+  if (!ours) co_return ours.error();
+  superblock_ = std::move(*found);
+  previous_checkpoint_ = superblock_.checkpoint;
+  extents_ = std::make_unique<Extents>(config_.disk, config_.directory + "/extents", key_,
+                                       config_.spec.blocks(), superblock_.extent_file_bytes);
+  wal_ = std::make_unique<Wal>(wal_context(config_, key_, superblock_.segment_bytes),
+                               config_.timers, wal_limits(config_.limits));
+  if (superblock_.resetting) {
+    auto cleared = co_await extents_->clear();
+    if (!cleared) co_return cleared.error();
+  }
+  auto opened = co_await extents_->open();
+  if (!opened) co_return opened.error();
+  auto log = co_await recover_log_of_superblock();
+  if (!log) co_return log.error();
+  clean_ = superblock_.clean && log->damage.empty() && log->end.lsn == superblock_.durable;
+  auto settled = co_await settle_superblock(*log);
+  if (!settled) co_return settled.error();
+  start(std::move(*log));
+  co_return facts();
+}
+
+Task<Status> ReplicaStore::create() {
+  auto& disk = config_.disk;
+  for (const auto* part : {"", "/wal", "/extents"}) {
+    auto made = co_await make_directory(disk, config_.directory + part);
+    if (!made && made.error().code != Errc::already_exists) co_return made.error();
+  }
+  auto names = co_await list_directory(disk, config_.directory);
+  if (!names) co_return names.error();
+  if (std::find(names->begin(), names->end(), "superblock") != names->end()) co_return Done{};
+  // Without a superblock nothing here was ever acknowledged: what a crash left of an earlier try
+  // goes.
+  for (const auto* part : {"/wal", "/extents"}) {
+    auto removed = co_await remove_all(config_.directory + part);
+    if (!removed) co_return removed.error();
+  }
+  {
+    Wal fresh(wal_context(config_, key_, config_.limits.segment_bytes), config_.timers,
+              wal_limits(config_.limits));
+    auto segments = co_await fresh.create_first_segments();
+    if (!segments) co_return segments.error();
+  }
+  Superblock first;
+  first.cluster = config_.cluster;
+  first.spec = config_.spec;
+  first.replica = config_.replica;
+  first.segment_bytes = config_.limits.segment_bytes;
+  first.extent_file_bytes = config_.limits.extent_file_bytes;
+  first.wal_start = SegmentSequence(1);
+  first.base = config_.base_incomplete ? BaseState::incomplete : BaseState::complete;
+  auto synced = co_await sync_directory(disk, config_.directory);
+  if (!synced) co_return synced.error();
+  auto written = co_await superblock_file_.create(std::move(first));
+  if (!written) co_return written.error();
+  superblock_file_.close();
+  auto parent =
+      co_await sync_directory(disk, config_.directory.substr(0, config_.directory.rfind('/')));
+  co_return parent;
+}
+
+Task<Status> ReplicaStore::remove_all(std::string directory) {
+  auto names = co_await list_directory(config_.disk, directory);
+  if (!names) co_return names.error();
+  for (const auto& name : *names) {
+    auto removed = co_await remove_file(config_.disk, directory + "/" + name);
+    if (!removed) co_return removed.error();
+  }
+  co_return Done{};
+}
+
+Task<Result<RecoveredLog>> ReplicaStore::recover_log_of_superblock() {
+  RecoveryInput input;
+  input.checkpoint = superblock_.checkpoint;
+  input.checkpoint_digest = superblock_.checkpoint_digest;
+  input.checkpoint_time = superblock_.checkpoint_time;
+  input.proved_durable = std::max(superblock_.checkpoint, superblock_.durable);
+  input.start = superblock_.wal_start;
+  input.cut = superblock_.cut;
+  input.truncate_to = superblock_.truncate_to;
+  input.clean = superblock_.clean;
+  auto log = co_await wal_->recover(std::move(input));
+  co_return log;
+}
+
+/// What was found becomes the state from which work goes on: no clean mark, no intent, damage on
+/// record.
+Task<Status> ReplicaStore::settle_superblock(const RecoveredLog& log) {
+  const bool damaged = !log.damage.empty();
+  const bool unsettled =
+      superblock_.clean || superblock_.truncate_to || superblock_.resetting || damaged;
+  if (!unsettled) co_return Done{};
+  const auto damage = log.damage;
+  auto recorded = co_await record(
+      [damage, damaged](Superblock& s) {
+        s.clean = false;
+        s.resetting = false;
+        s.truncate_to.reset();
+        if (!damaged) return;
+        s.base = BaseState::damaged;
+        s.damage = damage;
+      },
+      true);
+  co_return recorded;
+}
+
+void ReplicaStore::start(RecoveredLog log) {
+  history_ = superblock_.history;
+  history_.truncate(superblock_.checkpoint);
+  replay(log.replay);
+  committed_ = std::min(log.end.lsn,
+                        std::max({superblock_.checkpoint, superblock_.committed, log.committed}));
+  if (log.cut_torn_tail) {
+    config_.events.event(engine::Event(engine::Level::info, "torn_tail_cut")
+                             .with("volume", config_.spec.name)
+                             .with("end", log.end.lsn));
+  }
+  const bool damaged = !log.damage.empty();
+  if (damaged) {
+    config_.events.event(engine::Event(engine::Level::error, "log_damaged")
+                             .with("volume", config_.spec.name)
+                             .with("problem", log.damage));
+  }
+  wal_->on_durable = [this] {
+    flusher_->poke();
+    progressed();
+  };
+  wal_->on_failed = [this](Error error) { fail(std::move(error)); };
+  wal_->on_space = [this] {
+    flusher_->poke();
+    progressed();
+  };
+  // Waiting for the flusher is right as long as the flusher can bring space.
+  wal_->may_grow = [this] { return !flusher_->running() && !flusher_->can_progress(); };
+  const auto ceiling = clean_ ? superblock_.checkpoint : log.end.lsn;
+  wal_->start(log, committed_);
+  make_flusher(ceiling);
+  if (superblock_.base == BaseState::incomplete) wal_wrote_.assign(config_.spec.blocks(), false);
+  if (damaged) {
+    flusher_->stop();
+    return;
+  }
+  flusher_->set_committed(committed_);
+  wal_->top_up();
+}
+
+void ReplicaStore::make_flusher(Lsn ceiling) {
+  const CheckpointState at{superblock_.checkpoint, superblock_.checkpoint_digest,
+                           superblock_.checkpoint_time};
+  flusher_ = std::make_unique<Flusher>(
+      *wal_, *extents_, dirty_, key_, config_.timers,
+      FlushLimits{config_.limits.flush_bytes, config_.limits.flush_after}, at, ceiling,
+      [this](CheckpointState next, const std::vector<engine::RecordPtr>& records) {
+        return checkpointed(next, records);
+      });
+  flusher_->on_progress = [this] {
+    wal_->top_up();
+    progressed();
+  };
+  flusher_->on_failed = [this](Error error) { fail(std::move(error)); };
+}
+
+void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
+  for (const auto& record : records) {
+    dirty_.add(record.header);
+    if (!record.epoch) continue;
+    const auto& body = *record.epoch;
+    history_.begin({record.header.epoch, body.nonce, record.header.lsn, body.marks, body.mode});
+  }
+}
+
+Task<Status> ReplicaStore::record(std::function<void(Superblock&)> change, bool both) {
+  const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
+  change(superblock_);
+  const auto state = superblock_;
+  auto written = co_await superblock_file_.write(state);
+  if (!written || !both) co_return written;
+  auto again = co_await superblock_file_.write(state);
+  co_return again;
+}
+
+Task<Status> ReplicaStore::checkpointed(CheckpointState at,
+                                        const std::vector<engine::RecordPtr>& records) {
+  // Falling back to the older slot must find the log from its checkpoint on.
+  const auto start = wal_->prunable_start(previous_checkpoint_);
+  auto history = history_;
+  history.truncate(at.lsn);
+  const auto durable = wal_->durable();
+  const auto committed = committed_;
+  auto recorded = co_await record(
+      [&](Superblock& s) {
+        s.checkpoint = at.lsn;
+        s.checkpoint_digest = at.digest;
+        s.checkpoint_time = at.time;
+        s.history = history;
+        s.durable = durable;
+        s.committed = committed;
+        s.wal_start = start;
+        note_sessions(records);
+      },
+      false);
+  if (!recorded) co_return recorded.error();
+  previous_checkpoint_ = at.lsn;
+  wal_->prune(start);
+  co_return Done{};
+}
+
+void ReplicaStore::note_sessions(const std::vector<engine::RecordPtr>& records) {
+  auto& table = superblock_.sessions;
+  for (const auto& record : records) {
+    const auto& h = record->header();
+    if (h.session == engine::FrontSession()) continue;
+    auto line = std::find_if(table.begin(), table.end(),
+                             [&](const SessionLine& l) { return l.session == h.session; });
+    if (line == table.end()) {
+      if (table.size() == session_table_max) table.erase(table.begin());
+      line = table.insert(table.end(), {h.session, 0});
+    }
+    line->sequence = std::max(line->sequence, h.sequence);
+  }
+}
+
+}  // namespace tidemark::storage

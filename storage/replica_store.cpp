@@ -1,0 +1,264 @@
+// Appending, reading and numbers. Opening: replica_open.cpp; what changes history:
+// replica_change.cpp.
+#include "storage/replica_store.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tidemark::storage {
+namespace {
+
+using engine::block_bytes;
+using engine::BlockRange;
+using engine::Errc;
+using engine::Error;
+using engine::Lsn;
+using engine::RecordPtr;
+using engine::Result;
+using engine::Status;
+
+// Fronts ask for at most 32 MiB; a source of one record is at most 1 MiB.
+constexpr std::uint64_t one_record_bytes = 1;
+
+}  // namespace
+
+/// Where the newest version of a run stood when it was asked for.
+struct ReplicaStore::Source {
+  BlockRange range;
+  Lsn lsn;  ///< Zero: the extents have it.
+  DirtyKind kind = DirtyKind::data;
+  RecordPtr record;  ///< When it is in memory.
+};
+
+ReplicaStore::ReplicaStore(StoreConfig config)
+    : config_(std::move(config)),
+      key_(config_.spec.id),
+      superblock_file_(config_.disk, config_.directory + "/superblock") {}
+
+ReplicaStore::~ReplicaStore() {
+  if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
+}
+
+void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) {
+  CHECK(opened());
+  if (failure() || stopped_) return;  // the owner has been told, or told us
+  for (const auto& record : records) {
+    dirty_.add(record->header());
+    if (record->header().kind == engine::RecordKind::epoch) note_epoch(*record);
+  }
+  if (!wal_wrote_.empty()) mark_written(records);
+  wal_->append(records);
+  set_committed(committed);
+  flusher_->poke();
+}
+
+void ReplicaStore::set_committed(Lsn committed) {
+  if (committed <= committed_ || failure() || stopped_) return;
+  committed_ = std::min(committed, wal_->end().lsn);
+  wal_->set_committed(committed_);
+  flusher_->set_committed(committed_);
+}
+
+void ReplicaStore::note_epoch(const engine::Record& record) {
+  const auto body = engine::decode_epoch(record.inline_body());
+  CHECK(body.has_value());
+  history_.begin({record.header().epoch, body->nonce, record.lsn(), body->marks, body->mode});
+}
+
+std::vector<ReplicaStore::Source> ReplicaStore::sources_of(BlockRange range) const {
+  std::vector<Source> sources;
+  dirty_.visit(range, [&](BlockRange part, const DirtyBlock* dirty) {
+    Source source{part, {}, DirtyKind::data, {}};
+    if (dirty != nullptr) {
+      source.lsn = dirty->lsn;
+      source.kind = dirty->kind;
+      if (dirty->kind == DirtyKind::data) source.record = wal_->in_memory(dirty->lsn);
+    }
+    sources.push_back(std::move(source));
+  });
+  return sources;
+}
+
+namespace {
+
+engine::FrontReply::Piece zeros_of(BlockRange range) { return {{}, range.count * block_bytes}; }
+
+engine::FrontReply::Piece part_of(const engine::Record& record, BlockRange range) {
+  const auto skipped = range.first - record.header().range.first;
+  return {record.payload().part(skipped * block_bytes, range.count * block_bytes), 0};
+}
+
+}  // namespace
+
+std::optional<ReplicaStore::Pieces> ReplicaStore::read_from_memory(BlockRange range) const {
+  if (!readable()) return std::nullopt;
+  Pieces pieces;
+  for (const auto& source : sources_of(range)) {
+    if (!source.lsn) return std::nullopt;
+    if (source.kind != DirtyKind::data) {
+      pieces.push_back(zeros_of(source.range));
+    } else if (source.record) {
+      pieces.push_back(part_of(*source.record, source.range));
+    } else {
+      return std::nullopt;
+    }
+  }
+  return pieces;
+}
+
+Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_blocks(BlockRange range) {
+  auto allowed = readable();
+  if (!allowed) co_return allowed.error();
+  if (range.end().value > config_.spec.blocks()) {
+    co_return Error{Errc::invalid, fmt::format("read of blocks {}: the volume has {}", range,
+                                               config_.spec.blocks())};
+  }
+  // Resolved here and now: a later record that nobody may see yet is not looked at (C20).
+  auto sources = sources_of(range);
+  Pieces pieces;
+  for (auto& source : sources) {
+    auto read = co_await read_source(std::move(source));
+    if (!read) co_return read.error();
+    for (auto& piece : *read) pieces.push_back(std::move(piece));
+  }
+  co_return pieces;
+}
+
+Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_source(Source source) {
+  Pieces pieces;
+  if (source.lsn && source.kind != DirtyKind::data) {
+    pieces.push_back(zeros_of(source.range));
+    co_return pieces;
+  }
+  if (source.lsn && !source.record) {
+    auto records = co_await wal_->read(source.lsn, source.lsn, one_record_bytes);
+    // Flushed and pruned meanwhile: then the extents have it.
+    if (!records && records.error().code != Errc::out_of_window) co_return records.error();
+    if (records) source.record = records->front();
+  }
+  if (source.record) {
+    pieces.push_back(part_of(*source.record, source.range));
+    co_return pieces;
+  }
+  auto read = co_await extents_->read(source.range);
+  if (!read) co_return read.error();
+  for (auto& piece : *read) {
+    if (piece.data.empty()) {
+      pieces.push_back(zeros_of(piece.range));
+    } else {
+      pieces.push_back({std::move(piece.data), 0});
+    }
+  }
+  co_return pieces;
+}
+
+Task<Result<std::vector<engine::Allocation>>> ReplicaStore::allocation(BlockRange range) {
+  auto allowed = readable();
+  if (!allowed) co_return allowed.error();
+  auto sources = sources_of(range);
+  std::vector<engine::Allocation> runs;
+  const auto add = [&runs](engine::Allocation run) {
+    const bool joins =
+        !runs.empty() && runs.back().hole == run.hole && runs.back().zero == run.zero;
+    if (joins) {
+      runs.back().length += run.length;
+    } else {
+      runs.push_back(run);
+    }
+  };
+  for (const auto& source : sources) {
+    if (source.lsn) {
+      add({source.range.count * block_bytes, source.kind == DirtyKind::hole,
+           source.kind != DirtyKind::data});
+      continue;
+    }
+    auto found = co_await extents_->allocation(source.range);
+    if (!found) co_return found.error();
+    for (const auto& run : *found) add(run);
+  }
+  co_return runs;
+}
+
+Task<Result<std::vector<RecordPtr>>> ReplicaStore::read_log(Lsn from, Lsn to,
+                                                            std::uint64_t bytes_max) {
+  const auto last = std::min(to, wal_->end().lsn);
+  if (!from || from > last) {
+    co_return Error{Errc::invalid, fmt::format("read of the log from lsn {} to {}: it ends at {}",
+                                               from, to, wal_->end().lsn)};
+  }
+  auto records = co_await wal_->read(from, last, bytes_max);
+  co_return records;
+}
+
+Task<std::optional<engine::Digest>> ReplicaStore::log_digest(Lsn lsn) {
+  auto digest = co_await wal_->digest_at(lsn);
+  co_return digest;
+}
+
+Status ReplicaStore::readable() const {
+  if (superblock_.base == engine::BaseState::complete) return engine::Done{};
+  const auto why = superblock_.base == engine::BaseState::incomplete ? "its base is incomplete"
+                                                                     : superblock_.damage;
+  return Error{Errc::unavailable, fmt::format("read of replica {}: {}", config_.replica, why)};
+}
+
+std::optional<Error> ReplicaStore::failure() const { return failure_; }
+
+void ReplicaStore::pin(std::uint64_t id, Lsn from) { wal_->pin(id, from); }
+
+void ReplicaStore::unpin(std::uint64_t id) { wal_->unpin(id); }
+
+void ReplicaStore::fail(Error error) {
+  if (failure_) return;
+  failure_ = error;
+  flusher_->stop();
+  if (on_failed) on_failed(std::move(error));
+}
+
+void ReplicaStore::progressed() {
+  if (on_progress) on_progress();
+}
+
+std::uint64_t ReplicaStore::free_bytes() const { return failure_ ? 0 : wal_->free_bytes(); }
+
+engine::StoreStatus ReplicaStore::status() const {
+  engine::StoreStatus s;
+  s.base = superblock_.base;
+  s.problem = superblock_.damage;
+  if (!opened()) return s;
+  s.end = wal_->end().lsn;
+  s.durable = wal_->durable();
+  s.committed = committed_;
+  s.checkpoint = checkpoint();
+  s.retained = wal_->retained();
+  if (failure_) s.problem = failure_->text;
+  if (s.problem.empty()) s.problem = flusher_->problem();
+  s.wal_bytes = wal_->disk_bytes();
+  s.wal_free_bytes = free_bytes();
+  s.dirty_blocks = dirty_.blocks();
+  s.memory_bytes = wal_->memory_bytes();
+  s.wal_bytes_written = wal_->bytes_written();
+  s.extent_bytes_written = extents_->bytes_written();
+  s.wal_writes = wal_->writes();
+  s.flushes = flusher_->rounds();
+  return s;
+}
+
+OpenedStore ReplicaStore::facts() const {
+  OpenedStore f;
+  f.spec = superblock_.spec;
+  f.end = wal_->end();
+  f.checkpoint = flusher_->checkpoint();
+  f.retained = wal_->retained();
+  f.committed = committed_;
+  f.history = history_;
+  f.base = superblock_.base;
+  f.clean = clean_;
+  f.damage = superblock_.damage;
+  f.chunk_bytes_max = engine::chunk_bytes_max(superblock_.segment_bytes);
+  f.wal_free_bytes = free_bytes();
+  return f;
+}
+
+}  // namespace tidemark::storage

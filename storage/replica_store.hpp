@@ -1,0 +1,197 @@
+// One replica's bytes: log, extents and superblock as one thing with one life.
+//
+//   append -> Wal -> (durable) -> Flusher -> Extents -> Superblock(K) -> Wal.prune
+//   read   <- memory tail <- Wal <- Extents           whichever holds the newest version
+//
+// Everything runs on the loop. Operations are tasks: run(store.truncate(to), done). Destroying the
+// store at any moment is a crash: nothing it had under way has an effect any more but on the disk.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/event.hpp"
+#include "engine/front.hpp"
+#include "engine/status.hpp"
+#include "engine/timer.hpp"
+#include "storage/dirty_map.hpp"
+#include "storage/extents.hpp"
+#include "storage/flusher.hpp"
+#include "storage/superblock.hpp"
+#include "storage/wal.hpp"
+
+namespace tidemark::storage {
+
+struct StoreLimits {
+  std::uint64_t segment_bytes = 64ull << 20;
+  std::uint64_t wal_retention_bytes = 1024ull << 20;
+  std::uint64_t reserve_bytes = 64ull << 20;
+  std::uint64_t extent_file_bytes = 1ull << 30;
+  std::uint64_t memory_tail_bytes = 64ull << 20;
+  std::uint64_t flush_bytes = 16ull << 20;
+  std::uint64_t flush_after = engine::second;
+};
+
+struct StoreConfig {
+  Disk& disk;
+  engine::Timers& timers;
+  engine::EventSink& events;
+  std::string directory;  ///< The replica's own.
+  engine::ClusterId cluster;
+  engine::VolumeSpec spec;
+  engine::ReplicaId replica;
+  StoreLimits limits;   ///< Geometry counts at creation only; later the superblock's holds.
+  bool create = false;  ///< A new replica. Harmless when it was created before and matches.
+  bool base_incomplete = false;  ///< With create: it needs a rebuild before it counts.
+};
+
+/// What an opened store holds.
+struct OpenedStore {
+  engine::VolumeSpec spec;
+  LogEnd end;
+  CheckpointState checkpoint;
+  engine::Lsn retained;
+  engine::Lsn committed;
+  engine::EpochHistory history;
+  engine::BaseState base = engine::BaseState::complete;
+  bool clean = false;
+  std::string damage;
+  std::uint64_t chunk_bytes_max = 0;
+  std::uint64_t wal_free_bytes = 0;
+};
+
+/// A run of the base lane.
+struct BasePiece {
+  ExtentPiece piece;
+  engine::Lsn flush_lsn;  ///< The highest LSN whose content it may hold.
+};
+
+/// One copy's content at one LSN.
+struct CopyHashes {
+  engine::Result<engine::Digest> log = engine::Digest();
+  std::vector<std::uint64_t> groups;
+  std::vector<engine::BlockIndex> damaged;
+};
+inline constexpr std::size_t damaged_blocks_max = 64;
+
+class ReplicaStore {
+ public:
+  using Pieces = std::vector<engine::FrontReply::Piece>;
+
+  explicit ReplicaStore(StoreConfig config);
+  ~ReplicaStore();
+
+  /// First of all; once.
+  Task<engine::Result<OpenedStore>> open();
+  OpenedStore facts() const;
+
+  /// Dense behind the end; admitted against free_bytes().
+  void append(const std::vector<engine::RecordPtr>& records, engine::Lsn committed);
+  void set_committed(engine::Lsn committed);
+
+  /// The newest content of blocks when all of it is in memory (or a hole); nothing otherwise.
+  std::optional<Pieces> read_from_memory(engine::BlockRange range) const;
+  Task<engine::Result<Pieces>> read_blocks(engine::BlockRange range);
+  Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range);
+  Task<engine::Result<std::vector<engine::RecordPtr>>> read_log(engine::Lsn from, engine::Lsn to,
+                                                                std::uint64_t bytes_max);
+  Task<std::optional<engine::Digest>> log_digest(engine::Lsn lsn);
+
+  Task<engine::Status> truncate(engine::Lsn to);
+  Task<engine::Status> reset(engine::Lsn base, engine::Digest digest, engine::EpochHistory history);
+  Task<engine::Status> write_base(engine::BlockRange range, std::vector<engine::BlockSum> sums,
+                                  engine::Slice data);
+  Task<engine::Status> finish_rebuild(engine::Lsn at);
+  Task<engine::Result<BasePiece>> read_base(engine::BlockIndex first, std::uint32_t blocks_max);
+
+  void pin(std::uint64_t id, engine::Lsn from);
+  void unpin(std::uint64_t id);
+
+  Task<engine::Result<engine::Lsn>> hold_flush();
+  Task<CopyHashes> hash_copy(engine::Lsn at, std::uint64_t group_blocks, engine::BlockRange range);
+  void release_flush();
+
+  /// Drains; when `clean`, flushes and marks a clean stop. Nothing may be asked afterwards.
+  Task<engine::Status> stop(bool clean);
+  /// stop(), then deletes the directory. For a store that was opened or not.
+  Task<engine::Status> destroy();
+
+  engine::Lsn durable() const { return wal_->durable(); }
+  engine::Digest durable_digest() const { return wal_->durable_digest(); }
+  engine::Lsn checkpoint() const { return flusher_->checkpoint().lsn; }
+  engine::Lsn retained() const { return wal_->retained(); }
+  std::uint64_t free_bytes() const;
+  engine::StoreStatus status() const;
+  bool opened() const { return flusher_ != nullptr; }
+
+  /// Any of durable, checkpoint, retained, free_bytes may have moved. Called often; coalesce.
+  std::function<void()> on_progress;
+  /// Fail-stop, once (C23).
+  std::function<void(engine::Error)> on_failed;
+
+  /// Runs one of the tasks above within the store's life. `done` must not destroy the store.
+  template <class T, class Done>
+  void run(Task<T> task, Done done) {
+    scope_.run(std::move(task), std::move(done));
+  }
+
+ private:
+  struct Source;
+  std::vector<Source> sources_of(engine::BlockRange range) const;
+  Task<engine::Result<Pieces>> read_source(Source source);
+  engine::Status readable() const;
+  std::optional<engine::Error> failure() const;
+
+  Task<engine::Status> create();
+  Task<engine::Status> remove_all(std::string directory);
+  Task<engine::Result<RecoveredLog>> recover_log_of_superblock();
+  Task<engine::Status> settle_superblock(const RecoveredLog& log);
+  void start(RecoveredLog log);
+  void make_flusher(engine::Lsn ceiling);
+  void replay(const std::vector<ReplayedRecord>& records);
+  void note_epoch(const engine::Record& record);
+  void fail(engine::Error error);
+  void progressed();
+
+  /// Changes the superblock, durably; `both` slots where falling back to the older state would be
+  /// wrong.
+  Task<engine::Status> record(std::function<void(Superblock&)> change, bool both);
+  Task<engine::Status> checkpointed(CheckpointState at,
+                                    const std::vector<engine::RecordPtr>& records);
+  void note_sessions(const std::vector<engine::RecordPtr>& records);
+
+  Task<engine::Status> truncate_held(engine::Lsn to);
+  Task<engine::Status> reset_held(engine::Lsn base, engine::Digest digest,
+                                  engine::EpochHistory history);
+  Task<engine::Status> rebuild_dirty_map();
+  Task<engine::Status> mark_clean();
+  Task<engine::Status> hash_group(engine::BlockRange group, CopyHashes& hashes);
+  void mark_written(const std::vector<engine::RecordPtr>& records);
+  void arm_hold_timer();
+
+  StoreConfig config_;
+  engine::VolumeKey key_;
+  SuperblockFile superblock_file_;
+  Superblock superblock_;            ///< As last written or being written.
+  engine::Lsn previous_checkpoint_;  ///< Of the older slot: what falling back to it would need.
+  std::unique_ptr<Wal> wal_;
+  std::unique_ptr<Extents> extents_;
+  DirtyMap dirty_;
+  std::unique_ptr<Flusher> flusher_;
+  engine::EpochHistory history_;  ///< Up to the end of the log.
+  engine::Lsn committed_;
+  std::vector<bool> wal_wrote_;  ///< While the base is incomplete: blocks newer than any base (C9).
+  std::optional<engine::Error> failure_;
+  bool clean_ = false;
+  bool stopped_ = false;
+  engine::TimerId hold_timer_ = 0;
+  RangeGuard superblock_turn_;  ///< One superblock write at a time.
+  RangeGuard change_turn_;      ///< One of truncate, reset, finish, stop at a time.
+  Lifetime lifetime_;
+  Scope scope_;
+};
+
+}  // namespace tidemark::storage

@@ -1,0 +1,262 @@
+#include "storage/wal.hpp"
+
+#include <algorithm>
+
+#include "engine/planted.hpp"
+#include "storage/disk_tasks.hpp"
+#include "storage/wal_reader.hpp"
+
+namespace tidemark::storage {
+namespace {
+
+using engine::Digest;
+using engine::Done;
+using engine::Error;
+using engine::Lsn;
+using engine::RecordPtr;
+using engine::Result;
+using engine::Status;
+
+// A new replica opens with room to roll once; the rest follows in the background.
+constexpr int first_segments = 2;
+constexpr std::uint64_t verify_bytes = 1u << 20;
+
+}  // namespace
+
+Wal::Wal(WalContext context, engine::Timers& timers, WalLimits limits)
+    : context_(std::move(context)),
+      limits_(limits),
+      pool_(context_, timers, {limits.retention_bytes, limits.reserve_bytes}) {
+  pool_.on_spare = [this] {
+    if (writer_) writer_->pump();
+    if (on_space) on_space();
+  };
+  pool_.on_failed = [this](Error error) {
+    if (on_failed) on_failed(std::move(error));
+  };
+}
+
+Task<Status> Wal::create_first_segments() {
+  for (int i = 0; i < first_segments; ++i) {
+    auto created = co_await pool_.create_one();
+    if (!created) co_return created.error();
+  }
+  co_return Done{};
+}
+
+Task<Result<RecoveredLog>> Wal::recover(RecoveryInput input) {
+  auto recovered = co_await recover_log(context_, std::move(input));
+  co_return recovered;
+}
+
+void Wal::start(RecoveredLog& recovered, Lsn committed) {
+  for (auto& segment : recovered.log) index_.push(std::move(segment));
+  pool_.adopt_spares(std::move(recovered.spares), recovered.slots_used, index_.segments().size());
+  const auto& end = recovered.end;
+  base_ = index_.empty() ? end.lsn : index_.segments().front()->header.first.previous();
+  base_digest_ = index_.empty() ? end.digest : index_.segments().front()->header.before;
+  tail_ = std::make_unique<MemoryTail>(end.lsn, limits_.memory_tail_bytes);
+  writer_ =
+      std::make_unique<WalWriter>(context_, index_, pool_, *tail_, end, recovered.next_sequence);
+  writer_->set_committed(committed);
+  writer_->on_durable = [this] { made_durable(); };
+  writer_->on_starved = [this] { top_up(); };
+  writer_->on_failed = [this](Error error) {
+    failure_ = error;
+    wake_drained();
+    if (on_failed) on_failed(std::move(error));
+  };
+}
+
+void Wal::append(const std::vector<RecordPtr>& records) {
+  for (const auto& record : records) {
+    tail_->append(record);
+    writer_->append(record);
+  }
+  writer_->pump();
+}
+
+void Wal::made_durable() {
+  tail_->forget(durable());
+  if (writer_->drained()) wake_drained();
+  if (on_durable) on_durable();
+}
+
+void Wal::wake_drained() {
+  auto waiting = std::move(drained_);
+  drained_.clear();
+  for (auto& wake : waiting) wake(Done{});
+}
+
+Task<Result<std::vector<RecordPtr>>> Wal::read(Lsn from, Lsn to, std::uint64_t bytes_max) {
+  CHECK(from);
+  CHECK(to <= end().lsn);
+  std::vector<RecordPtr> records;
+  if (from < tail_->first()) {
+    const auto on_disk = std::min(to, tail_->first().previous());
+    auto read = co_await read_records(context_, index_, from, on_disk, bytes_max);
+    co_return read;
+  }
+  std::uint64_t taken = 0;
+  for (; from <= to && (records.empty() || taken < bytes_max); from = from.next()) {
+    records.push_back(tail_->find(from));
+    taken += records.back()->bytes();
+  }
+  co_return records;
+}
+
+Task<std::optional<Digest>> Wal::digest_at(Lsn lsn) {
+  if (!lsn) co_return Digest{};
+  if (lsn == end().lsn) co_return end().digest;
+  if (lsn == base_) co_return base_digest_;
+  if (lsn > end().lsn) co_return std::nullopt;
+  if (const auto record = tail_->find(lsn)) co_return record->header().digest;
+  for (const auto& segment : index_.segments()) {
+    if (segment->header.first.previous() == lsn) co_return segment->header.before;
+  }
+  auto header = co_await read_header(context_, index_, lsn);
+  if (!header) co_return std::nullopt;
+  co_return header->digest;
+}
+
+Task<Status> Wal::verify(Lsn from, Lsn to) {
+  while (from <= to) {
+    auto records = co_await read_records(context_, index_, from, to, verify_bytes);
+    if (!records) co_return records.error();
+    from = records->back()->lsn().next();
+  }
+  co_return Done{};
+}
+
+Task<Status> Wal::drain() {
+  if (failure_) co_return *failure_;
+  if (!writer_->drained()) {
+    co_await callback<Done>([this](auto done) { drained_.push_back(std::move(done)); });
+  }
+  if (failure_) co_return *failure_;
+  co_return Done{};
+}
+
+std::optional<CutMark> Wal::cut_for(Lsn to) const {
+  const auto place = index_.find(to);
+  if (!place.segment) return std::nullopt;
+  const auto& batch = place.segment->batches[place.batch];
+  // A mark that already cuts this batch at `to` stays: its size on disk is that of the whole batch.
+  return CutMark{place.segment->header.sequence, batch.offset(), to};
+}
+
+Task<Status> Wal::truncate(Lsn to, Digest digest, engine::WallTime mono_time) {
+  tail_->truncate(to);
+  auto erased = co_await erase_behind(to);
+  if (!erased) co_return erased.error();
+  LogEnd end{to, digest, mono_time, to.next(), 0};
+  bool after_chunk_end = false;
+  if (!index_.empty()) {
+    auto& last = index_.back();
+    end.chunk_first = last.header.chunk_first;
+    end.chunk_bytes = last.header.chunk_bytes;
+    // At most: a batch that was cut still counts with all its payload.
+    for (const auto& batch : last.batches) {
+      end.chunk_bytes += (std::uint64_t{batch.payload_blocks} + batch.count) * engine::block_bytes;
+    }
+    last.ends_chunk = after_chunk_end = false;
+  }
+  writer_->restart(end, after_chunk_end);
+  co_return Done{};
+}
+
+Task<Status> Wal::erase_behind(Lsn to) {
+  auto& log = index_.segments();
+  while (!log.empty() && log.back()->header.first > to) {
+    auto segment = log.back();
+    if (!engine::planted(engine::Bug::truncated_tail_returns)) {
+      auto erased = co_await erase_segment_from(context_.disk, segment, 0, segment->used);
+      if (!erased) co_return erased.error();
+    }
+    log.pop_back();
+    pool_.give_back(std::move(segment));
+  }
+  if (log.empty()) co_return Done{};
+  auto segment = log.back();
+  const auto old_used = segment->used;
+  auto& batches = segment->batches;
+  while (!batches.empty() && batches.back().first > to) {
+    segment->used = batches.back().offset();
+    batches.pop_back();
+  }
+  if (!batches.empty() && batches.back().last() > to) {
+    batches.back().count = static_cast<std::uint32_t>(to - batches.back().first + 1);
+  }
+  if (engine::planted(engine::Bug::truncated_tail_returns)) co_return Done{};
+  auto erased = co_await erase_segment_from(context_.disk, segment, segment->used, old_used);
+  co_return erased;
+}
+
+void Wal::restart(Lsn base, Digest digest, engine::WallTime mono_time) {
+  auto& log = index_.segments();
+  while (!log.empty()) {
+    auto segment = std::move(log.front());
+    log.pop_front();
+    pool_.give_back(std::move(segment));
+  }
+  base_ = base;
+  base_digest_ = digest;
+  tail_ = std::make_unique<MemoryTail>(base, limits_.memory_tail_bytes);
+  writer_->restart({base, digest, mono_time, base.next(), 0}, false);
+}
+
+SegmentSequence Wal::start_sequence() const {
+  return index_.empty() ? writer_->next_sequence() : index_.segments().front()->header.sequence;
+}
+
+// Keeps the retention; what is pinned stays twice as long, so that one lost peer can't fill the
+// disk.
+SegmentSequence Wal::prunable_start(Lsn checkpoint) const {
+  auto keep_from = checkpoint.next();
+  auto pinned_from = keep_from;
+  for (const auto& [id, from] : pins_) pinned_from = std::min(pinned_from, from);
+  const auto& log = index_.segments();
+  // One spare is always wanted beside what is retained.
+  const auto retained_max = pool_.target() - 1;
+  auto start = start_sequence();
+  for (std::size_t i = 0; i + 1 < log.size(); ++i) {
+    const auto left = log.size() - i;
+    const bool needed = log[i]->end() >= keep_from;
+    const bool pinned = log[i]->end() >= pinned_from && left <= 2 * retained_max;
+    if (needed || pinned || left <= retained_max) break;
+    start = log[i + 1]->header.sequence;
+  }
+  return start;
+}
+
+void Wal::prune(SegmentSequence start) {
+  auto& log = index_.segments();
+  while (log.size() > 1 && log.front()->header.sequence < start) {
+    auto segment = std::move(log.front());
+    log.pop_front();
+    pool_.give_back(std::move(segment));
+  }
+  base_ = log.empty() ? base_ : log.front()->header.first.previous();
+  base_digest_ = log.empty() ? base_digest_ : log.front()->header.before;
+  writer_->pump();
+  top_up();
+}
+
+void Wal::pin(std::uint64_t id, Lsn from) {
+  auto [it, fresh] = pins_.try_emplace(id, from);
+  it->second = std::max(it->second, from);
+}
+
+std::uint64_t Wal::free_bytes() const {
+  return writer_->free_bytes(pool_.spares() + pool_.creatable());
+}
+
+void Wal::top_up() { pool_.top_up(writer_->starved() && may_grow && may_grow()); }
+
+Task<Status> Wal::close() {
+  auto quiet = co_await pool_.stop();
+  index_.segments().clear();
+  co_return quiet;
+}
+
+}  // namespace tidemark::storage

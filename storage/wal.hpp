@@ -1,0 +1,115 @@
+// The log of one replica: appended in memory, durable in groups, readable from memory and disk, cut
+// at the end and pruned at the front.
+//
+//   pruned | retained .... checkpoint .... durable .... end
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "storage/memory_tail.hpp"
+#include "storage/wal_index.hpp"
+#include "storage/wal_recovery.hpp"
+#include "storage/wal_segments.hpp"
+#include "storage/wal_writer.hpp"
+
+namespace tidemark::storage {
+
+struct WalLimits {
+  std::uint64_t retention_bytes = 0;
+  std::uint64_t reserve_bytes = 0;
+  std::uint64_t memory_tail_bytes = 0;
+};
+
+class Wal {
+ public:
+  Wal(WalContext context, engine::Timers& timers, WalLimits limits);
+
+  /// A new replica's first segments, before it opens.
+  Task<engine::Status> create_first_segments();
+  /// Reads what there is. Once, before anything below.
+  Task<engine::Result<RecoveredLog>> recover(RecoveryInput input);
+  /// Goes on behind what recovery found (its log and spares are taken over).
+  void start(RecoveredLog& recovered, engine::Lsn committed);
+
+  void append(const std::vector<engine::RecordPtr>& records);
+  void set_committed(engine::Lsn committed) { writer_->set_committed(committed); }
+
+  /// Records [from, ...] up to `to` and about `bytes_max`, at least one; memory first.
+  Task<engine::Result<std::vector<engine::RecordPtr>>> read(engine::Lsn from, engine::Lsn to,
+                                                            std::uint64_t bytes_max);
+  /// The record at `lsn` if it is in memory.
+  engine::RecordPtr in_memory(engine::Lsn lsn) const { return tail_->find(lsn); }
+  /// Digest of the log at `lsn`; nothing outside what is known.
+  Task<std::optional<engine::Digest>> digest_at(engine::Lsn lsn);
+  /// Re-reads [from, to] from disk and verifies it against itself and the digest.
+  Task<engine::Status> verify(engine::Lsn from, engine::Lsn to);
+
+  /// Everything appended is durable (or the log failed).
+  Task<engine::Status> drain();
+  /// The cut that a truncation to `to` leaves inside a batch, if any; to be recorded before
+  /// truncate().
+  std::optional<CutMark> cut_for(engine::Lsn to) const;
+  /// Forgets and erases what lies behind `to`. Drained, intent recorded (C15).
+  Task<engine::Status> truncate(engine::Lsn to, engine::Digest digest, engine::WallTime mono_time);
+  /// Forgets everything: the log begins anew behind `base`. What stands in the files is void by the
+  /// new start.
+  void restart(engine::Lsn base, engine::Digest digest, engine::WallTime mono_time);
+
+  /// Segments that may go when everything up to `checkpoint` is in the extents, twice recorded: the
+  /// new start.
+  SegmentSequence prunable_start(engine::Lsn checkpoint) const;
+  /// The start is durable: what lies before may be used again.
+  void prune(SegmentSequence start);
+  SegmentSequence start_sequence() const;
+  SegmentSequence next_sequence() const { return writer_->next_sequence(); }
+
+  void pin(std::uint64_t id, engine::Lsn from);
+  void unpin(std::uint64_t id) { pins_.erase(id); }
+  /// May the log grow beyond its retention to go on? Asked when it would have to wait for the
+  /// flusher.
+  std::function<bool()> may_grow;
+  std::function<void()> on_durable;
+  std::function<void(engine::Error)> on_failed;
+  /// Space was found, or is short: look at the flusher and at free_bytes().
+  std::function<void()> on_space;
+
+  const LogEnd& end() const { return writer_->end(); }
+  engine::Lsn durable() const { return writer_->durable(); }
+  engine::Digest durable_digest() const { return writer_->durable_digest(); }
+  engine::Lsn retained() const { return index_.retained(end().lsn); }
+  bool short_of_space() const { return writer_->starved() || pool_.spares() == 0; }
+  bool starved() const { return writer_->starved(); }
+  std::uint64_t free_bytes() const;
+  std::uint64_t disk_bytes() const { return pool_.files() * context_.segment_bytes; }
+  std::uint64_t memory_bytes() const { return tail_->bytes(); }
+  std::uint64_t writes() const { return writer_->writes(); }
+  std::uint64_t bytes_written() const { return writer_->bytes_written(); }
+  std::uint64_t segment_bytes() const { return context_.segment_bytes; }
+  /// Creates missing spares.
+  void top_up();
+  /// Nothing more is written; files are released once what is being created is done with.
+  Task<engine::Status> close();
+
+ private:
+  void made_durable();
+  void wake_drained();
+  Task<engine::Status> erase_behind(engine::Lsn to);
+
+  WalContext context_;
+  WalLimits limits_;
+  WalIndex index_;
+  SegmentPool pool_;
+  std::unique_ptr<MemoryTail> tail_;
+  std::unique_ptr<WalWriter> writer_;
+  std::map<std::uint64_t, engine::Lsn> pins_;
+  std::vector<std::function<void(engine::Done)>> drained_;
+  std::optional<engine::Error> failure_;
+  engine::Lsn base_;  ///< Where the log begins: digest known although no record is.
+  engine::Digest base_digest_;
+};
+
+}  // namespace tidemark::storage

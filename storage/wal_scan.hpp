@@ -1,0 +1,59 @@
+// One pass over one segment: which batches continue the log. Part of recovery.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "storage/wal_recovery.hpp"
+
+namespace tidemark::storage {
+
+/// Reads a file front to back through a window.
+class SegmentWindow {
+ public:
+  SegmentWindow(Disk& disk, FilePtr file, std::uint64_t file_bytes)
+      : disk_(disk), file_(std::move(file)), file_bytes_(file_bytes) {}
+
+  /// The bytes [offset, offset + bytes), fewer at the end of the file. Valid until the next call.
+  Task<engine::Result<std::span<const std::byte>>> at(std::uint64_t offset, std::uint64_t bytes);
+  std::uint64_t file_bytes() const { return file_bytes_; }
+
+ private:
+  Disk& disk_;
+  FilePtr file_;
+  std::uint64_t file_bytes_;
+  std::uint64_t offset_ = 0;
+  engine::Buffer buffer_;
+};
+
+/// Where a scan of the log stands.
+struct ScanState {
+  const WalContext* context = nullptr;
+  const RecoveryInput* input = nullptr;
+  RecoveredLog log;
+  bool stopped = false;     ///< Damage or the end was met beyond the checkpoint.
+  std::string stop_reason;  ///< What stood where the next batch was expected.
+};
+
+/// Takes the batches of `segment` that continue the log. The segment's header is known to continue
+/// it.
+Task<engine::Status> scan_segment(ScanState& state, SegmentPtr segment);
+
+/// What stands behind a scan's stop.
+struct Evidence {
+  engine::Lsn proves;      ///< The highest durable-at-issue found.
+  std::string where;       ///< Of that proof.
+  std::uint64_t upto = 0;  ///< End of the last batch found; 0: none.
+};
+/// Which lives of a segment count.
+struct Lives {
+  SegmentSequence from;
+  SegmentSequence to;
+  bool contain(SegmentSequence s) const { return from <= s && s <= to; }
+};
+/// Looks for batches of `lives` at or behind LSN `x` from `offset` on, as far as writes in flight
+/// may have reached.
+Task<engine::Result<Evidence>> find_evidence(const WalContext& context, SegmentPtr segment,
+                                             Lives lives, std::uint64_t offset, engine::Lsn x);
+
+}  // namespace tidemark::storage

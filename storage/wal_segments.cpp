@@ -1,0 +1,151 @@
+#include "storage/wal_segments.hpp"
+
+#include <algorithm>
+
+#include "storage/disk_tasks.hpp"
+
+namespace tidemark::storage {
+namespace {
+
+using engine::Done;
+using engine::Errc;
+using engine::Status;
+
+constexpr std::size_t zero_write_bytes = 1u << 20;
+constexpr std::uint64_t full_disk_retry = engine::second;
+
+}  // namespace
+
+SegmentPool::SegmentPool(const WalContext& context, engine::Timers& timers, SegmentLimits limits)
+    : context_(context), timers_(timers), limits_(limits) {}
+
+SegmentPool::~SegmentPool() {
+  if (retry_ != 0) timers_.cancel(retry_);
+}
+
+void SegmentPool::adopt_spares(std::vector<SegmentPtr> spares, std::uint32_t slots_used,
+                               std::size_t in_log) {
+  spares_ = std::move(spares);
+  next_slot_ = slots_used;
+  in_log_ = in_log;
+}
+
+std::uint64_t SegmentPool::target() const {
+  return std::max(segments_min, limits_.retention_bytes / context_.segment_bytes);
+}
+
+SegmentPtr SegmentPool::take() {
+  collect_retired();
+  if (spares_.empty()) return nullptr;
+  auto segment = std::move(spares_.back());
+  spares_.pop_back();
+  ++in_log_;
+  return segment;
+}
+
+void SegmentPool::give_back(SegmentPtr segment) {
+  CHECK(in_log_ > 0);
+  --in_log_;
+  retiring_.push_back(std::move(segment));
+  collect_retired();
+}
+
+void SegmentPool::collect_retired() {
+  for (auto it = retiring_.begin(); it != retiring_.end();) {
+    if (it->use_count() > 1) {
+      ++it;
+      continue;
+    }
+    (*it)->batches.clear();
+    (*it)->used = engine::segment_header_bytes;
+    (*it)->ends_chunk = false;
+    spares_.push_back(std::move(*it));
+    it = retiring_.erase(it);
+  }
+}
+
+std::uint64_t SegmentPool::creatable() const {
+  const auto space = context_.disk.space(context_.directory);
+  if (!space) return 0;
+  if (space->free_bytes < limits_.reserve_bytes) return 0;
+  return (space->free_bytes - limits_.reserve_bytes) / context_.segment_bytes;
+}
+
+void SegmentPool::top_up(bool may_grow) {
+  may_grow_ = may_grow;
+  if (creating_ || stopped_ || retry_ != 0) return;
+  collect_retired();
+  const bool below_target = files() < target();
+  const bool starved = may_grow && spares_.empty();
+  if (!below_target && !starved) return;
+  if (creatable() == 0) return retry_later();
+  creating_ = true;
+  scope_.run(create_one(), [this](Status status) { created(std::move(status)); });
+}
+
+void SegmentPool::created(Status status) {
+  creating_ = false;
+  if (quiet_) return std::exchange(quiet_, nullptr)(Done{});
+  if (!status && status.error().code == Errc::no_space) return retry_later();
+  if (!status) {
+    if (on_failed) on_failed(status.error());
+    return;
+  }
+  if (on_spare) on_spare();
+  top_up(may_grow_);
+}
+
+// Space freed by others brings no message, so a full disk is looked at again each second.
+void SegmentPool::retry_later() {
+  retry_ = timers_.after(full_disk_retry, lifetime_.guard([this] {
+    retry_ = 0;
+    if (on_spare) on_spare();
+    top_up(may_grow_);
+  }));
+}
+
+Task<Status> SegmentPool::create_one() {
+  auto segment = std::make_shared<Segment>();
+  segment->slot = next_slot_++;
+  const auto path = context_.directory + "/" + segment_name(segment->slot);
+  OpenOptions options;
+  options.create = true;
+  options.dsync = true;
+  auto file = co_await open_file(context_.disk, path, options);
+  if (!file) co_return file.error();
+  segment->file = *file;
+  auto written = co_await write_zeros(segment->file);
+  if (!written) {
+    segment->file.reset();
+    auto removed = co_await remove_file(context_.disk, path);
+    if (!removed) co_return removed.error();
+    co_return written.error();
+  }
+  auto synced = co_await sync_directory(context_.disk, context_.directory);
+  if (!synced) co_return synced.error();
+  spares_.push_back(std::move(segment));
+  co_return Done{};
+}
+
+Task<Status> SegmentPool::stop() {
+  stopped_ = true;
+  if (creating_) {
+    co_await callback<Done>([this](auto done) { quiet_ = std::move(done); });
+  }
+  spares_.clear();
+  retiring_.clear();
+  co_return Done{};
+}
+
+Task<Status> SegmentPool::write_zeros(FilePtr file) {
+  for (std::uint64_t at = 0; at < context_.segment_bytes; at += zero_write_bytes) {
+    if (stopped_)
+      co_return engine::Error{Errc::cancelled, "creation of a segment: the store stops"};
+    const auto bytes = std::min<std::uint64_t>(zero_write_bytes, context_.segment_bytes - at);
+    auto written = co_await write_file(context_.disk, file, at, engine::zeros(bytes));
+    if (!written) co_return written.error();
+  }
+  co_return Done{};
+}
+
+}  // namespace tidemark::storage

@@ -1,0 +1,80 @@
+// The segment files of one replica: written with zeros once, used, pruned, used again. A first
+// write into unwritten file extents costs twice (prior measurements: 205 us against 90 us for 4
+// KiB), so nothing is appended to a file that was not written whole before.
+//
+//   create -> spare -> in the log -> retiring (somebody still reads) -> spare -> ...
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/timer.hpp"
+#include "storage/lifetime.hpp"
+#include "storage/task.hpp"
+#include "storage/wal_index.hpp"
+
+namespace tidemark::storage {
+
+struct SegmentLimits {
+  std::uint64_t retention_bytes = 0;  ///< Files are made ahead up to this.
+  std::uint64_t reserve_bytes = 0;    ///< Left free on the disk.
+};
+/// A log of fewer segments could not roll, flush and retain at once.
+inline constexpr std::uint64_t segments_min = 4;
+
+class SegmentPool {
+ public:
+  SegmentPool(const WalContext& context, engine::Timers& timers, SegmentLimits limits);
+  ~SegmentPool();
+
+  /// Files found by recovery that the log does not use.
+  void adopt_spares(std::vector<SegmentPtr> spares, std::uint32_t slots_used, std::size_t in_log);
+  /// Creates one spare now (for a new replica, before it opens).
+  Task<engine::Status> create_one();
+  /// A spare to append to, or null; see on_spare.
+  SegmentPtr take();
+  /// Pruned: to be used again once nobody reads it.
+  void give_back(SegmentPtr segment);
+  /// Creates what is missing in the background. `may_grow`: a spare is wanted even beyond the
+  /// retention.
+  void top_up(bool may_grow);
+  /// Files kept at most while nothing forces more.
+  std::uint64_t target() const;
+
+  std::uint64_t files() const { return in_log_ + spares_.size() + retiring_.size(); }
+  std::size_t spares() const { return spares_.size() + retiring_.size(); }
+  bool creating() const { return creating_; }
+  /// How many more files the disk could take, beyond the reserve.
+  std::uint64_t creatable() const;
+  /// Nothing is created any more; done when what is under way has ended. Releases the spares.
+  Task<engine::Status> stop();
+
+  std::function<void()> on_spare;  ///< A spare has become available, or space may have changed.
+  std::function<void(engine::Error)> on_failed;  ///< Not for a full disk.
+
+ private:
+  Task<engine::Status> write_zeros(FilePtr file);
+  void created(engine::Status status);
+  void collect_retired();
+  void retry_later();
+
+  const WalContext& context_;
+  engine::Timers& timers_;
+  SegmentLimits limits_;
+  std::vector<SegmentPtr> spares_;  ///< Taken from the back: the one used last is warmest.
+  std::vector<SegmentPtr> retiring_;
+  std::size_t in_log_ = 0;
+  std::uint32_t next_slot_ = 0;
+  bool creating_ = false;
+  bool may_grow_ = false;
+  bool stopped_ = false;
+  engine::TimerId retry_ = 0;
+  std::function<void(engine::Done)> quiet_;  ///< stop() waits for the creation under way.
+  Lifetime lifetime_;
+  Scope scope_;
+};
+
+}  // namespace tidemark::storage

@@ -1,0 +1,113 @@
+// The append path: records gather while writes are in flight, the next write takes them all (group
+// commit).
+//
+//   appended:  1 2 3 4 5 6 7 8 9        memory tail
+//   slots:     [1 2][3 4 5]             in flight, at most writes_in_flight_max
+//   durable:   the end of the contiguous prefix of completed slots (C23)
+//
+// A slot is a batch or the header of a new segment; no batch of a segment is issued before its
+// header is durable, so a lost header can hide no batch. Plain callbacks: one record costs no
+// allocation here, one write two.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+
+#include "storage/lifetime.hpp"
+#include "storage/memory_tail.hpp"
+#include "storage/wal_index.hpp"
+#include "storage/wal_segments.hpp"
+
+namespace tidemark::storage {
+
+/// Batches in flight. See docs/decisions for the measurement; recovery looks this far behind a torn
+/// batch.
+inline constexpr std::size_t writes_in_flight_max = 2;
+
+/// Where a log ends, and what it needs to go on.
+struct LogEnd {
+  engine::Lsn lsn;
+  engine::Digest digest;
+  engine::WallTime mono_time;
+  engine::Lsn chunk_first;        ///< Of the open chunk: lsn + 1 when it is empty.
+  std::uint64_t chunk_bytes = 0;  ///< Worst cost of the open chunk's records.
+};
+
+class WalWriter {
+ public:
+  WalWriter(const WalContext& context, WalIndex& index, SegmentPool& pool, MemoryTail& tail,
+            LogEnd end, SegmentSequence next_sequence);
+
+  /// Takes what was appended to the memory tail since the last call.
+  void append(const engine::RecordPtr& record);
+  /// Issues what can be issued. Called once after the appends of a turn, and by itself after
+  /// completions.
+  void pump();
+  void set_committed(engine::Lsn committed) { committed_ = committed; }
+
+  const LogEnd& end() const { return end_; }
+  engine::Lsn durable() const { return durable_.lsn; }
+  engine::Digest durable_digest() const { return durable_.digest; }
+  bool drained() const { return slots_.empty() && durable_.lsn == end_.lsn; }
+  bool failed() const { return failed_; }
+  /// Waits for a segment file that the pool does not have.
+  bool starved() const { return starved_; }
+  /// Worst cost of what may still be appended and of what is not durable yet, given the spare
+  /// files.
+  std::uint64_t free_bytes(std::uint64_t spare_segments) const;
+  std::uint64_t writes() const { return writes_; }
+  std::uint64_t bytes_written() const { return bytes_written_; }
+
+  /// Drained and cut behind `end`, by the truncation that erased the rest.
+  void restart(LogEnd end, bool after_chunk_end);
+  /// Never reused: what recovery and truncation leave behind in files stays void.
+  SegmentSequence next_sequence() const { return next_sequence_; }
+
+  std::function<void()> on_durable;
+  std::function<void()> on_starved;
+  std::function<void(engine::Error)> on_failed;
+
+ private:
+  struct Slot {
+    engine::Lsn last;
+    engine::Digest digest;
+    std::uint64_t cost = 0;  ///< Worst cost of its records.
+    bool header = false;
+    bool done = false;
+  };
+  bool must_roll(const engine::Record& next) const;
+  bool roll();
+  void issue();
+  BatchHeader collect();
+  void write(std::uint64_t offset, std::vector<engine::Slice> data, Slot slot);
+  void written(std::uint64_t id, engine::Status status);
+  void retire_done();
+
+  const WalContext& context_;
+  WalIndex& index_;
+  SegmentPool& pool_;
+  MemoryTail& tail_;
+  LogEnd end_;          ///< Of what was appended.
+  LogEnd durable_;      ///< Only lsn and digest are kept up.
+  engine::Lsn issued_;  ///< Of what was handed to the disk.
+  engine::Digest issued_digest_;
+  engine::Lsn committed_;
+  SegmentSequence next_sequence_;
+  bool after_chunk_end_ = false;  ///< The last issued record was a chunk_end.
+  bool header_in_flight_ = false;
+  bool starved_ = false;
+  bool failed_ = false;
+  engine::Lsn issued_chunk_first_;  ///< Chunk of the next record to be issued.
+  std::uint64_t issued_chunk_bytes_ = 0;
+  std::uint64_t undurable_cost_ = 0;
+  std::deque<Slot> slots_;
+  std::uint64_t first_slot_ = 0;          ///< Id of slots_.front().
+  std::vector<engine::RecordPtr> batch_;  ///< Scratch of collect().
+  std::uint64_t writes_ = 0;
+  std::uint64_t bytes_written_ = 0;
+  Lifetime lifetime_;
+};
+
+}  // namespace tidemark::storage
