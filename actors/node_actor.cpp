@@ -33,9 +33,6 @@ NodeShell::~NodeShell() {
 }
 
 void NodeShell::start() {
-  env_->network.on_incoming([me = me_](transport::Incoming incoming) {
-    caf::anon_send(me, LinkAccepted{std::make_shared<transport::Incoming>(std::move(incoming))});
-  });
   load_catalog();
   arm_beat();
   connect();
