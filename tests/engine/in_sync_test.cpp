@@ -1,0 +1,487 @@
+#include "engine/in_sync.hpp"
+
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+#include <string>
+
+#include "engine/planted.hpp"
+#include "tests/support/print_strong.hpp"
+
+namespace tidemark::engine {
+namespace {
+
+Assignment assignment(std::uint32_t min_copies = 2) {
+  Assignment a;
+  a.spec.id = make_uuid(1, 2);
+  a.spec.name = "vol";
+  a.spec.size_bytes = 64 * block_bytes;
+  a.spec.min_copies = min_copies;
+  a.epoch = Epoch(5);
+  a.version = Version(7);
+  a.self = a.primary = ReplicaId(1);
+  a.primary_incarnation = Incarnation(10);
+  a.role = Role::primary;
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    Member member;
+    member.replica = ReplicaId(id);
+    member.node.name = fmt::format("node{}", id);
+    a.members.push_back(member);
+    a.in_sync.push_back({ReplicaId(id), Incarnation(10 * id)});
+  }
+  return a;
+}
+
+MonoTime at(std::uint64_t milliseconds) { return MonoTime(milliseconds * millisecond); }
+
+/// A set whose members stream, all durable up to the epoch record at 1.
+struct Story {
+  explicit Story(Assignment a = assignment()) : set(a, {}, at(0)) {
+    streams(2, 1, 1);
+    streams(3, 1, 1);
+  }
+
+  PeerSeen report(std::uint64_t replica) {
+    PeerSeen seen;
+    seen.replica = ReplicaId(replica);
+    seen.incarnation = Incarnation(10 * replica);
+    seen.session = SessionId(1);
+    seen.wal_free_bytes = 1u << 30;
+    return seen;
+  }
+  void streams(std::uint64_t replica, std::uint64_t received, std::uint64_t durable,
+               std::uint64_t incarnation = 0) {
+    auto seen = report(replica);
+    if (incarnation != 0) seen.incarnation = Incarnation(incarnation);
+    seen.state = PeerState::streaming;
+    seen.proved = true;
+    seen.received = Lsn(received);
+    seen.durable = Lsn(durable);
+    set.see(seen, now);
+  }
+  void closes(std::uint64_t replica) {
+    auto seen = report(replica);
+    seen.state = PeerState::disconnected;
+    set.see(seen, now);
+  }
+  void full(std::uint64_t replica, std::uint64_t durable) {
+    auto seen = report(replica);
+    seen.state = PeerState::streaming;
+    seen.proved = true;
+    seen.received = seen.durable = Lsn(durable);
+    seen.wal_free_bytes = 0;
+    set.see(seen, now);
+  }
+  void wait(std::uint64_t milliseconds) { now = now + milliseconds * millisecond; }
+
+  /// The proposal as text, or "nothing".
+  std::string proposes() {
+    const auto p = set.propose(log, now);
+    if (!p) return "nothing";
+    std::string members;
+    for (const auto& m : p->in_sync) members += fmt::format(" {}@{}", m.replica, m.incarnation);
+    return fmt::format("v{}{}", p->version, members);
+  }
+  bool answer(bool accepted, std::uint64_t version, std::vector<SetMember> stands) {
+    SetDecided d;
+    d.volume = make_uuid(1, 2);
+    d.accepted = accepted;
+    d.epoch = Epoch(5);
+    d.version = Version(version);
+    d.in_sync = std::move(stands);
+    return set.decide(d, now);
+  }
+  SetMember member(std::uint64_t replica, std::uint64_t incarnation = 0) {
+    return {ReplicaId(replica), Incarnation(incarnation == 0 ? 10 * replica : incarnation)};
+  }
+
+  MonoTime now = at(1000);
+  LogNumbers log{Lsn(1), Lsn(1), Lsn(1), Lsn(1)};
+  InSync set;
+};
+
+std::string events(InSync& set) {
+  std::string text;
+  for (const auto& e : set.take_events()) text += e.name + "\n";
+  return text;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(in_sync)
+
+BOOST_AUTO_TEST_CASE(a_healthy_set_proposes_nothing_and_waits_for_nobody) {
+  Story s;
+  s.wait(60'000);
+  BOOST_TEST(s.proposes() == "nothing");
+  BOOST_TEST(s.set.counted().size() == 2U);
+  BOOST_TEST(s.set.waiting_for(s.log) == "");
+  BOOST_TEST(!s.set.unsettled());
+}
+
+BOOST_AUTO_TEST_CASE(a_member_leaves_100_ms_after_its_connection_closed_and_not_before) {
+  Story s;
+  s.closes(3);
+  s.wait(99);
+  BOOST_TEST(s.proposes() == "nothing");
+  s.wait(1);
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20");
+  BOOST_TEST(s.set.waiting_for(s.log) ==
+             "in-sync set {1,2,3}: replica 3 (node3) is away; the control plane has not yet agreed "
+             "to leave it out");
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_that_comes_back_in_time_keeps_the_member) {
+  Story s;
+  s.closes(3);
+  s.wait(99);
+  s.streams(3, 1, 1);
+  s.wait(50);
+  BOOST_TEST(s.proposes() == "nothing");
+}
+
+BOOST_AUTO_TEST_CASE(retries_do_not_restart_the_100_ms) {
+  Story s;
+  s.closes(3);
+  for (int i = 0; i < 5; ++i) {
+    s.wait(20);
+    auto seen = s.report(3);
+    seen.state = i % 2 == 0 ? PeerState::connecting : PeerState::disconnected;
+    s.set.see(seen, s.now);
+  }
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20");
+}
+
+BOOST_AUTO_TEST_CASE(a_leaving_member_counts_until_the_accepted_answer) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20");
+  BOOST_TEST(s.set.counted().size() == 2U);
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::leaving));
+
+  BOOST_TEST(s.answer(true, 8, {s.member(1), s.member(2)}));
+  BOOST_TEST(s.set.counted().size() == 1U);
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::outside));
+  BOOST_TEST(s.set.waiting_for(s.log) == "");
+}
+
+BOOST_AUTO_TEST_CASE(planted_a_member_stops_counting_before_the_control_plane_agreed) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  plant(Bug::member_leaves_before_cas);
+  s.proposes();
+  BOOST_TEST(s.set.counted().size() == 1U);
+  plant(Bug::none);
+}
+
+BOOST_AUTO_TEST_CASE(an_unanswered_proposal_is_repeated_every_500_ms_unchanged) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20");
+  s.streams(3, 1, 1);
+  s.wait(499);
+  BOOST_TEST(s.proposes() == "nothing");
+  s.wait(1);
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20");
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_keeps_the_set_and_is_not_asked_again_for_500_ms) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  BOOST_TEST(!s.answer(false, 7, {s.member(1), s.member(2), s.member(3)}));
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::member));
+  s.wait(499);
+  BOOST_TEST(s.proposes() == "nothing");
+  s.wait(1);
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20");
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_of_an_earlier_repeat_does_not_undo_a_later_proposal) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  s.wait(500);
+  s.proposes();  // sent twice
+  BOOST_TEST(s.answer(true, 8, {s.member(1), s.member(2)}));
+  s.streams(3, 1, 1);
+  BOOST_TEST(s.proposes() == "v8 1@10 2@20 3@30");
+  // The repeat is refused on version 8: that answers nothing that was asked on version 8.
+  BOOST_TEST(!s.answer(false, 8, {s.member(1), s.member(2)}));
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::joining));
+  BOOST_TEST(s.answer(true, 9, {s.member(1), s.member(2), s.member(3)}));
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_of_another_epoch_or_an_older_version_changes_nothing) {
+  Story s;
+  SetDecided d;
+  d.volume = make_uuid(1, 2);
+  d.accepted = true;
+  d.epoch = Epoch(4);
+  d.version = Version(99);
+  d.in_sync = {s.member(1)};
+  BOOST_TEST(!s.set.decide(d, s.now));
+  d.epoch = Epoch(5);
+  d.version = Version(6);
+  BOOST_TEST(!s.set.decide(d, s.now));
+  d.version = Version(8);
+  d.in_sync = {s.member(2)};  // without the primary: nonsense
+  BOOST_TEST(!s.set.decide(d, s.now));
+  BOOST_TEST(s.set.counted().size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(what_stands_at_the_control_plane_is_taken_even_from_a_refusal) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  BOOST_TEST(s.answer(false, 9, {s.member(1), s.member(3)}));
+  BOOST_TEST((s.set.standing(ReplicaId(2)) == Standing::outside));
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::member));
+  BOOST_TEST(s.set.version() == Version(9));
+}
+
+BOOST_AUTO_TEST_CASE(
+    a_member_without_durable_progress_leaves_after_two_seconds_of_lacking_something) {
+  Story s;
+  s.wait(10'000);
+  s.set.numbered(Lsn(1), s.now);
+  s.log.head = Lsn(4);
+  s.streams(2, 4, 4);
+  s.wait(1'999);
+  BOOST_TEST(s.proposes() == "nothing");
+  s.wait(1);
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20");
+}
+
+BOOST_AUTO_TEST_CASE(slow_progress_is_progress) {
+  Story s;
+  s.log.head = Lsn(100);
+  s.set.numbered(Lsn(1), s.now);
+  for (std::uint64_t lsn = 2; lsn < 10; ++lsn) {
+    s.wait(1'500);
+    s.streams(2, 100, lsn);
+    s.streams(3, 100, 100);
+    BOOST_TEST(s.proposes() == "nothing");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_member_never_seen_in_this_reign_leaves_after_two_seconds_not_100_ms) {
+  InSync set(assignment(), {}, at(0));
+  LogNumbers log{Lsn(1), Lsn(1), Lsn{}, Lsn{}};
+  BOOST_TEST(!set.propose(log, at(1'999)));
+  BOOST_TEST(set.counted()[0].must_receive);
+  BOOST_TEST(!set.counted()[0].exact);
+  // Both have gone missing and two copies must remain: one is kept.
+  const auto p = set.propose(log, at(2'000));
+  BOOST_REQUIRE(p);
+  BOOST_TEST(p->in_sync.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(below_min_copies_nobody_leaves_and_the_status_says_why) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  s.answer(true, 8, {s.member(1), s.member(2)});
+  events(s.set);
+  s.closes(2);
+  s.wait(100);
+  BOOST_TEST(s.proposes() == "nothing");
+  BOOST_TEST(
+      s.set.waiting_for(s.log) ==
+      "in-sync set {1,2}: replica 2 (node2) is away and min_copies 2 forbids leaving it out");
+  BOOST_TEST(events(s.set) == "set_blocked\n");
+  s.wait(100);
+  s.proposes();
+  BOOST_TEST(events(s.set) == "");  // said once
+  s.streams(2, 1, 1);
+  s.proposes();
+  BOOST_TEST(events(s.set) == "set_unblocked\n");
+}
+
+BOOST_AUTO_TEST_CASE(at_min_copies_a_dead_member_is_swapped_for_a_live_one_in_one_step) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  s.answer(true, 8, {s.member(1), s.member(2)});
+  s.closes(2);
+  s.wait(100);
+  BOOST_TEST(s.proposes() == "nothing");
+  s.streams(3, 1, 1);
+  BOOST_TEST(s.proposes() == "v8 1@10 3@30");
+  BOOST_TEST(s.set.counted().size() == 2U);  // the union, until it is answered
+}
+
+BOOST_AUTO_TEST_CASE(a_full_member_leaves_at_once) {
+  Story s;
+  s.full(2, 1);
+  BOOST_TEST(s.proposes() == "v7 1@10 3@30");
+}
+
+BOOST_AUTO_TEST_CASE(a_full_member_that_cannot_be_spared_forbids_new_writes) {
+  Story s(assignment(3));
+  s.full(2, 1);
+  BOOST_TEST(s.proposes() == "nothing");
+  BOOST_TEST(s.set.full_member_stays());
+  BOOST_TEST(s.set.waiting_for(s.log) ==
+             "in-sync set {1,2,3}: replica 2 (node2) has a full disk and min_copies 3 forbids "
+             "leaving it out");
+  s.streams(2, 1, 1);
+  s.proposes();
+  BOOST_TEST(!s.set.full_member_stays());
+}
+
+BOOST_AUTO_TEST_CASE(a_joining_replica_counts_before_it_is_asked_for_and_needs_the_witness) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  s.answer(true, 8, {s.member(1), s.member(2)});
+  s.log = {Lsn(1), Lsn(9), Lsn(5), Lsn(8)};
+  s.streams(2, 9, 9);
+
+  s.streams(3, 7, 6);  // lacks what was answered
+  BOOST_TEST(s.proposes() == "nothing");
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::counting));
+  BOOST_TEST(s.set.counted().size() == 2U);
+
+  s.streams(3, 8, 4);  // lacks what is committed
+  BOOST_TEST(s.proposes() == "nothing");
+
+  s.streams(3, 8, 5);
+  BOOST_TEST(s.proposes() == "v8 1@10 2@20 3@30");
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::joining));
+  BOOST_TEST(s.answer(true, 9, {s.member(1), s.member(2), s.member(3)}));
+  BOOST_TEST(s.set.exact(ReplicaId(3)));
+}
+
+BOOST_AUTO_TEST_CASE(a_joining_replica_that_goes_away_still_counts_until_the_answer) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  s.answer(true, 8, {s.member(1), s.member(2)});
+  s.streams(3, 1, 1);
+  BOOST_TEST(s.proposes() == "v8 1@10 2@20 3@30");
+  s.closes(3);
+  BOOST_TEST(s.set.counted().size() == 2U);
+  // The refusal frees it.
+  s.answer(false, 8, {s.member(1), s.member(2)});
+  BOOST_TEST(s.set.counted().size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_that_only_counts_is_dropped_when_it_goes_away_or_stalls) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  s.answer(true, 8, {s.member(1), s.member(2)});
+  s.log = {Lsn(1), Lsn(9), Lsn(5), Lsn(8)};
+  s.streams(2, 9, 9);
+  s.streams(3, 7, 5);
+  s.proposes();
+  BOOST_TEST(s.set.counted().size() == 2U);
+  s.closes(3);
+  BOOST_TEST(s.set.counted().size() == 1U);
+
+  s.streams(3, 7, 6);
+  s.proposes();
+  BOOST_TEST(s.set.counted().size() == 2U);
+  s.wait(2'000);
+  s.streams(2, 9, 9);
+  s.proposes();
+  BOOST_TEST(s.set.counted().size() == 1U);
+  // It counts again only once it has caught up with what it stalled at.
+  s.streams(3, 9, 8);
+  s.proposes();
+  BOOST_TEST(s.set.counted().size() == 1U);
+  s.streams(3, 9, 9);
+  BOOST_TEST(s.proposes() == "v8 1@10 2@20 3@30");
+}
+
+BOOST_AUTO_TEST_CASE(a_restarted_member_counts_for_durability_only_until_it_is_recorded_again) {
+  Story s;
+  s.streams(2, 5, 5);
+  s.streams(3, 5, 5);
+  s.log = {Lsn(1), Lsn(9), Lsn(4), Lsn(6)};
+  s.closes(3);
+  s.streams(3, 5, 5, 31);
+  BOOST_TEST(!s.set.exact(ReplicaId(3)));
+  BOOST_TEST(s.set.counted().size() == 2U);
+  BOOST_TEST(!s.set.counted()[1].exact);
+  BOOST_TEST(!s.set.counted()[1].must_receive);
+  BOOST_TEST(s.proposes() == "nothing");
+  BOOST_TEST(s.set.counted()[1].must_receive);  // from before it is asked for
+
+  s.streams(3, 6, 5, 31);
+  BOOST_TEST(s.proposes() == "v7 1@10 2@20 3@31");
+  BOOST_TEST(!s.set.counted()[1].exact);
+  s.answer(true, 8, {s.member(1), s.member(2), s.member(3, 31)});
+  BOOST_TEST(s.set.counted()[1].exact);
+  BOOST_TEST(s.set.exact(ReplicaId(3)));
+}
+
+BOOST_AUTO_TEST_CASE(a_closed_connection_voids_received_down_to_durable) {
+  Story s;
+  s.streams(2, 9, 4);
+  s.closes(2);
+  BOOST_TEST(s.set.counted()[0].received == Lsn(4));
+  BOOST_TEST(s.set.counted()[0].durable == Lsn(4));
+}
+
+BOOST_AUTO_TEST_CASE(a_late_report_of_an_older_incarnation_is_ignored) {
+  Story s;
+  s.streams(3, 1, 1, 31);
+  s.streams(3, 9, 9, 30);
+  BOOST_TEST(s.set.counted()[1].durable == Lsn(1));
+}
+
+BOOST_AUTO_TEST_CASE(unproved_numbers_are_not_counted) {
+  Story s;
+  auto seen = s.report(2);
+  seen.state = PeerState::rebuilding;
+  seen.received = seen.durable = Lsn(200);
+  s.set.see(seen, s.now);
+  BOOST_TEST(s.set.counted()[0].durable == Lsn(1));
+}
+
+BOOST_AUTO_TEST_CASE(best_effort_counts_nobody_and_proposes_nothing) {
+  auto a = assignment(1);
+  a.spec.mode = Mode::best_effort;
+  a.in_sync.resize(1);
+  Story s(a);
+  BOOST_TEST(s.set.counted().empty());
+  s.streams(3, 1, 1);
+  BOOST_TEST(s.proposes() == "nothing");
+  s.closes(3);
+  s.wait(5'000);
+  BOOST_TEST(s.proposes() == "nothing");
+}
+
+BOOST_AUTO_TEST_CASE(a_reassignment_brings_members_and_set_and_ends_what_was_asked) {
+  Story s;
+  s.closes(3);
+  s.wait(100);
+  s.proposes();
+  auto a = assignment();
+  a.version = Version(8);
+  a.members[2].replica = ReplicaId(4);
+  a.in_sync.resize(2);
+  BOOST_TEST(s.set.reassign(a, s.now));
+  BOOST_TEST(s.set.counted().size() == 1U);
+  BOOST_TEST(s.proposes() == "nothing");
+  a.version = Version(8);
+  BOOST_TEST(!s.set.reassign(a, s.now));
+  s.streams(4, 1, 1);
+  BOOST_TEST(s.proposes() == "v8 1@10 2@20 4@40");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tidemark::engine
