@@ -34,6 +34,7 @@ namespace tidemark::actors {
 namespace {
 
 using namespace receiver_turns;
+namespace inflow = engine::inflow;
 using ReceiverShell =
     Receiver::extend<caf::reacts_to<Said>, caf::reacts_to<TurnOver>, caf::reacts_to<Gone>>;
 using Relay = LinkRelay<ReceiverShell, Said, Gone>;
@@ -80,7 +81,7 @@ void ask_step(Self self, Question question, ToEvent to_event) {
             });
 }
 
-engine::StoreStepEnded step_ended(engine::Status status) { return {std::move(status)}; }
+inflow::StoreStepEnded step_ended(engine::Status status) { return {std::move(status)}; }
 
 StoreFacts facts_now(const ReceiverState& s) {
   const auto& n = s.machine->numbers();
@@ -102,7 +103,7 @@ StoreFacts facts_now(const ReceiverState& s) {
   return facts;
 }
 
-void perform(Self self, engine::AcceptLink& e) {
+void perform(Self self, inflow::AcceptLink& e) {
   auto& s = self->state;
   auto& open = s.links.at(e.link);
   engine::HelloOk ok;
@@ -113,7 +114,7 @@ void perform(Self self, engine::AcceptLink& e) {
   open.link->attach(open.relay);
 }
 
-void perform(Self self, engine::RefuseLink& e) {
+void perform(Self self, inflow::RefuseLink& e) {
   auto& links = self->state.links;
   const auto found = links.find(e.link);
   if (found == links.end()) return;
@@ -122,57 +123,57 @@ void perform(Self self, engine::RefuseLink& e) {
   links.erase(found);
 }
 
-void perform(Self self, engine::Answer& e) {
+void perform(Self self, inflow::Answer& e) {
   const auto& links = self->state.links;
   if (const auto found = links.find(e.link); found != links.end()) {
     found->second.link->send(std::move(e.message));
   }
 }
 
-void perform(Self self, engine::AppendToLog& e) {
+void perform(Self self, inflow::AppendToLog& e) {
   self->send(self->state.store, AppendRecords{std::move(e.batch), e.committed});
 }
 
-void perform(Self self, engine::TellCommitted& e) {
+void perform(Self self, inflow::TellCommitted& e) {
   self->send(self->state.store, CommittedAdvanced{e.committed});
 }
 
-void perform(Self self, engine::ReadDigest& e) {
+void perform(Self self, inflow::ReadDigest& e) {
   const auto answer = [self, link = e.link, session = e.session,
                        lsn = e.lsn](std::optional<engine::Digest> digest) {
-    run(self, engine::DigestRead{link, session, lsn, digest});
+    run(self, inflow::DigestRead{link, session, lsn, digest});
   };
   self->request(self->state.store, caf::infinite, AskLogDigest{e.lsn})
       .then([answer](const LogDigestIs& is) { answer(is.digest); },
             [answer](const caf::error&) { answer(std::nullopt); });
 }
 
-void perform(Self self, engine::TruncateTo& e) { ask_step(self, TruncateLog{e.to}, step_ended); }
+void perform(Self self, inflow::TruncateTo& e) { ask_step(self, TruncateLog{e.to}, step_ended); }
 
-void perform(Self self, engine::ResetTo& e) {
+void perform(Self self, inflow::ResetTo& e) {
   ask_step(self, ResetStore{e.base, e.digest, std::move(e.history)}, step_ended);
 }
 
-void perform(Self self, engine::WriteBaseRun& e) {
+void perform(Self self, inflow::WriteBaseRun& e) {
   ask_step(self, WriteBase{e.range, std::move(e.sums), std::move(e.data)},
-           [](engine::Status status) { return engine::BaseRunWritten{std::move(status)}; });
+           [](engine::Status status) { return inflow::BaseRunWritten{std::move(status)}; });
 }
 
-void perform(Self self, engine::FinishBase& e) { ask_step(self, FinishRebuild{e.at}, step_ended); }
+void perform(Self self, inflow::FinishBase& e) { ask_step(self, FinishRebuild{e.at}, step_ended); }
 
-void perform(Self self, engine::AnswerFence& e) {
+void perform(Self self, inflow::AnswerFence& e) {
   auto& s = self->state;
   const auto answer = e.status ? engine::Result<StoreFacts>(facts_now(s)) : e.status.error();
   for (auto& promise : std::exchange(s.fences, {})) promise.deliver(ReceiverFenced{answer});
 }
 
-void perform(Self self, engine::AnswerStop& e) {
+void perform(Self self, inflow::AnswerStop& e) {
   for (auto& promise : std::exchange(self->state.stops, {}))
     promise.deliver(RoleStopped{e.committed});
   self->state.over = true;
 }
 
-void perform(Self self, engine::EndRole& e) {
+void perform(Self self, inflow::EndRole& e) {
   auto& s = self->state;
   if (auto node = caf::actor_cast<caf::strong_actor_ptr>(s.node)) {
     self->send(caf::actor_cast<Node>(std::move(node)),
@@ -180,7 +181,7 @@ void perform(Self self, engine::EndRole& e) {
   }
 }
 
-void perform(Self self, engine::Log& e) { self->state.env->events.event(e.event); }
+void perform(Self self, inflow::Log& e) { self->state.env->events.event(e.event); }
 
 template <class Event>
 void run(Self self, Event&& event) {
@@ -194,9 +195,9 @@ void run(Self self, Event&& event) {
   if (s.over) self->quit();
 }
 
-engine::ReceiverConfig config_of(const ReceiverSeed& seed) {
+inflow::ReceiverConfig config_of(const ReceiverSeed& seed) {
   const auto& f = seed.facts;
-  engine::ReceiverConfig config;
+  inflow::ReceiverConfig config;
   config.assignment = seed.assignment;
   config.incarnation = seed.env->incarnation;
   config.promised = seed.promised;
@@ -221,7 +222,7 @@ void take_peer(Self self, const PeerConnected& m) {
   auto& s = self->state;
   const auto number = ++s.links_numbered;
   s.links[number] = {m.incoming->link, nullptr};
-  run(self, engine::PeerArrived{number, m.incoming->hello});
+  run(self, inflow::PeerArrived{number, m.incoming->hello});
 }
 
 ReceiverShell::behavior_type receiver(Self self, ReceiverSeed& seed) {
@@ -235,15 +236,15 @@ ReceiverShell::behavior_type receiver(Self self, ReceiverSeed& seed) {
   return {
       [self](const StoreProgressed& m) {
         run(self,
-            engine::StoreMoved{m.durable, m.digest, m.checkpoint, m.retained, m.wal_free_bytes});
+            inflow::StoreMoved{m.durable, m.digest, m.checkpoint, m.retained, m.wal_free_bytes});
       },
-      [self](const StoreFailed& m) { run(self, engine::StoreBroke{m.error}); },
+      [self](const StoreFailed& m) { run(self, inflow::StoreBroke{m.error}); },
       [self](const PeerConnected& m) { take_peer(self, m); },
-      [self](const Reassigned& m) { run(self, engine::AssignmentChanged{m.assignment}); },
+      [self](const Reassigned& m) { run(self, inflow::AssignmentChanged{m.assignment}); },
       [self](const FenceReceiver& m) {
         auto promise = self->make_response_promise<ReceiverFenced>();
         self->state.fences.push_back(promise);
-        run(self, engine::FenceAsked{m.epoch});
+        run(self, inflow::FenceAsked{m.epoch});
         return promise;
       },
       [self](const AskReceiverStatus&) {
@@ -259,19 +260,19 @@ ReceiverShell::behavior_type receiver(Self self, ReceiverSeed& seed) {
       [self](const StopRole& m) {
         auto promise = self->make_response_promise<RoleStopped>();
         self->state.stops.push_back(promise);
-        run(self, engine::StopAsked{m.reason});
+        run(self, inflow::StopAsked{m.reason});
         return promise;
       },
       [self](Said& m) {
-        run(self, engine::PeerSaid{m.link, std::move(m.message)});
+        run(self, inflow::PeerSaid{m.link, std::move(m.message)});
       },
       [self](const TurnOver&) {
         self->state.turn_over_sent = false;
-        run(self, engine::TurnEnded{});
+        run(self, inflow::TurnEnded{});
       },
       [self](const Gone& m) {
         self->state.links.erase(m.link);
-        run(self, engine::PeerGone{m.link, m.reason});
+        run(self, inflow::PeerGone{m.link, m.reason});
       },
   };
 }

@@ -44,6 +44,7 @@ namespace tidemark::actors {
 namespace {
 
 using namespace sender_turns;
+namespace outflow = engine::outflow;
 using SenderShell =
     Sender::extend<caf::reacts_to<Said>, caf::reacts_to<TurnOver>, caf::reacts_to<Connected>,
                    caf::reacts_to<Gone>, caf::reacts_to<Woken>>;
@@ -78,7 +79,7 @@ struct SenderState {
   engine::Lane lane_of(engine::LinkNumber number) const {
     return links[1].number == number ? engine::Lane::bulk : engine::Lane::records;
   }
-  engine::Moment moment() { return {env->clock.now(), env->rng.next()}; }
+  outflow::Moment moment() { return {env->clock.now(), env->rng.next()}; }
 };
 
 using Self = SenderShell::stateful_pointer<SenderState>;
@@ -98,11 +99,11 @@ void ask_store(Self self, engine::SessionId session, std::string_view what, Ques
   self->request(self->state.store, caf::infinite, std::move(question))
       .then([self, to_event](Answered& answer) { run(self, to_event(answer)); },
             [self, session, what](const caf::error& error) {
-              run(self, engine::SourceFailed{session, source_error(self, what, error)});
+              run(self, outflow::SourceFailed{session, source_error(self, what, error)});
             });
 }
 
-void perform(Self self, engine::Connect& e) {
+void perform(Self self, outflow::Connect& e) {
   auto& open = self->state.at(e.lane);
   open = {e.link, nullptr, nullptr};
   self->state.env->network.connect(
@@ -113,63 +114,63 @@ void perform(Self self, engine::Connect& e) {
       });
 }
 
-void perform(Self self, engine::CloseLink& e) {
+void perform(Self self, outflow::CloseLink& e) {
   auto& open = self->state.at(e.lane);
   if (open.number != e.link) return;
   if (open.link) open.link->close();
   open = {};
 }
 
-void perform(Self self, engine::SendMessage& e) {
+void perform(Self self, outflow::SendMessage& e) {
   if (auto& link = self->state.at(e.lane).link) link->send(std::move(e.message));
 }
 
-void perform(Self self, engine::ReadOwnFacts& e) {
+void perform(Self self, outflow::ReadOwnFacts& e) {
   ask_store<AskStoreStatus, engine::StoreStatus>(
       self, e.session, "asking what the log retains", AskStoreStatus{},
       [id = e.session](engine::StoreStatus& s) {
-        return engine::OwnFactsRead{id, s.retained, s.checkpoint};
+        return outflow::OwnFactsRead{id, s.retained, s.checkpoint};
       });
 }
 
-void perform(Self self, engine::ReadOwnDigest& e) {
+void perform(Self self, outflow::ReadOwnDigest& e) {
   ask_store<AskLogDigest, LogDigestIs>(self, e.session, "asking for a digest", AskLogDigest{e.lsn},
                                        [id = e.session, lsn = e.lsn](LogDigestIs& a) {
-                                         return engine::OwnDigestRead{id, lsn, a.digest};
+                                         return outflow::OwnDigestRead{id, lsn, a.digest};
                                        });
 }
 
-void perform(Self self, engine::Pin& e) {
+void perform(Self self, outflow::Pin& e) {
   ask_store<PinLog, StoreDone>(self, e.session, "pinning the log", PinLog{e.session.value, e.from},
                                [id = e.session](StoreDone& d) {
-                                 return engine::LogPinned{id, d.status};
+                                 return outflow::LogPinned{id, d.status};
                                });
 }
 
-void perform(Self self, engine::Unpin& e) {
+void perform(Self self, outflow::Unpin& e) {
   self->send(self->state.store, UnpinLog{e.session.value});
 }
 
-void perform(Self self, engine::ReadRecords& e) {
+void perform(Self self, outflow::ReadRecords& e) {
   ask_store<ReadLog, LogRead>(self, e.session, "reading the log",
                               ReadLog{e.from, e.to, e.bytes_max},
                               [id = e.session, from = e.from](LogRead& r) {
-                                return engine::LogRecordsRead{id, from, std::move(r.batch)};
+                                return outflow::LogRecordsRead{id, from, std::move(r.batch)};
                               });
 }
 
-void perform(Self self, engine::ReadBaseRun& e) {
+void perform(Self self, outflow::ReadBaseRun& e) {
   ask_store<ReadBase, BaseRead>(self, e.session, "reading base blocks",
                                 ReadBase{e.first, e.blocks_max}, [id = e.session](BaseRead& r) {
-                                  if (!r.run) return engine::BaseRunRead{id, r.run.error()};
+                                  if (!r.run) return outflow::BaseRunRead{id, r.run.error()};
                                   auto& run = *r.run;
-                                  return engine::BaseRunRead{
+                                  return outflow::BaseRunRead{
                                       id, engine::BasePiece{run.range, std::move(run.sums),
                                                             std::move(run.data), run.flush_lsn}};
                                 });
 }
 
-void perform(Self self, engine::ReportPeer& e) {
+void perform(Self self, outflow::ReportPeer& e) {
   if (auto volume = caf::actor_cast<caf::strong_actor_ptr>(self->state.volume)) {
     self->send(caf::actor_cast<Volume>(std::move(volume)),
                PeerProgressed{e.replica, e.incarnation, e.state, e.session, e.proved, e.received,
@@ -177,7 +178,7 @@ void perform(Self self, engine::ReportPeer& e) {
   }
 }
 
-void perform(Self self, engine::Log& e) { self->state.env->events.event(e.event); }
+void perform(Self self, outflow::Log& e) { self->state.env->events.event(e.event); }
 
 void rearm(Self self) {
   auto& s = self->state;
@@ -208,18 +209,18 @@ void link_ready(Self self, Connected& turn) {
   if (open.number != turn.link) return;  // Given up meanwhile; dropping the link closes it.
   if (!turn.result) {
     open = {};
-    return run(self, engine::ConnectFailed{turn.lane, turn.link, turn.result.error()});
+    return run(self, outflow::ConnectFailed{turn.lane, turn.link, turn.result.error()});
   }
   open.link = std::move(turn.result->link);
   open.relay = std::make_shared<Relay>(self->address(), turn.link);
   open.link->attach(open.relay);
-  run(self, engine::LinkOpened{turn.lane, turn.link, turn.result->peer.node,
-                               turn.result->peer.incarnation});
+  run(self, outflow::LinkOpened{turn.lane, turn.link, turn.result->peer.node,
+                                turn.result->peer.incarnation});
 }
 
-engine::SenderConfig config_of(SenderSeed& seed) {
+outflow::SenderConfig config_of(SenderSeed& seed) {
   const auto& env = *seed.env;
-  engine::SenderConfig config;
+  outflow::SenderConfig config;
   config.cluster = env.cluster;
   config.node = env.node;
   config.incarnation = env.incarnation;
@@ -240,35 +241,35 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
   s.store = seed.store;
   s.volume = seed.volume.address();
   s.machine.emplace(config_of(seed));
-  run(self, engine::Started{});
+  run(self, outflow::Started{});
   return {
       [self](const RecordsNumbered& m) {
-        run(self, engine::RecordsAdded{m.batch, m.committed, m.durable});
+        run(self, outflow::RecordsAdded{m.batch, m.committed, m.durable});
       },
-      [self](const PeerReassigned& m) { run(self, engine::AssignmentChanged{m.assignment}); },
+      [self](const PeerReassigned& m) { run(self, outflow::AssignmentChanged{m.assignment}); },
       [self](const AskPeerStatus&) {
         return self->state.machine->status(self->state.env->clock.now());
       },
       [self](const StopSender&) {
-        run(self, engine::StopRequested{});
+        run(self, outflow::StopRequested{});
         self->quit();
       },
       [self](Said& m) {
         run(self,
-            engine::MessageArrived{self->state.lane_of(m.link), m.link, std::move(m.message)});
+            outflow::MessageArrived{self->state.lane_of(m.link), m.link, std::move(m.message)});
       },
       [self](const TurnOver&) {
         self->state.turn_over_sent = false;
-        run(self, engine::TurnEnded{});
+        run(self, outflow::TurnEnded{});
       },
       [self](Connected& m) { link_ready(self, m); },
       [self](const Gone& m) {
-        run(self, engine::LinkClosed{self->state.lane_of(m.link), m.link, m.reason});
+        run(self, outflow::LinkClosed{self->state.lane_of(m.link), m.link, m.reason});
       },
       [self](const Woken& m) {
         if (m.arming != self->state.arming) return;
         self->state.armed_for.reset();
-        run(self, engine::Ticked{});
+        run(self, outflow::Ticked{});
       },
   };
 }

@@ -7,7 +7,7 @@
 
 #include "engine/check.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::inflow {
 namespace {
 
 Refused refusal(RefusalCode code, std::string text, Epoch promised = {}) {
@@ -302,4 +302,4 @@ void Receiver::become(ReceiverState to, ReceiverEffects& out) {
   state_ = to;
 }
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::inflow

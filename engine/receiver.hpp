@@ -22,7 +22,7 @@
 #include "engine/base_lane.hpp"
 #include "engine/receiver_events.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::inflow {
 
 enum class ReceiverState : std::uint8_t {
   waiting,    ///< No primary is connected.
@@ -205,4 +205,8 @@ class Receiver {
   bool stop_pending_ = false;
 };
 
+}  // namespace tidemark::engine::inflow
+
+namespace tidemark::engine {
+using inflow::Receiver;
 }  // namespace tidemark::engine

@@ -9,12 +9,12 @@
 
 #include "engine/assignment.hpp"
 #include "engine/event.hpp"
+#include "engine/lane.hpp"
 #include "engine/messages.hpp"
 #include "engine/result.hpp"
-#include "engine/sender_events.hpp"
 #include "engine/types.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::inflow {
 
 // --- events
 // -----------------------------------------------------------------------------------------
@@ -58,6 +58,11 @@ struct StoreStepEnded {
 struct BaseRunWritten {
   Status status;
 };
+struct AssignmentChanged {
+  Assignment assignment;
+};
+/// All events of a loop turn were given: what was held back to be told once goes out.
+struct TurnEnded {};
 /// The control plane fences: nothing below `epoch` is taken any more, all received is made durable.
 struct FenceAsked {
   Epoch epoch;
@@ -123,10 +128,14 @@ struct EndRole {
   std::string reason;
 };
 
+struct Log {
+  Event event;
+};
+
 using ReceiverEffect =
     std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted, ReadDigest, TruncateTo,
                  ResetTo, WriteBaseRun, FinishBase, AnswerFence, AnswerStop, EndRole, Log>;
 /// To be performed in order.
 using ReceiverEffects = std::vector<ReceiverEffect>;
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::inflow

@@ -10,7 +10,7 @@
 #include "engine/chunk.hpp"
 #include "engine/receiver.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::inflow {
 
 void Receiver::said(LinkNumber link, Records& records, ReceiverEffects& out) {
   if (!authorised(link, records.volume, records.epoch, records.session, out)) return;
@@ -104,4 +104,4 @@ void Receiver::said(LinkNumber link, Progress& progress, ReceiverEffects& out) {
   ack_due_ = true;  // Also a sign of life.
 }
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::inflow

@@ -8,7 +8,7 @@
 #include "engine/planted.hpp"
 #include "engine/receiver.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::inflow {
 
 ReceiverEffects Receiver::on(PeerSaid event) {
   ReceiverEffects out;
@@ -325,4 +325,4 @@ void Receiver::check_barrier(ReceiverEffects& out) {
   out.push_back(FinishBase{step_lsn_});
 }
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::inflow

@@ -8,7 +8,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::outflow {
 namespace {
 
 // Replicas are numbered by the control plane and never reuse a number, so neither does a reign a
@@ -18,8 +18,6 @@ SessionId session_id(ReplicaId peer, std::uint64_t count) {
 }
 
 }  // namespace
-
-std::string_view to_string(Lane lane) { return lane == Lane::records ? "records" : "bulk"; }
 
 Sender::Sender(SenderConfig config)
     : config_(std::move(config)),
@@ -335,4 +333,4 @@ PeerStatus Sender::status(MonoTime now) const {
   return s;
 }
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::outflow

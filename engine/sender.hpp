@@ -26,7 +26,7 @@
 #include "engine/sender_events.hpp"
 #include "engine/session.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::outflow {
 
 constexpr bool allowed(PeerState from, PeerState to) {
   using S = PeerState;
@@ -194,4 +194,8 @@ class Sender {
   bool report_due_ = false;
 };
 
+}  // namespace tidemark::engine::outflow
+
+namespace tidemark::engine {
+using outflow::Sender;
 }  // namespace tidemark::engine

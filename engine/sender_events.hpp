@@ -13,23 +13,19 @@
 #include "engine/assignment.hpp"
 #include "engine/base_lane.hpp"
 #include "engine/event.hpp"
+#include "engine/lane.hpp"
 #include "engine/messages.hpp"
 #include "engine/result.hpp"
 #include "engine/status.hpp"
 #include "engine/types.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::outflow {
 
 /// When something happened, and a fresh random number for jitter: the core draws none itself.
 struct Moment {
   MonoTime now;
   std::uint64_t random = 0;
 };
-
-enum class Lane : std::uint8_t { records, bulk };
-std::string_view to_string(Lane lane);
-/// Names one connection attempt and its link within a machine; never reused. 0 = none.
-using LinkNumber = std::uint64_t;
 
 // --- events
 // -----------------------------------------------------------------------------------------
@@ -165,4 +161,4 @@ using SenderEffect = std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts,
 /// To be performed in order.
 using SenderEffects = std::vector<SenderEffect>;
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::outflow

@@ -8,7 +8,7 @@
 #include "engine/planted.hpp"
 #include "engine/sender.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::outflow {
 namespace {
 
 // Frame header and fields of docs/PROTOCOL.md, for the numbers in status; the heads of records and
@@ -330,4 +330,4 @@ void Sender::complete(Moment at, SenderEffects& out) {
   bulk_open_ = false;
 }
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::outflow

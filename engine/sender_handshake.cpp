@@ -6,7 +6,7 @@
 #include "engine/check.hpp"
 #include "engine/sender.hpp"
 
-namespace tidemark::engine {
+namespace tidemark::engine::outflow {
 
 SenderEffects Sender::on(const OwnFactsRead& event, Moment at) {
   now_ = at.now;
@@ -165,4 +165,4 @@ SenderEffects Sender::on(const LogPinned& event, Moment at) {
   return out;
 }
 
-}  // namespace tidemark::engine
+}  // namespace tidemark::engine::outflow
