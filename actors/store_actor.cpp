@@ -165,7 +165,8 @@ class StoreState {
           return run<StoreDone>(store_.destroy(),
                                 [this](auto status) { return ended(std::move(status)); });
         },
-        [this](const OpenStore&) {
+        [this](const OpenStore&) -> caf::result<StoreOpened> {
+          if (store_.opened()) return facts_when_durable();
           return run<StoreOpened>(store_.open(), [this](auto opened) {
             if (!opened) return StoreOpened{opened.error()};
             return StoreOpened{facts_of(*opened, seed_.replica)};
@@ -176,6 +177,27 @@ class StoreState {
   }
 
  private:
+  /// An open store that is asked again: what it holds, once all of it is durable. Nobody appends
+  /// meanwhile.
+  caf::result<StoreOpened> facts_when_durable() {
+    if (ending_ || failure_) return StoreOpened{failure_ ? *failure_ : not_open()};
+    if (store_.durable() == store_.facts().end.lsn)
+      return StoreOpened{facts_of(store_.facts(), seed_.replica)};
+    auto promise = self_->make_response_promise<StoreOpened>();
+    asked_for_facts_.push_back(promise);
+    return promise;
+  }
+
+  void answer_facts() {
+    if (asked_for_facts_.empty()) return;
+    const bool over = failure_ || ending_;
+    if (!over && store_.durable() != store_.facts().end.lsn) return;
+    for (auto& promise : std::exchange(asked_for_facts_, {})) {
+      promise.deliver(over ? StoreOpened{failure_ ? *failure_ : not_open()}
+                           : StoreOpened{facts_of(store_.facts(), seed_.replica)});
+    }
+  }
+
   Error not_open() const {
     return {Errc::unavailable,
             fmt::format("replica {} in {}: its store is not open", seed_.replica, seed_.directory)};
@@ -230,6 +252,7 @@ class StoreState {
 
   void note_failure(Error error) {
     later([this, error = std::move(error)] {
+      failure_ = error;
       if (listener_) caf::anon_send(*listener_, StoreFailed{error});
       if (seed_.parent) caf::anon_send(seed_.parent, StoreLost{seed_.spec.id, error});
     });
@@ -240,6 +263,7 @@ class StoreState {
     auto ready = std::move(ready_);
     ready_.clear();
     for (auto& deliver : ready) deliver();
+    answer_facts();
     if (std::exchange(progressed_, false) && !ending_) tell_progress();
     if (ending_) end();
   }
@@ -265,6 +289,8 @@ class StoreState {
   std::map<std::uint64_t, std::function<void()>> unanswered_;
   std::uint64_t last_question_ = 0;
   std::vector<std::function<void()>> ready_;
+  std::vector<caf::typed_response_promise<StoreOpened>> asked_for_facts_;
+  std::optional<Error> failure_;
   bool turn_sent_ = false;
   bool progressed_ = false;
   bool ending_ = false;
