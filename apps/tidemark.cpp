@@ -1,5 +1,5 @@
-// tidemark: the operator's command. Each command is one request to a node's admin socket; any node forwards what is
-// not its own.
+// tidemark: the operator's command. Each command is one request to a node's admin socket; any node
+// forwards what is not its own.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -49,7 +49,8 @@ std::string render_done(const json::value& reply) {
   if (reply.as_object().contains("replicas")) return cli::render_volume(reply);
   std::string words;
   for (const auto& [key, value] : reply.as_object()) {
-    if (value.is_string()) words += fmt::format("{} {}\n", std::string_view(key), std::string_view(value.as_string()));
+    if (value.is_string())
+      words += fmt::format("{} {}\n", std::string_view(key), std::string_view(value.as_string()));
   }
   return words.empty() ? "done\n" : words;
 }
@@ -69,7 +70,8 @@ int status(const Common& common, bool watch) {
 int compare(const Common& common, const std::string& volume) {
   auto patient = common.client;
   patient.timeout_seconds = 3600;
-  const auto reply = patient.ask("POST", fmt::format("/v1/volumes/{}/compare", volume), json::object{});
+  const auto reply =
+      patient.ask("POST", fmt::format("/v1/volumes/{}/compare", volume), json::object{});
   const int code = show(common, reply, cli::render_compare);
   if (code != cli::ok) return code;
   const auto* equal = reply->is_object() ? reply->as_object().if_contains("equal") : nullptr;
@@ -85,7 +87,11 @@ struct CreateWords {
 int create(const Common& common, const CreateWords& words) {
   const auto bytes = engine::parse_size(words.size);
   if (!bytes) return complain(bytes.error());
-  json::object body{{"name", words.name}, {"size_bytes", *bytes}, {"copies", words.copies}, {"mode", words.mode}, {"ack", words.ack}};
+  json::object body{{"name", words.name},
+                    {"size_bytes", *bytes},
+                    {"copies", words.copies},
+                    {"mode", words.mode},
+                    {"ack", words.ack}};
   if (words.min_copies != 0) body["min_copies"] = words.min_copies;
   if (!words.nodes.empty()) {
     json::array nodes;
@@ -99,11 +105,14 @@ int create(const Common& common, const CreateWords& words) {
 const auto name_word = CLI::Validator(
     [](std::string& text) -> std::string {
       const auto fine = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
       };
       bool good = !text.empty() && text.size() <= 64 && text.front() != '.' && text.front() != '-';
       for (char c : text) good = good && fine(c);
-      return good ? "" : fmt::format("\"{}\" is no name; right would be 1 to 64 of A-Z a-z 0-9 . _ -", text);
+      return good ? ""
+                  : fmt::format("\"{}\" is no name; right would be 1 to 64 of A-Z a-z 0-9 . _ -",
+                                text);
     },
     "NAME");
 
@@ -112,18 +121,26 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
   volume->require_subcommand(1);
 
   static CreateWords words;
-  auto* made = volume->add_subcommand("create", "Create a volume; returns when its copies are ready");
+  auto* made =
+      volume->add_subcommand("create", "Create a volume; returns when its copies are ready");
   made->add_option("NAME", words.name, "Its name")->required()->check(name_word);
   made->add_option("--size", words.size, "Its size, such as 1GiB (binary: 2G = 2GiB)")->required();
   made->add_option("--copies", words.copies, "How many nodes hold a copy")->capture_default_str();
   made->add_option("--mode", words.mode, "sync_all or best_effort")->capture_default_str();
-  made->add_option("--ack", words.ack, "A write is answered when received by all copies, or when durable")->capture_default_str();
-  made->add_option("--min-copies", words.min_copies, "Below this writes wait (default 2, or 1 with best_effort or one copy)");
+  made->add_option("--ack", words.ack,
+                   "A write is answered when received by all copies, or when durable")
+      ->capture_default_str();
+  made->add_option("--min-copies", words.min_copies,
+                   "Below this writes wait (default 2, or 1 with best_effort or one copy)");
   made->add_option("--nodes", words.nodes, "Where; the first becomes primary (default: chosen)");
   made->callback([&] { action = [&] { return create(common, words); }; });
 
   auto* list = volume->add_subcommand("list", "All volumes");
-  list->callback([&] { action = [&] { return show(common, common.client.ask("GET", "/v1/volumes"), cli::render_volumes); }; });
+  list->callback([&] {
+    action = [&] {
+      return show(common, common.client.ask("GET", "/v1/volumes"), cli::render_volumes);
+    };
+  });
 
   static std::string name;
   const auto on = [&](const char* command, const char* help, std::function<int()> run) {
@@ -135,11 +152,15 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
     return show(common, common.client.ask("GET", "/v1/volumes/" + name), cli::render_volume);
   });
   on("delete", "Delete a volume and all its copies, for good", [&] {
-    return show(common, common.client.ask("DELETE", "/v1/volumes/" + name, json::object{{"name", name}}), render_done);
+    return show(common,
+                common.client.ask("DELETE", "/v1/volumes/" + name, json::object{{"name", name}}),
+                render_done);
   });
-  on("compare", "Compare all copies at one LSN, also under load; exit 1 if they differ", [&] { return compare(common, name); });
+  on("compare", "Compare all copies at one LSN, also under load; exit 1 if they differ",
+     [&] { return compare(common, name); });
   on("events", "The volume's recovery log", [&] {
-    return show(common, common.client.ask("GET", "/v1/volumes/" + name + "/events"), cli::render_events);
+    return show(common, common.client.ask("GET", "/v1/volumes/" + name + "/events"),
+                cli::render_events);
   });
 }
 
@@ -150,7 +171,8 @@ void replica_commands(CLI::App& app, Common& common, std::function<int()>& actio
   const auto post = [&](const char* what) {
     json::object body{{"action", what}, {"node", node}};
     if (!new_node.empty()) body["new_node"] = new_node;
-    return show(common, common.client.ask("POST", "/v1/volumes/" + volume + "/replicas", body), render_done);
+    return show(common, common.client.ask("POST", "/v1/volumes/" + volume + "/replicas", body),
+                render_done);
   };
   const auto on = [&](const char* command, const char* help) {
     auto* sub = replica->add_subcommand(command, help);
@@ -162,7 +184,8 @@ void replica_commands(CLI::App& app, Common& common, std::function<int()>& actio
   on("add", "Add a copy on a node; it is rebuilt before it counts");
   on("remove", "Remove a node's copy");
   on("replace", "Put a new, empty copy in place of a node's, which lost its disk")
-      ->add_option("NEW_NODE", new_node, "Where the new copy goes (default: the same node)")->check(name_word);
+      ->add_option("NEW_NODE", new_node, "Where the new copy goes (default: the same node)")
+      ->check(name_word);
 }
 
 void other_commands(CLI::App& app, Common& common, std::function<int()>& action) {
@@ -177,19 +200,29 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
     action = [&] { return show(common, common.client.ask("GET", "/v1/nodes"), cli::render_nodes); };
   });
   static std::string readmitted;
-  auto* readmit = node->add_subcommand("readmit", "Accept a node that came back under another UUID");
+  auto* readmit =
+      node->add_subcommand("readmit", "Accept a node that came back under another UUID");
   readmit->add_option("NODE", readmitted, "Its name")->required()->check(name_word);
   readmit->callback([&] {
-    action = [&] { return show(common, common.client.ask("POST", "/v1/nodes/" + readmitted + "/readmit", json::object{}), render_done); };
+    action = [&] {
+      return show(common,
+                  common.client.ask("POST", "/v1/nodes/" + readmitted + "/readmit", json::object{}),
+                  render_done);
+    };
   });
 
   static std::string volume, to;
   auto* promote = app.add_subcommand("promote", "Make a node the primary of a volume");
   promote->add_option("VOLUME", volume, "The volume")->required()->check(name_word);
-  promote->add_option("NODE", to, "The node, which must hold everything")->required()->check(name_word);
+  promote->add_option("NODE", to, "The node, which must hold everything")
+      ->required()
+      ->check(name_word);
   promote->callback([&] {
     action = [&] {
-      return show(common, common.client.ask("POST", "/v1/volumes/" + volume + "/promote", json::object{{"node", to}}), render_done);
+      return show(common,
+                  common.client.ask("POST", "/v1/volumes/" + volume + "/promote",
+                                    json::object{{"node", to}}),
+                  render_done);
     };
   });
 }
@@ -197,11 +230,15 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Operates a Tidemark cluster through any of its nodes.\nExit codes: 0 done, 1 failed (or copies differ), 2 mistyped.", "tidemark"};
+  CLI::App app{
+      "Operates a Tidemark cluster through any of its nodes.\nExit codes: 0 done, 1 failed (or "
+      "copies differ), 2 mistyped.",
+      "tidemark"};
   app.require_subcommand(1);
   app.fallthrough();
   Common common;
-  app.add_option("--node", common.client.socket, "A node's admin socket (DIR/admin.sock)")->envname("TIDEMARK_NODE");
+  app.add_option("--node", common.client.socket, "A node's admin socket (DIR/admin.sock)")
+      ->envname("TIDEMARK_NODE");
   app.add_flag("--json", common.json, "Print the reply as JSON");
   std::function<int()> action;
   volume_commands(app, common, action);
@@ -213,7 +250,8 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? cli::ok : cli::usage;
   }
   if (common.client.socket.empty()) {
-    fmt::print(stderr, "tidemark: which node? Give --node DIR/admin.sock, or set TIDEMARK_NODE to it\n");
+    fmt::print(stderr,
+               "tidemark: which node? Give --node DIR/admin.sock, or set TIDEMARK_NODE to it\n");
     return cli::usage;
   }
   return action();

@@ -11,7 +11,7 @@
 namespace tidemark::cli {
 
 struct Client {
-  std::string socket;                ///< Path of the node's admin socket.
+  std::string socket;  ///< Path of the node's admin socket.
   std::uint64_t timeout_seconds = 60;
 
   /// The reply's JSON. Errors carry the node's own sentence, or why it could not be reached.

@@ -21,7 +21,8 @@ const json::value* at(const json::value& in, std::string_view key) {
 std::string text(const json::value& in, std::string_view key, std::string missing = "-") {
   const auto* value = at(in, key);
   if (value == nullptr || value->is_null()) return missing;
-  if (value->is_string()) return value->as_string().empty() ? missing : std::string(value->as_string());
+  if (value->is_string())
+    return value->as_string().empty() ? missing : std::string(value->as_string());
   if (value->is_bool()) return value->as_bool() ? "yes" : "no";
   return json::serialize(*value);
 }
@@ -42,7 +43,8 @@ const json::array& list(const json::value& in, std::string_view key) {
 std::string joined(const json::array& values) {
   std::string all;
   for (const auto& value : values) {
-    all += (all.empty() ? "" : ", ") + (value.is_string() ? std::string(value.as_string()) : json::serialize(value));
+    all += (all.empty() ? "" : ", ") +
+           (value.is_string() ? std::string(value.as_string()) : json::serialize(value));
   }
   return all.empty() ? "-" : all;
 }
@@ -50,54 +52,69 @@ std::string joined(const json::array& values) {
 std::string session_of(const json::value& replica) {
   const auto* session = at(replica, "session");
   if (session == nullptr || !session->is_object()) return "-";
-  auto line = fmt::format("{} {}", text(*session, "kind"), engine::format_size(number(*session, "bytes")));
+  auto line =
+      fmt::format("{} {}", text(*session, "kind"), engine::format_size(number(*session, "bytes")));
   if (const auto all = number(*session, "base_blocks_all"); all != 0) {
-    line += fmt::format(", base {:.0f} %", 100.0 * static_cast<double>(number(*session, "base_blocks")) / static_cast<double>(all));
+    line += fmt::format(
+        ", base {:.0f} %",
+        100.0 * static_cast<double>(number(*session, "base_blocks")) / static_cast<double>(all));
   }
-  return line + fmt::format(", {:.2f} s", static_cast<double>(number(*session, "milliseconds")) / 1000.0);
+  return line +
+         fmt::format(", {:.2f} s", static_cast<double>(number(*session, "milliseconds")) / 1000.0);
 }
 
 std::string lag_of(const json::value& replica) {
   if (number(replica, "lag_lsns") == 0) return "0";
-  return fmt::format("{} records, {}, {:.1f} s", number(replica, "lag_lsns"), engine::format_size(number(replica, "lag_bytes")),
+  return fmt::format("{} records, {}, {:.1f} s", number(replica, "lag_lsns"),
+                     engine::format_size(number(replica, "lag_bytes")),
                      static_cast<double>(number(replica, "lag_milliseconds")) / 1000.0);
 }
 
 void add_volume(Table& table, const json::value& volume) {
-  table.add({text(volume, "name"), engine::format_size(number(volume, "size_bytes")), text(volume, "mode"), text(volume, "primary"),
-             flag(volume, "serving") ? "serving" : text(volume, "phase"), text(volume, "epoch"), text(volume, "head"),
-             text(volume, "committed"), joined(list(volume, "in_sync"))});
+  table.add({text(volume, "name"), engine::format_size(number(volume, "size_bytes")),
+             text(volume, "mode"), text(volume, "primary"),
+             flag(volume, "serving") ? "serving" : text(volume, "phase"), text(volume, "epoch"),
+             text(volume, "head"), text(volume, "committed"), joined(list(volume, "in_sync"))});
 }
 Table volumes_table() {
-  return Table({"VOLUME", "SIZE", "MODE", "PRIMARY", "STATE", "EPOCH", "HEAD", "COMMITTED", "IN SYNC"});
+  return Table(
+      {"VOLUME", "SIZE", "MODE", "PRIMARY", "STATE", "EPOCH", "HEAD", "COMMITTED", "IN SYNC"});
 }
 
 std::string replicas_of(const json::value& volume) {
-  Table table({"  REPLICA", "NODE", "ROLE", "STATE", "IN SET", "DURABLE", "LAG", "LAST SESSION", "WHY"});
+  Table table(
+      {"  REPLICA", "NODE", "ROLE", "STATE", "IN SET", "DURABLE", "LAG", "LAST SESSION", "WHY"});
   for (const auto& replica : list(volume, "replicas")) {
     auto why = text(replica, "problem", "");
     if (why.empty()) why = text(replica, "reason", "");
-    table.add({"  " + text(replica, "replica"), text(replica, "node"), text(replica, "role"), text(replica, "state"),
-               flag(replica, "in_set") ? (flag(replica, "exact") ? "exact" : "yes") : "no", text(replica, "durable"), lag_of(replica),
-               session_of(replica), why});
+    table.add({"  " + text(replica, "replica"), text(replica, "node"), text(replica, "role"),
+               text(replica, "state"),
+               flag(replica, "in_set") ? (flag(replica, "exact") ? "exact" : "yes") : "no",
+               text(replica, "durable"), lag_of(replica), session_of(replica), why});
   }
   auto lines = table.text();
-  if (const auto waiting = text(volume, "waiting_for", ""); !waiting.empty()) lines += "  waiting: " + waiting + "\n";
-  if (!list(volume, "pending").empty()) lines += "  pending: " + joined(list(volume, "pending")) + "\n";
+  if (const auto waiting = text(volume, "waiting_for", ""); !waiting.empty())
+    lines += "  waiting: " + waiting + "\n";
+  if (!list(volume, "pending").empty())
+    lines += "  pending: " + joined(list(volume, "pending")) + "\n";
   return lines;
 }
 
 }  // namespace
 
 std::string render_nodes(const json::value& reply) {
-  Table table({"NODE", "CONNECTED", "CONTROL", "INCARNATION", "VOLUMES", "REPLICATION", "NBD", "UUID", ""});
+  Table table(
+      {"NODE", "CONNECTED", "CONTROL", "INCARNATION", "VOLUMES", "REPLICATION", "NBD", "UUID", ""});
   for (const auto& node : list(reply, "nodes")) {
     std::string remark;
     if (const auto stranger = text(node, "stranger", ""); !stranger.empty()) {
-      remark = "came back as " + stranger + "; accept it with `tidemark node readmit " + text(node, "name") + "`";
+      remark = "came back as " + stranger + "; accept it with `tidemark node readmit " +
+               text(node, "name") + "`";
     }
-    table.add({text(node, "name"), text(node, "connected"), flag(node, "hosts_control") ? "host" : "", text(node, "incarnation"),
-               text(node, "volumes"), text(node, "replication"), text(node, "nbd"), text(node, "uuid"), remark});
+    table.add({text(node, "name"), text(node, "connected"),
+               flag(node, "hosts_control") ? "host" : "", text(node, "incarnation"),
+               text(node, "volumes"), text(node, "replication"), text(node, "nbd"),
+               text(node, "uuid"), remark});
   }
   return table.text();
 }
@@ -105,14 +122,16 @@ std::string render_nodes(const json::value& reply) {
 std::string render_volumes(const json::value& reply) {
   auto table = volumes_table();
   for (const auto& volume : list(reply, "volumes")) add_volume(table, volume);
-  return table.empty() ? "no volumes; `tidemark volume create NAME --size 1GiB` makes one\n" : table.text();
+  return table.empty() ? "no volumes; `tidemark volume create NAME --size 1GiB` makes one\n"
+                       : table.text();
 }
 
 std::string render_volume(const json::value& reply) {
   auto table = volumes_table();
   add_volume(table, reply);
   auto lines = table.text() + replicas_of(reply);
-  if (const auto uri = text(reply, "nbd_uri", ""); !uri.empty()) lines += "  mount:   " + uri + "\n";
+  if (const auto uri = text(reply, "nbd_uri", ""); !uri.empty())
+    lines += "  mount:   " + uri + "\n";
   return lines;
 }
 
@@ -123,23 +142,29 @@ std::string render_status(const json::value& reply) {
   }
   lines += render_nodes(reply);
   for (const auto& volume : list(reply, "volumes")) lines += "\n" + render_volume(volume);
-  if (!list(reply, "unreachable").empty()) lines += "\nunreachable: " + joined(list(reply, "unreachable")) + "\n";
+  if (!list(reply, "unreachable").empty())
+    lines += "\nunreachable: " + joined(list(reply, "unreachable")) + "\n";
   return lines;
 }
 
 std::string render_events(const json::value& reply) {
   std::string lines;
   for (const auto& event : list(reply, "events")) {
-    lines += fmt::format("{}  {}  {}\n", text(event, "at"), text(event, "node"), text(event, "text"));
+    lines +=
+        fmt::format("{}  {}  {}\n", text(event, "at"), text(event, "node"), text(event, "text"));
   }
   return lines.empty() ? "no events\n" : lines;
 }
 
 std::string render_compare(const json::value& reply) {
   std::string lines;
-  for (const auto& difference : list(reply, "differences")) lines += "DIFFERENT: " + json::serialize(difference) + "\n";
-  if (!list(reply, "unreachable").empty()) lines += "not compared: " + joined(list(reply, "unreachable")) + "\n";
-  lines += fmt::format("{} at LSN {}\n", flag(reply, "equal") ? "all compared copies are equal" : "the copies differ", text(reply, "lsn"));
+  for (const auto& difference : list(reply, "differences"))
+    lines += "DIFFERENT: " + json::serialize(difference) + "\n";
+  if (!list(reply, "unreachable").empty())
+    lines += "not compared: " + joined(list(reply, "unreachable")) + "\n";
+  lines += fmt::format("{} at LSN {}\n",
+                       flag(reply, "equal") ? "all compared copies are equal" : "the copies differ",
+                       text(reply, "lsn"));
   return lines;
 }
 

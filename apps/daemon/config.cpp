@@ -40,7 +40,8 @@ std::size_t edits(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// Walks one file: each known key is taken by a function that says what is wrong with a value, or nothing.
+// Walks one file: each known key is taken by a function that says what is wrong with a value, or
+// nothing.
 class Reader {
  public:
   using Take = std::function<std::string(const toml::node&)>;
@@ -50,7 +51,8 @@ class Reader {
     Take take;
   };
 
-  Reader(std::string path, std::vector<Key> keys) : path_(std::move(path)), keys_(std::move(keys)) {}
+  Reader(std::string path, std::vector<Key> keys)
+      : path_(std::move(path)), keys_(std::move(keys)) {}
 
   std::vector<std::string> read(const toml::table& file) {
     walk(file, "");
@@ -66,10 +68,12 @@ class Reader {
   void walk(const toml::table& table, const std::string& prefix) {
     for (const auto& [name, node] : table) {
       const auto full = prefix + std::string(name.str());
-      const auto known = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == full; });
+      const auto known =
+          std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == full; });
       if (known != keys_.end()) {
         seen_.push_back(full);
-        if (auto wrong = known->take(node); !wrong.empty()) complain(node, fmt::format("{}: {}", full, wrong));
+        if (auto wrong = known->take(node); !wrong.empty())
+          complain(node, fmt::format("{}: {}", full, wrong));
       } else if (node.is_table() && is_section(full)) {
         walk(*node.as_table(), full + ".");
       } else {
@@ -79,13 +83,14 @@ class Reader {
   }
 
   bool is_section(const std::string& full) const {
-    return std::any_of(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name.starts_with(full + "."); });
+    return std::any_of(keys_.begin(), keys_.end(),
+                       [&](const Key& k) { return k.name.starts_with(full + "."); });
   }
 
   std::string proposal(const std::string& full) const {
-    const auto nearest = std::min_element(keys_.begin(), keys_.end(), [&](const Key& a, const Key& b) {
-      return edits(a.name, full) < edits(b.name, full);
-    });
+    const auto nearest = std::min_element(
+        keys_.begin(), keys_.end(),
+        [&](const Key& a, const Key& b) { return edits(a.name, full) < edits(b.name, full); });
     if (edits(nearest->name, full) <= 3) return fmt::format("did you mean \"{}\"?", nearest->name);
     std::string all;
     for (const auto& key : keys_) all += (all.empty() ? "" : ", ") + key.name;
@@ -102,7 +107,8 @@ class Reader {
   std::vector<std::string> mistakes_;
 };
 
-Reader::Take text_into(std::string& target, std::function<std::string(const std::string&)> check = nullptr) {
+Reader::Take text_into(std::string& target,
+                       std::function<std::string(const std::string&)> check = nullptr) {
   return [&target, check](const toml::node& node) -> std::string {
     const auto value = node.value_exact<std::string>();
     if (!value) return "must be a string in double quotes";
@@ -119,15 +125,17 @@ std::string endpoint_mistake(const std::string& text) {
   return checked ? std::string{} : checked.error().text;
 }
 
-Reader::Take number_into(std::uint64_t& target, Result<std::uint64_t> (*parse)(std::string_view), std::uint64_t least,
-                         std::uint64_t most, std::string (*format)(std::uint64_t)) {
+Reader::Take number_into(std::uint64_t& target, Result<std::uint64_t> (*parse)(std::string_view),
+                         std::uint64_t least, std::uint64_t most,
+                         std::string (*format)(std::uint64_t)) {
   return [=, &target](const toml::node& node) -> std::string {
     const auto text = node.value_exact<std::string>();
     if (!text) return "must be a string with a unit, such as \"64MiB\" or \"100ms\"";
     const auto value = parse(*text);
     if (!value) return value.error().text;
     if (*value < least || *value > most) {
-      return fmt::format("\"{}\" is out of range; right would be {} to {}", *text, format(least), format(most));
+      return fmt::format("\"{}\" is out of range; right would be {} to {}", *text, format(least),
+                         format(most));
     }
     target = *value;
     return {};
@@ -177,12 +185,18 @@ std::vector<Reader::Key> keys_of(Config& c) {
       {"sizes.uncommitted", false, size_into(s.uncommitted_bytes_max, 4 * mib, 1024 * gib)},
       {"sizes.sender_credit", false, size_into(s.sender_credit_bytes, 4 * mib, 1024 * gib)},
       {"sizes.flush", false, size_into(s.flush_bytes, mib, 1024 * gib)},
-      {"times.leave_after_closed", false, duration_into(s.leave_after_closed, engine::millisecond, 60 * engine::second)},
-      {"times.leave_after_stalled", false, duration_into(s.leave_after_stalled, 100 * engine::millisecond, 600 * engine::second)},
-      {"times.flush_after", false, duration_into(s.flush_after, 10 * engine::millisecond, 600 * engine::second)},
-      {"times.retry_min", false, duration_into(s.retry_min, engine::millisecond, 60 * engine::second)},
-      {"times.retry_max", false, duration_into(s.retry_max, engine::millisecond, 600 * engine::second)},
-      {"times.promise_wait", false, duration_into(s.promise_wait, 10 * engine::millisecond, 60 * engine::second)},
+      {"times.leave_after_closed", false,
+       duration_into(s.leave_after_closed, engine::millisecond, 60 * engine::second)},
+      {"times.leave_after_stalled", false,
+       duration_into(s.leave_after_stalled, 100 * engine::millisecond, 600 * engine::second)},
+      {"times.flush_after", false,
+       duration_into(s.flush_after, 10 * engine::millisecond, 600 * engine::second)},
+      {"times.retry_min", false,
+       duration_into(s.retry_min, engine::millisecond, 60 * engine::second)},
+      {"times.retry_max", false,
+       duration_into(s.retry_max, engine::millisecond, 600 * engine::second)},
+      {"times.promise_wait", false,
+       duration_into(s.promise_wait, 10 * engine::millisecond, 60 * engine::second)},
   };
 }
 
@@ -191,23 +205,29 @@ std::vector<std::string> contradictions(const Config& c) {
   std::vector<std::string> found;
   const auto& s = c.settings;
   if (s.segment_bytes % mib != 0) {
-    found.push_back(fmt::format("{}: sizes.segment {} must be a whole number of MiB", c.path, engine::format_size(s.segment_bytes)));
+    found.push_back(fmt::format("{}: sizes.segment {} must be a whole number of MiB", c.path,
+                                engine::format_size(s.segment_bytes)));
   }
   if (s.wal_retention_bytes < 4 * s.segment_bytes) {
-    found.push_back(fmt::format("{}: sizes.wal_retention {} holds fewer than 4 segments of {}; right would be {} or more", c.path,
-                                engine::format_size(s.wal_retention_bytes), engine::format_size(s.segment_bytes),
-                                engine::format_size(4 * s.segment_bytes)));
+    found.push_back(fmt::format(
+        "{}: sizes.wal_retention {} holds fewer than 4 segments of {}; right would be {} or more",
+        c.path, engine::format_size(s.wal_retention_bytes), engine::format_size(s.segment_bytes),
+        engine::format_size(4 * s.segment_bytes)));
   }
-  if (s.retry_min > s.retry_max) found.push_back(fmt::format("{}: times.retry_min is above times.retry_max", c.path));
+  if (s.retry_min > s.retry_max)
+    found.push_back(fmt::format("{}: times.retry_min is above times.retry_max", c.path));
   if (c.replication == c.nbd) {
-    found.push_back(fmt::format("{}: listen.replication and listen.nbd are both {}; they need a port each", c.path, c.nbd));
+    found.push_back(fmt::format(
+        "{}: listen.replication and listen.nbd are both {}; they need a port each", c.path, c.nbd));
   }
-  for (const auto& [key, endpoint] : {std::pair{"listen.replication", c.replication}, std::pair{"listen.nbd", c.nbd}}) {
+  for (const auto& [key, endpoint] :
+       {std::pair{"listen.replication", c.replication}, std::pair{"listen.nbd", c.nbd}}) {
     if (!c.insecure && !is_loopback(endpoint)) {
-      found.push_back(fmt::format(
-          "{}: {} = \"{}\" is reachable from other machines and this build has no TLS; right would be an address of 127.0.0.0/8 "
-          "or [::1], or insecure = true on a network that you trust",
-          c.path, key, endpoint));
+      found.push_back(
+          fmt::format("{}: {} = \"{}\" is reachable from other machines and this build has no TLS; "
+                      "right would be an address of 127.0.0.0/8 "
+                      "or [::1], or insecure = true on a network that you trust",
+                      c.path, key, endpoint));
     }
   }
   return found;
@@ -223,7 +243,10 @@ std::string joined(const std::vector<std::string>& lines) {
 
 engine::Status check_endpoint(const std::string& text) {
   const auto wrong = [&] {
-    return Error{Errc::invalid, fmt::format("\"{}\" is no address; right would be \"127.0.0.1:9101\" or \"[::1]:9101\"", text)};
+    return Error{
+        Errc::invalid,
+        fmt::format("\"{}\" is no address; right would be \"127.0.0.1:9101\" or \"[::1]:9101\"",
+                    text)};
   };
   const auto colon = text.rfind(':');
   if (colon == std::string::npos) return wrong();
@@ -254,7 +277,8 @@ bool is_loopback(const engine::Endpoint& endpoint) {
 Result<Config> parse_config(const std::string& text, const std::string& path) {
   const auto parsed = toml::parse(text, path);
   if (!parsed) {
-    return Error{Errc::invalid, fmt::format("{}:{}: {}", path, parsed.error().source().begin.line, parsed.error().description())};
+    return Error{Errc::invalid, fmt::format("{}:{}: {}", path, parsed.error().source().begin.line,
+                                            parsed.error().description())};
   }
   Config config;
   config.path = path;
@@ -268,12 +292,15 @@ Result<Config> parse_config(const std::string& text, const std::string& path) {
 Result<Config> read_config(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file || std::filesystem::is_directory(path)) {
-    return Error{Errc::not_found, fmt::format("the configuration {} cannot be read: {}", path,
-                                              std::filesystem::exists(path) ? "no permission, or no file" : "no such file")};
+    return Error{
+        Errc::not_found,
+        fmt::format("the configuration {} cannot be read: {}", path,
+                    std::filesystem::exists(path) ? "no permission, or no file" : "no such file")};
   }
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   constexpr std::size_t config_bytes_max = 1u << 20;
-  if (text.size() > config_bytes_max) return Error{Errc::invalid, fmt::format("the configuration {} is larger than 1 MiB", path)};
+  if (text.size() > config_bytes_max)
+    return Error{Errc::invalid, fmt::format("the configuration {} is larger than 1 MiB", path)};
   return parse_config(text, path);
 }
 

@@ -1,5 +1,6 @@
-// The daemon's configuration: strict TOML. What is not understood is refused with file, line and what would be
-// right; nothing is guessed and nothing ignored. Every key with its default: packaging/tidemark.toml.
+// The daemon's configuration: strict TOML. What is not understood is refused with file, line and
+// what would be right; nothing is guessed and nothing ignored. Every key with its default:
+// packaging/tidemark.toml.
 #pragma once
 
 #include <string>
@@ -14,14 +15,16 @@ struct Config {
   std::string directory;         ///< `dir`: made by `tidemarkd init`, absolute.
   engine::Endpoint replication;  ///< `listen.replication`: nodes, control.
   engine::Endpoint nbd;          ///< `listen.nbd`: clients.
-  std::string admin;             ///< `listen.admin`: path of a Unix socket; DIR/admin.sock unless given.
-  engine::Endpoint control;      ///< `control.address`: replication address of the node that hosts the control plane.
-  bool insecure = false;         ///< Allows listening beyond loopback without TLS.
+  std::string admin;  ///< `listen.admin`: path of a Unix socket; DIR/admin.sock unless given.
+  engine::Endpoint control;  ///< `control.address`: replication address of the node that hosts the
+                             ///< control plane.
+  bool insecure = false;     ///< Allows listening beyond loopback without TLS.
   std::string log_level = "info";
   actors::Settings settings;
 };
 
-/// Reads and checks a file. Errc::invalid: one line per mistake, each `file:line: what; what would be right`.
+/// Reads and checks a file. Errc::invalid: one line per mistake, each `file:line: what; what would
+/// be right`.
 engine::Result<Config> read_config(const std::string& path);
 /// The same from memory; `path` only names it.
 engine::Result<Config> parse_config(const std::string& text, const std::string& path);

@@ -70,13 +70,18 @@ std::string make_token(const engine::ClusterId& cluster) {
 }
 
 Result<engine::ClusterId> parse_token(const std::string& token) {
-  const Error wrong{Errc::invalid, fmt::format("\"{}\" is no join token; `tidemarkd init --control` printed one like "
-                                               "\"tidemark1.<uuid>.<8 hex digits>\"", token)};
+  const Error wrong{
+      Errc::invalid,
+      fmt::format("\"{}\" is no join token; `tidemarkd init --control` printed one like "
+                  "\"tidemark1.<uuid>.<8 hex digits>\"",
+                  token)};
   const auto first = token.find('.');
   const auto last = token.rfind('.');
-  if (first == std::string::npos || last <= first || token.substr(0, first) != token_prefix) return wrong;
+  if (first == std::string::npos || last <= first || token.substr(0, first) != token_prefix)
+    return wrong;
   const auto id = engine::parse_uuid(token.substr(first + 1, last - first - 1));
-  if (!id || token.substr(last + 1) != fmt::format("{:08x}", check_of(to_string(*id)))) return wrong;
+  if (!id || token.substr(last + 1) != fmt::format("{:08x}", check_of(to_string(*id))))
+    return wrong;
   return *id;
 }
 
@@ -85,7 +90,9 @@ Status check_node_name(const std::string& name) {
   bool good = !name.empty() && name.size() <= 32 && letter(name.front());
   for (char c : name) good = good && (letter(c) || (c >= '0' && c <= '9') || c == '-');
   if (good) return Done{};
-  return Error{Errc::invalid, fmt::format("\"{}\" is no node name; right would be 1 to 32 of a-z, 0-9 and '-', beginning with a letter", name)};
+  return Error{Errc::invalid, fmt::format("\"{}\" is no node name; right would be 1 to 32 of a-z, "
+                                          "0-9 and '-', beginning with a letter",
+                                          name)};
 }
 
 std::string identity_text(const Identity& identity) {
@@ -99,34 +106,46 @@ std::string identity_text(const Identity& identity) {
 Status create_directory(const std::string& directory, const Identity& identity) {
   std::error_code error;
   if (fs::exists(directory, error)) {
-    if (!fs::is_directory(directory, error)) return Error{Errc::already_exists, fmt::format("{} exists and is no directory", directory)};
+    if (!fs::is_directory(directory, error))
+      return Error{Errc::already_exists, fmt::format("{} exists and is no directory", directory)};
     if (!fs::is_empty(directory, error)) {
-      return Error{Errc::already_exists, fmt::format("{} is not empty; nothing was changed. To join anew, choose another directory", directory)};
+      return Error{
+          Errc::already_exists,
+          fmt::format(
+              "{} is not empty; nothing was changed. To join anew, choose another directory",
+              directory)};
     }
   } else if (!fs::create_directory(directory, error)) {
     return Error{Errc::io_failed, fmt::format("creating {}: {}", directory, error.message())};
   }
   fs::permissions(directory, fs::perms::owner_all, error);
   const auto volumes = directory + "/volumes";
-  if (!fs::create_directory(volumes, error)) return Error{Errc::io_failed, fmt::format("creating {}: {}", volumes, error.message())};
-  if (auto written = write_durably(directory + file_name, identity_text(identity) + "\n"); !written) return written;
+  if (!fs::create_directory(volumes, error))
+    return Error{Errc::io_failed, fmt::format("creating {}: {}", volumes, error.message())};
+  if (auto written = write_durably(directory + file_name, identity_text(identity) + "\n"); !written)
+    return written;
   return sync_path(fs::absolute(directory).parent_path().string());
 }
 
 Result<Identity> read_identity(const std::string& directory) {
   std::error_code error;
   if (!fs::is_directory(directory, error)) {
-    return Error{Errc::not_found, fmt::format("the data directory {} is not there (is its disk mounted?); `tidemarkd init` makes a new one", directory)};
+    return Error{Errc::not_found, fmt::format("the data directory {} is not there (is its disk "
+                                              "mounted?); `tidemarkd init` makes a new one",
+                                              directory)};
   }
   const auto path = directory + file_name;
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    return Error{Errc::not_found, fmt::format("{} is missing: {} was not made by `tidemarkd init`, or was emptied. Nothing was changed", path, directory)};
+    return Error{Errc::not_found, fmt::format("{} is missing: {} was not made by `tidemarkd init`, "
+                                              "or was emptied. Nothing was changed",
+                                              path, directory)};
   }
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   json::error_code bad;
   const auto value = json::parse(text, bad);
-  const Error damaged{Errc::corrupt, fmt::format("{} is damaged: it holds \"{}\"", path, text.substr(0, 80))};
+  const Error damaged{Errc::corrupt,
+                      fmt::format("{} is damaged: it holds \"{}\"", path, text.substr(0, 80))};
   if (bad || !value.is_object()) return damaged;
   const auto& o = value.as_object();
   const auto* version = o.if_contains("format");
@@ -134,12 +153,13 @@ Result<Identity> read_identity(const std::string& directory) {
   const auto* node = o.if_contains("node");
   const auto* uuid = o.if_contains("uuid");
   const auto* hosts = o.if_contains("hosts_control");
-  if (!version || !version->is_int64() || !cluster || !cluster->is_string() || !node || !node->is_string() || !uuid ||
-      !uuid->is_string() || !hosts || !hosts->is_bool()) {
+  if (!version || !version->is_int64() || !cluster || !cluster->is_string() || !node ||
+      !node->is_string() || !uuid || !uuid->is_string() || !hosts || !hosts->is_bool()) {
     return damaged;
   }
   if (version->as_int64() != format) {
-    return Error{Errc::invalid, fmt::format("{} is of format {}, this program knows format {}", path, version->as_int64(), format)};
+    return Error{Errc::invalid, fmt::format("{} is of format {}, this program knows format {}",
+                                            path, version->as_int64(), format)};
   }
   const auto cluster_id = engine::parse_uuid(std::string_view(cluster->as_string()));
   const auto node_uuid = engine::parse_uuid(std::string_view(uuid->as_string()));

@@ -1,0 +1,249 @@
+#include "apps/daemon/daemon.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <caf/all.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "actors/front_desk.hpp"
+#include "actors/runtime/log_events.hpp"
+#include "actors/runtime/loop.hpp"
+#include "actors/spawn.hpp"
+#include "storage/owner_lock.hpp"
+#include "storage/rocks_kv.hpp"
+#include "storage/uring_disk.hpp"
+#include "transport/http/server.hpp"
+#include "transport/nbd/server.hpp"
+#include "transport/replication/tcp_network.hpp"
+
+namespace tidemark::daemon {
+
+using engine::Done;
+using engine::Errc;
+using engine::Error;
+using engine::Status;
+
+namespace {
+
+// Operators' requests, from the HTTP server to the node actor and back.
+class AdminDesk final : public engine::AdminPort {
+ public:
+  AdminDesk(caf::actor_system& system, actors::Node node)
+      : system_(system), node_(std::move(node)) {}
+
+  void ask(engine::AdminAsk ask, std::function<void(engine::AdminReply)> done) override {
+    system_.spawn([node = node_, ask = std::move(ask),
+                   done = std::move(done)](caf::event_based_actor* self) {
+      self->request(node, caf::infinite, actors::AdminRequest{ask})
+          .then([done](const actors::AdminAnswered& answered) { done(answered.reply); },
+                [done](const caf::error&) {
+                  done({0, 503, R"({"error":"the node is shutting down","code":"unavailable"})"});
+                });
+    });
+  }
+
+ private:
+  caf::actor_system& system_;
+  actors::Node node_;
+};
+
+std::shared_ptr<spdlog::logger> make_logger(const std::string& level) {
+  auto logger = std::make_shared<spdlog::logger>("tidemark",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  logger->set_level(spdlog::level::from_str(level));
+  logger->flush_on(spdlog::level::info);
+  return logger;
+}
+
+std::string catalog_path(const std::string& directory) { return directory + "/catalog"; }
+
+class Daemon {
+ public:
+  explicit Daemon(const Config& config)
+      : config_(config),
+        logger_(make_logger(config.log_level)),
+        loop_([this](const std::string& line) { logger_->error("actor_said text={}", line); }),
+        events_(logger_, loop_.clock()) {}
+
+  Status start() {
+    const auto identity = read_identity(config_.directory);
+    if (!identity) return identity.error();
+    identity_ = *identity;
+    for (auto step :
+         {&Daemon::bind, &Daemon::lock, &Daemon::open_catalog, &Daemon::bump, &Daemon::listen}) {
+      if (auto done = (this->*step)(); !done) return done;
+    }
+    return Done{};
+  }
+
+  int serve() {
+    boost::asio::signal_set signals(loop_.io(), SIGTERM, SIGINT);
+    signals.async_wait([this, &signals](boost::system::error_code failed, int) {
+      if (failed) return;
+      signals.async_wait([](boost::system::error_code again, int) {
+        if (!again) ::_exit(130);
+      });
+      stop();
+    });
+    loop_.run();
+    signals.cancel();
+    admin_.reset();
+    nbd_.reset();
+    http_.reset();
+    node_ = nullptr;
+    control_.reset();
+    loop_.settle();
+    logger_->info("node_stopped node={}", identity_.node.name);
+    return 0;
+  }
+
+ private:
+  Status bind() {
+    network_ = std::make_unique<transport::TcpNetwork>(
+        loop_.io(), transport::TcpOptions{config_.replication, identity_.cluster, {}});
+    if (auto bound = network_->bind(); !bound) return bound;
+    desk_ = std::make_shared<actors::FrontDesk>();
+    nbd::ServerOptions options;
+    options.listen = config_.nbd;
+    options.observe = [this](const nbd::ConnectionEvent& e) { observe(e); };
+    nbd_ = std::make_unique<nbd::Server>(loop_.io(), *desk_, options);
+    return nbd_->listen();
+  }
+
+  Status lock() {
+    auto lock = storage::OwnerLock::take(config_.directory);
+    if (!lock) return lock.error();
+    lock_ = std::move(*lock);
+    return Done{};
+  }
+
+  Status open_catalog() {
+    const auto post = [this](std::function<void()> f) {
+      boost::asio::post(loop_.io(), std::move(f));
+    };
+    auto kv =
+        storage::RocksKv::open(catalog_path(config_.directory), storage::RocksKv::existing, post);
+    if (!kv) return kv.error();
+    kv_ = std::move(*kv);
+    const auto pinned = kv_->get(identity_key).value_or("nothing");
+    if (pinned == identity_text(identity_)) return Done{};
+    return Error{Errc::corrupt, fmt::format("{}: identity.json says {}, the catalog says {}; one "
+                                            "of them belongs to another node. Nothing was changed",
+                                            config_.directory, identity_text(identity_), pinned)};
+  }
+
+  // The incarnation is durable before anybody can hear of it.
+  Status bump() {
+    const auto last = kv_->get(incarnation_key);
+    incarnation_ = engine::Incarnation(last ? std::strtoull(last->c_str(), nullptr, 10) + 1 : 1);
+    storage::KvBatch batch;
+    batch.put(incarnation_key, fmt::format("{}", incarnation_.value));
+    std::optional<Status> result;
+    kv_->commit(std::move(batch), [&](Status status) {
+      result = std::move(status);
+      loop_.stop();
+    });
+    loop_.run();
+    if (!result) return Error{Errc::io_failed, "raising the incarnation in the catalog: no answer"};
+    return std::move(*result);
+  }
+
+  Status listen() {
+    disk_ = std::make_unique<storage::UringDisk>(loop_.io());
+    env_ = std::make_shared<actors::Environment>(actors::Environment{
+        loop_.clock(), loop_.timers(), loop_.rng(), *disk_, *kv_, *network_, events_,
+        config_.settings, identity_.cluster, identity_.node, incarnation_, config_.directory,
+        config_.replication, config_.nbd, config_.control, identity_.hosts_control});
+    if (identity_.hosts_control) control_ = actors::spawn_control(loop_.actors(), env_);
+    node_ = actors::spawn_node(loop_.actors(), {env_, desk_, control_});
+    network_->on_incoming([node = node_](transport::Incoming incoming) {
+      caf::anon_send(
+          node, actors::LinkAccepted{std::make_shared<transport::Incoming>(std::move(incoming))});
+    });
+    admin_ = std::make_unique<AdminDesk>(loop_.actors(), node_);
+    http_ = std::make_unique<http::Server>(loop_.io(), *admin_, admin_options());
+    if (auto opened = http_->listen(); !opened) return opened;
+    logger_->info(
+        "node_started node={} uuid={} incarnation={} cluster={} replication={} nbd={} admin={}",
+        identity_.node.name, to_string(identity_.node.uuid), incarnation_.value,
+        to_string(identity_.cluster), config_.replication, config_.nbd, config_.admin);
+    return Done{};
+  }
+
+  http::ServerOptions admin_options() const {
+    http::ServerOptions options;
+    options.socket_path = config_.admin;
+    // A compare of a large volume takes as long as reading it does.
+    options.answer_wait = std::chrono::hours(1);
+    return options;
+  }
+
+  void stop() {
+    logger_->info("node_stopping node={}", identity_.node.name);
+    nbd_->stop();
+    network_->stop();
+    loop_.actors().spawn([this](caf::event_based_actor* self) {
+      self->request(node_, caf::infinite, actors::StopNode{true})
+          .then([this](const actors::NodeStopped&) { loop_.stop(); },
+                [this](const caf::error&) { loop_.stop(); });
+    });
+  }
+
+  void observe(const nbd::ConnectionEvent& e) {
+    using Kind = nbd::ConnectionEvent::Kind;
+    const char* name = e.kind == Kind::accepted  ? "client_connected"
+                       : e.kind == Kind::refused ? "client_refused"
+                       : e.kind == Kind::ended   ? "client_ended"
+                                                 : "client_accept_failed";
+    events_.event(
+        engine::Event(e.kind == Kind::refused ? engine::Level::warning : engine::Level::info, name)
+            .with("peer", e.peer)
+            .with("export", e.export_name)
+            .with("reason", e.reason));
+  }
+
+  // In this order of destruction, last to first: actors and doors end before the seams that they
+  // use.
+  Config config_;
+  Identity identity_;
+  engine::Incarnation incarnation_;
+  std::shared_ptr<spdlog::logger> logger_;
+  std::optional<storage::OwnerLock> lock_;
+  actors::Loop loop_;
+  actors::LogEvents events_;
+  std::unique_ptr<storage::RocksKv> kv_;
+  std::unique_ptr<storage::UringDisk> disk_;
+  std::unique_ptr<transport::TcpNetwork> network_;
+  std::shared_ptr<actors::FrontDesk> desk_;
+  std::unique_ptr<nbd::Server> nbd_;
+  actors::EnvironmentPtr env_;
+  std::optional<actors::Control> control_;
+  actors::Node node_;
+  std::unique_ptr<AdminDesk> admin_;
+  std::unique_ptr<http::Server> http_;
+};
+
+int complain(const Error& error) {
+  fmt::print(stderr, "tidemarkd: {}\n", error.text);
+  return 1;
+}
+
+}  // namespace
+
+int run(const Config& config) {
+  Daemon daemon(config);
+  if (auto started = daemon.start(); !started) return complain(started.error());
+  return daemon.serve();
+}
+
+}  // namespace tidemark::daemon
