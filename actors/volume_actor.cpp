@@ -200,7 +200,7 @@ void VolumeActor::add_sender(engine::ReplicaId replica) {
   seed.head = shipped;
   seed.committed = machine->committed();
   seed.history = machine->history();
-  auto sender = spawn_sender(self->system(), std::move(seed));
+  auto sender = spawn_sender(self->home_system(), std::move(seed));
   self->monitor(sender);
   senders[replica] = std::move(sender);
 }

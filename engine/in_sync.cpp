@@ -71,12 +71,17 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
   if (!is_away(seen.state)) peer->was_linked = true;
   peer->state = seen.state;
   peer->proved = seen.proved;
+  if (seen.durable > peer->reported) {
+    peer->reported = seen.durable;
+    peer->progress_at = now;
+  }
   if (seen.proved) {
-    if (seen.durable > peer->durable) peer->progress_at = now;
     peer->received = seen.received;
     peer->durable = seen.durable;
-    peer->full = seen.wal_free_bytes == 0;
   }
+  // Zero is also what a sender says of a replica that it has not heard of yet.
+  if (seen.wal_free_bytes > 0) peer->had_room = true;
+  peer->full = seen.wal_free_bytes == 0 && (peer->had_room || seen.proved);
   if (peer->state != PeerState::streaming || !peer->proved) peer->counting = false;
   recount();
 }

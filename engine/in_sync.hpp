@@ -101,12 +101,14 @@ class InSync {
     PeerState state = PeerState::disconnected;
     Incarnation incarnation;  ///< The last it was seen under; zero when never seen in this reign.
     bool proved = false;
-    bool full = false;  ///< Its disk took nothing more when it last said so.
+    bool had_room = false;  ///< It has told its free log space in this reign.
+    bool full = false;      ///< Its disk took nothing more when it last said so.
     bool was_linked = false;
     bool counting = false;  ///< Counts although nothing was asked for yet; may be dropped at once.
     bool held_in = false;   ///< Should leave, but min_copies forbids it.
     Lsn received;           ///< Void (lowered to durable) when its connection ends (C23).
     Lsn durable;
+    Lsn reported;          ///< Highest durable it was said to have: progress, even if not proved.
     MonoTime away_since;   ///< Meaningful while away.
     MonoTime progress_at;  ///< When durable last rose, or it last lacked nothing.
     Lsn barred_below;      ///< It stalled while counting: it counts again once durable here.

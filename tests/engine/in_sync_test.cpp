@@ -324,6 +324,40 @@ BOOST_AUTO_TEST_CASE(a_full_member_leaves_at_once) {
   BOOST_TEST(s.proposes() == "v7 1@10 3@30");
 }
 
+BOOST_AUTO_TEST_CASE(a_full_member_that_closed_its_connection_leaves_at_once_too) {
+  Story s;
+  auto seen = s.report(2);
+  seen.state = PeerState::disconnected;
+  seen.wal_free_bytes = 0;
+  s.set.see(seen, s.now);
+  BOOST_TEST(s.proposes() == "v7 1@10 3@30");
+}
+
+BOOST_AUTO_TEST_CASE(a_member_nobody_has_heard_of_yet_is_not_full) {
+  InSync set(assignment(), {}, at(0));
+  PeerSeen seen;
+  seen.replica = ReplicaId(2);
+  seen.state = PeerState::connecting;
+  set.see(seen, at(1));
+  BOOST_TEST(!set.propose({Lsn(1), Lsn(1), Lsn{}, Lsn{}}, at(2)));
+}
+
+BOOST_AUTO_TEST_CASE(a_member_that_catches_up_makes_progress_before_it_is_proved) {
+  Story s;
+  s.log.head = Lsn(100);
+  s.set.numbered(Lsn(1), s.now);
+  s.streams(3, 100, 100);
+  for (std::uint64_t lsn = 2; lsn < 10; ++lsn) {
+    s.wait(1'500);
+    auto seen = s.report(2);
+    seen.state = PeerState::catching_up;
+    seen.durable = Lsn(lsn);
+    s.set.see(seen, s.now);
+    BOOST_TEST(s.proposes() == "nothing");
+  }
+  BOOST_TEST(s.set.counted()[0].durable == Lsn(1));
+}
+
 BOOST_AUTO_TEST_CASE(a_full_member_that_cannot_be_spared_forbids_new_writes) {
   Story s(assignment(3));
   s.full(2, 1);

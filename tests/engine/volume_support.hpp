@@ -124,6 +124,7 @@ struct VolumeStory {
     PeerSeen seen;
     seen.replica = ReplicaId(replica);
     seen.incarnation = Incarnation(10 * replica);
+    seen.wal_free_bytes = 1u << 30;
     return quiet(volume.on(PeerReported{seen, at}));
   }
   std::string arrives(std::uint64_t id, std::vector<FrontReply::Piece> pieces) {
