@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/timer.hpp"
 #include "storage/disk.hpp"
 #include "storage/task.hpp"
 
@@ -15,6 +16,12 @@ inline auto open_file(Disk& disk, std::string path, OpenOptions options) {
     disk.open(path, options, std::move(done));
   });
 }
+/// Waits for the lock of a file whose last owner is gone but whose writes are still landing (C15):
+/// the ring keeps files alive for some milliseconds past their process. Who owns the directory is
+/// settled before (its LOCK file), so nobody living is waited for.
+inline constexpr std::uint64_t lock_wait_max = 5 * engine::second;
+Task<engine::Result<FilePtr>> open_when_unlocked(Disk& disk, engine::Timers& timers,
+                                                 std::string path, OpenOptions options);
 inline auto write_file(Disk& disk, FilePtr file, std::uint64_t offset,
                        std::vector<engine::Slice> data) {
   return callback<engine::Status>(

@@ -28,9 +28,10 @@ BlockRange between(BlockIndex first, BlockIndex end) { return {first, end - firs
 
 }  // namespace
 
-Extents::Extents(Disk& disk, std::string directory, engine::VolumeKey key,
+Extents::Extents(Disk& disk, engine::Timers& timers, std::string directory, engine::VolumeKey key,
                  std::uint64_t volume_blocks, std::uint64_t file_bytes)
     : disk_(disk),
+      timers_(timers),
       directory_(std::move(directory)),
       key_(key),
       volume_blocks_(volume_blocks),
@@ -112,7 +113,7 @@ Task<Status> Extents::create_file(FileNumber number, ExtentFile& file) {
 
 Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   const auto pages = (blocks_in(number) + sums_per_page - 1) / sums_per_page;
-  auto sums = co_await open_file(disk_, path_of(number, "sum"), OpenOptions());
+  auto sums = co_await open_when_unlocked(disk_, timers_, path_of(number, "sum"), OpenOptions());
   if (!sums) co_return sums.error();
   file.sums = *sums;
   auto sized =
@@ -122,7 +123,7 @@ Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   if (!bytes) co_return bytes.error();
   file.table.resize(static_cast<std::size_t>(pages * sums_per_page));
   std::memcpy(file.table.data(), bytes->data(), bytes->size());
-  auto data = co_await open_file(disk_, path_of(number, "dat"), OpenOptions());
+  auto data = co_await open_when_unlocked(disk_, timers_, path_of(number, "dat"), OpenOptions());
   const bool empty = std::all_of(file.table.begin(), file.table.end(),
                                  [](BlockSum s) { return s == engine::no_block; });
   if (!data && data.error().code == Errc::not_found && empty) {

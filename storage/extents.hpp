@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "engine/front.hpp"
+#include "engine/timer.hpp"
 #include "storage/disk.hpp"
 #include "storage/fan.hpp"
 #include "storage/range_guard.hpp"
@@ -43,8 +44,8 @@ struct ExtentPiece {
 
 class Extents {
  public:
-  Extents(Disk& disk, std::string directory, engine::VolumeKey key, std::uint64_t volume_blocks,
-          std::uint64_t file_bytes);
+  Extents(Disk& disk, engine::Timers& timers, std::string directory, engine::VolumeKey key,
+          std::uint64_t volume_blocks, std::uint64_t file_bytes);
 
   /// Finds the files there are. Their checksums are loaded when first needed.
   Task<engine::Status> open();
@@ -97,6 +98,7 @@ class Extents {
   engine::Status verify(const ExtentPiece& piece, std::span<const engine::BlockSum> expected) const;
 
   Disk& disk_;
+  engine::Timers& timers_;
   std::string directory_;
   engine::VolumeKey key_;
   std::uint64_t volume_blocks_;

@@ -21,7 +21,9 @@ class Fan {
     job->tasks = std::move(tasks);
     for (std::size_t i = 0; i < depth_; ++i) start_next(job);
     if (job->running > 0) {
-      co_await callback<engine::Done>([job](auto done) { job->finished = std::move(done); });
+      // Named: g++ 12 destroys a closure's captures twice when it is a temporary of a co_await.
+      auto finished = callback<engine::Done>([job](auto done) { job->finished = std::move(done); });
+      co_await finished;
     }
     co_return job->status;
   }

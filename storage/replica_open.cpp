@@ -24,7 +24,8 @@ const engine::BlockRange only_turn{engine::BlockIndex(), 1};
 
 WalContext wal_context(const StoreConfig& config, engine::VolumeKey key,
                        std::uint64_t segment_bytes) {
-  return {config.disk,  key, config.spec.id, config.replica, config.directory + "/wal",
+  return {config.disk,    config.timers,  key,
+          config.spec.id, config.replica, config.directory + "/wal",
           segment_bytes};
 }
 
@@ -46,10 +47,10 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   if (!ours) co_return ours.error();
   superblock_ = std::move(*found);
   previous_checkpoint_ = superblock_.checkpoint;
-  extents_ = std::make_unique<Extents>(config_.disk, config_.directory + "/extents", key_,
-                                       config_.spec.blocks(), superblock_.extent_file_bytes);
+  extents_ = std::make_unique<Extents>(config_.disk, config_.timers, config_.directory + "/extents",
+                                       key_, config_.spec.blocks(), superblock_.extent_file_bytes);
   wal_ = std::make_unique<Wal>(wal_context(config_, key_, superblock_.segment_bytes),
-                               config_.timers, wal_limits(config_.limits));
+                               wal_limits(config_.limits));
   if (superblock_.resetting) {
     auto cleared = co_await extents_->clear();
     if (!cleared) co_return cleared.error();
@@ -81,8 +82,7 @@ Task<Status> ReplicaStore::create() {
     if (!removed) co_return removed.error();
   }
   {
-    Wal fresh(wal_context(config_, key_, config_.limits.segment_bytes), config_.timers,
-              wal_limits(config_.limits));
+    Wal fresh(wal_context(config_, key_, config_.limits.segment_bytes), wal_limits(config_.limits));
     auto segments = co_await fresh.create_first_segments();
     if (!segments) co_return segments.error();
   }
@@ -135,9 +135,9 @@ Task<Status> ReplicaStore::settle_superblock(const RecoveredLog& log) {
   const bool unsettled =
       superblock_.clean || superblock_.truncate_to || superblock_.resetting || damaged;
   if (!unsettled) co_return Done{};
-  const auto damage = log.damage;
+  const auto& damage = log.damage;
   auto recorded = co_await record(
-      [damage, damaged](Superblock& s) {
+      [&damage, damaged](Superblock& s) {
         s.clean = false;
         s.resetting = false;
         s.truncate_to.reset();

@@ -34,7 +34,7 @@ struct ReplicaStore::Source {
 ReplicaStore::ReplicaStore(StoreConfig config)
     : config_(std::move(config)),
       key_(config_.spec.id),
-      superblock_file_(config_.disk, config_.directory + "/superblock") {}
+      superblock_file_(config_.disk, config_.timers, config_.directory + "/superblock") {}
 
 ReplicaStore::~ReplicaStore() {
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);

@@ -249,7 +249,7 @@ Task<Status> SuperblockFile::create(Superblock first) {
 Task<Result<Superblock>> SuperblockFile::open() {
   OpenOptions options;
   options.dsync = true;
-  auto file = co_await open_file(disk_, path_, options);
+  auto file = co_await open_when_unlocked(disk_, timers_, path_, options);
   if (!file) co_return file.error();
   file_ = *file;
   const auto size = disk_.size(file_);

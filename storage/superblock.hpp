@@ -66,7 +66,8 @@ engine::Status check_identity(const Superblock& found, const engine::ClusterId& 
 
 class SuperblockFile {
  public:
-  SuperblockFile(Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
+  SuperblockFile(Disk& disk, engine::Timers& timers, std::string path)
+      : disk_(disk), timers_(timers), path_(std::move(path)) {}
 
   /// Creates the file whole or not at all.
   Task<engine::Status> create(Superblock first);
@@ -78,6 +79,7 @@ class SuperblockFile {
 
  private:
   Disk& disk_;
+  engine::Timers& timers_;
   std::string path_;
   FilePtr file_;
   std::uint64_t generation_ = 0;

@@ -23,10 +23,10 @@ constexpr std::uint64_t verify_bytes = 1u << 20;
 
 }  // namespace
 
-Wal::Wal(WalContext context, engine::Timers& timers, WalLimits limits)
+Wal::Wal(WalContext context, WalLimits limits)
     : context_(std::move(context)),
       limits_(limits),
-      pool_(context_, timers, {limits.retention_bytes, limits.reserve_bytes}) {
+      pool_(context_, {limits.retention_bytes, limits.reserve_bytes}) {
   pool_.on_spare = [this] {
     if (writer_) writer_->pump();
     if (on_space) on_space();

@@ -26,7 +26,7 @@ struct WalLimits {
 
 class Wal {
  public:
-  Wal(WalContext context, engine::Timers& timers, WalLimits limits);
+  Wal(WalContext context, WalLimits limits);
 
   /// A new replica's first segments, before it opens.
   Task<engine::Status> create_first_segments();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/timer.hpp"
 #include "storage/disk.hpp"
 #include "storage/wal_format.hpp"
 
@@ -16,6 +17,7 @@ namespace tidemark::storage {
 /// What the parts of the log share: whose it is and where.
 struct WalContext {
   Disk& disk;
+  engine::Timers& timers;
   engine::VolumeKey key;
   engine::VolumeId volume;
   engine::ReplicaId replica;

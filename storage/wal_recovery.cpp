@@ -56,7 +56,7 @@ Task<Status> look_at(const WalContext& context, SegmentSequence start, std::uint
   const auto path = context.directory + "/" + segment_name(slot);
   OpenOptions options;
   options.dsync = true;
-  auto file = co_await open_file(context.disk, path, options);
+  auto file = co_await open_when_unlocked(context.disk, context.timers, path, options);
   if (!file) co_return file.error();
   auto segment = std::make_shared<Segment>();
   segment->slot = slot;

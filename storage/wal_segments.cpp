@@ -16,11 +16,11 @@ constexpr std::uint64_t full_disk_retry = engine::second;
 
 }  // namespace
 
-SegmentPool::SegmentPool(const WalContext& context, engine::Timers& timers, SegmentLimits limits)
-    : context_(context), timers_(timers), limits_(limits) {}
+SegmentPool::SegmentPool(const WalContext& context, SegmentLimits limits)
+    : context_(context), limits_(limits) {}
 
 SegmentPool::~SegmentPool() {
-  if (retry_ != 0) timers_.cancel(retry_);
+  if (retry_ != 0) context_.timers.cancel(retry_);
 }
 
 void SegmentPool::adopt_spares(std::vector<SegmentPtr> spares, std::uint32_t slots_used,
@@ -97,7 +97,7 @@ void SegmentPool::created(Status status) {
 
 // Space freed by others brings no message, so a full disk is looked at again each second.
 void SegmentPool::retry_later() {
-  retry_ = timers_.after(full_disk_retry, lifetime_.guard([this] {
+  retry_ = context_.timers.after(full_disk_retry, lifetime_.guard([this] {
     retry_ = 0;
     if (on_spare) on_spare();
     top_up(may_grow_);

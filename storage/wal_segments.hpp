@@ -27,7 +27,7 @@ inline constexpr std::uint64_t segments_min = 4;
 
 class SegmentPool {
  public:
-  SegmentPool(const WalContext& context, engine::Timers& timers, SegmentLimits limits);
+  SegmentPool(const WalContext& context, SegmentLimits limits);
   ~SegmentPool();
 
   /// Files found by recovery that the log does not use.
@@ -62,7 +62,6 @@ class SegmentPool {
   void retry_later();
 
   const WalContext& context_;
-  engine::Timers& timers_;
   SegmentLimits limits_;
   std::vector<SegmentPtr> spares_;  ///< Taken from the back: the one used last is warmest.
   std::vector<SegmentPtr> retiring_;

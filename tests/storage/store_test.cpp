@@ -1,0 +1,187 @@
+// A store on its good days.
+#include "tests/storage/store_world.hpp"
+
+using namespace tidemark;
+using namespace tidemark::tests;
+
+BOOST_AUTO_TEST_SUITE(store)
+
+BOOST_AUTO_TEST_CASE(a_new_store_is_empty_and_opens_again) {
+  StoreWorld w;
+  const auto fresh = w.open(true);
+  BOOST_CHECK_EQUAL(fresh.end.lsn.value, 0u);
+  BOOST_CHECK_EQUAL(fresh.retained.value, 1u);
+  w.store.reset();
+  const auto again = w.open();
+  BOOST_CHECK_EQUAL(again.end.lsn.value, 0u);
+  BOOST_CHECK(again.damage.empty());
+}
+
+BOOST_AUTO_TEST_CASE(appended_records_become_durable_and_are_found_again) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(3, 2), w.write(4, 1), w.trim(3, 1)});
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(4)), "");
+  w.store.reset();
+  const auto again = w.open();
+  BOOST_CHECK_EQUAL(again.end.lsn.value, 4u);
+  BOOST_CHECK(again.end.digest == w.digest_at[4]);
+  BOOST_CHECK_EQUAL(again.history.last()->epoch.value, 1u);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(4)), "");
+}
+
+BOOST_AUTO_TEST_CASE(committed_records_reach_the_extents_and_reads_do_not_change) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably(
+      {w.begin_epoch(1), w.write(14, 4), w.write(15, 1), w.trim(17, 1), w.trim(40, 2, true)});
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 5u);
+  BOOST_CHECK_EQUAL(w.store->status().dirty_blocks, 0u);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(5)), "");
+  w.store.reset();
+  const auto again = w.open();
+  BOOST_CHECK_EQUAL(again.checkpoint.lsn.value, 5u);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(5)), "");
+}
+
+BOOST_AUTO_TEST_CASE(the_flusher_stops_at_committed) {
+  StoreWorld w;
+  w.open(true);
+  w.append({w.begin_epoch(1), w.write(1, 1), w.write(2, 1)}, Lsn(2));
+  w.disk->settle();
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->durable().value, 3u);
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 2u);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(3)), "");
+}
+
+BOOST_AUTO_TEST_CASE(the_log_rolls_behind_a_chunk_end_and_before_an_epoch) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 1), w.chunk_end(), w.write(2, 1), w.begin_epoch(2),
+                    w.write(3, 1)});
+  const auto facts = w.store->facts();
+  BOOST_CHECK_EQUAL(facts.end.chunk_first.value, 5u);
+  BOOST_CHECK_EQUAL(facts.end.chunk_bytes, 3u * block_bytes);
+  w.store.reset();
+  const auto again = w.open();
+  BOOST_CHECK_EQUAL(again.end.chunk_first.value, 5u);
+  BOOST_CHECK_EQUAL(again.end.chunk_bytes, 3u * block_bytes);
+  BOOST_CHECK_EQUAL(again.end.lsn.value, 6u);
+}
+
+BOOST_AUTO_TEST_CASE(the_log_is_read_back_from_memory_and_from_disk) {
+  StoreWorld w;
+  w.limits.memory_tail_bytes = 0;
+  w.open(true);
+  std::vector<engine::RecordPtr> records{w.begin_epoch(1)};
+  for (std::uint64_t i = 0; i < 9; ++i) records.push_back(w.write(i, 1));
+  w.append_durably(records);
+  for (std::uint64_t lsn = 1; lsn <= 10;) {
+    auto read = w.finish(w.store->read_log(Lsn(lsn), Lsn(10), 3 * block_bytes));
+    BOOST_REQUIRE(read.has_value());
+    for (const auto& record : *read) {
+      BOOST_CHECK_EQUAL(record->lsn().value, lsn);
+      BOOST_CHECK(record->header().digest == w.digest_at[lsn]);
+      ++lsn;
+    }
+  }
+  BOOST_CHECK(w.finish(w.store->log_digest(Lsn(4))) == w.digest_at[4]);
+  BOOST_CHECK(w.finish(w.store->log_digest(Lsn(0))) == engine::Digest());
+  BOOST_CHECK(!w.finish(w.store->log_digest(Lsn(11))).has_value());
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(10)), "");
+}
+
+BOOST_AUTO_TEST_CASE(segments_are_recycled_and_the_retained_log_stays_readable) {
+  StoreWorld w;
+  w.limits.memory_tail_bytes = 0;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (int chunk = 0; chunk < 20; ++chunk) {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 8; ++i)
+      records.push_back(w.write((static_cast<std::uint64_t>(chunk) * 5 + i) % 60, 2));
+    records.push_back(w.chunk_end());
+    w.append_durably(records);
+    w.flush();
+    BOOST_CHECK_LE(w.disk->files().size(), 20u);
+    const auto end = w.builder->end();
+    BOOST_CHECK_EQUAL(w.store->checkpoint().value, end.value);
+    const auto from = w.store->retained();
+    auto read = w.finish(w.store->read_log(from, end, 1u << 30));
+    BOOST_REQUIRE(read.has_value());
+    BOOST_CHECK_EQUAL(read->front()->lsn().value, from.value);
+    BOOST_CHECK(w.finish(w.store->log_digest(from.previous())) == w.digest_at[from.value - 1]);
+  }
+  BOOST_CHECK_GT(w.store->retained().value, 100u);
+  auto gone = w.finish(w.store->read_log(Lsn(1), Lsn(5), 1));
+  BOOST_CHECK(gone.error().code == engine::Errc::out_of_window);
+  BOOST_CHECK_EQUAL(w.difference_at(w.builder->end()), "");
+  const auto end = w.builder->end();
+  w.store.reset();
+  const auto again = w.open();
+  BOOST_CHECK_EQUAL(again.end.lsn.value, end.value);
+  BOOST_CHECK(again.damage.empty());
+  BOOST_CHECK_EQUAL(w.difference_at(end), "");
+}
+
+BOOST_AUTO_TEST_CASE(a_pin_keeps_the_log_until_it_goes) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.store->pin(5, Lsn(2));
+  const auto chunk = [&] {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 8; ++i) records.push_back(w.write(i * 2, 2));
+    records.push_back(w.chunk_end());
+    w.append_durably(records);
+    w.flush();
+  };
+  for (int i = 0; i < 5; ++i) chunk();
+  BOOST_CHECK_LE(w.store->retained().value, 2u);
+  w.store->unpin(5);
+  for (int i = 0; i < 3; ++i) chunk();
+  BOOST_CHECK_GT(w.store->retained().value, 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_clean_stop_is_remembered_once) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+  BOOST_CHECK(w.finish(w.store->stop(true)).has_value());
+  w.store.reset();
+  const auto again = w.open();
+  BOOST_CHECK(again.clean);
+  BOOST_CHECK_EQUAL(again.checkpoint.lsn.value, 2u);
+  w.crash(MemoryDisk::Loss::process, 1);
+  BOOST_CHECK(!w.open().clean);
+}
+
+BOOST_AUTO_TEST_CASE(allocation_tells_data_holes_and_kept_zeros) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(0, 4), w.trim(1, 1), w.trim(8, 2, true)});
+  const auto check = [&] {
+    auto runs = w.finish(w.store->allocation({BlockIndex(0), 12}));
+    BOOST_REQUIRE(runs.has_value());
+    std::string picture;
+    for (const auto& run : *runs)
+      picture += std::string(run.length / block_bytes, run.hole ? '.' : 'x');
+    BOOST_CHECK_EQUAL(picture, "x.xx....xx..");
+  };
+  check();
+  w.flush();
+  check();
+}
+
+BOOST_AUTO_TEST_CASE(destroying_a_store_leaves_nothing) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+  w.flush();
+  BOOST_CHECK(w.finish(w.store->destroy()).has_value());
+  BOOST_CHECK_EQUAL(w.disk->files().size(), 1u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
