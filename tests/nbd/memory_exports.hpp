@@ -163,8 +163,8 @@ class MemoryPort final : public engine::FrontPort {
 
 class MemoryExports final : public engine::Exports {
  public:
-  explicit MemoryExports(boost::asio::io_context& loop, Answers answers = Answers::next_turn)
-      : loop_(loop), answers(answers) {}
+  explicit MemoryExports(boost::asio::io_context& loop, Answers when = Answers::next_turn)
+      : answers(when), loop_(loop) {}
 
   MemoryVolume& add(engine::ExportInfo info) {
     const auto name = info.name;
@@ -197,13 +197,15 @@ class MemoryExports final : public engine::Exports {
     return **ports.begin();
   }
 
-  boost::asio::io_context& loop_;
   Answers answers;
   std::set<MemoryPort*> ports;  ///< Open now.
   int opened = 0;
   std::vector<std::size_t> batches;  ///< Size of each submitted batch.
 
  private:
+  friend class MemoryPort;
+
+  boost::asio::io_context& loop_;
   std::map<std::string, MemoryVolume> volumes_;
   std::map<std::string, engine::Error> elsewhere_;
 };

@@ -72,8 +72,9 @@ std::string to_string(const GenericEndpoint& endpoint) {
     return fmt::format(fmt::runtime(form), host, tcp_endpoint.port());
   }
   Local::endpoint local;
-  local.resize(std::min(endpoint.size(), local.capacity()));
-  std::memcpy(local.data(), endpoint.data(), local.size());
+  const auto bytes = std::min(endpoint.size(), local.capacity());
+  std::memcpy(local.data(), endpoint.data(), bytes);
+  local.resize(bytes);  // looks at the path
   return local.path().empty() ? "unix" : fmt::format("{}{}", unix_prefix, local.path());
 }
 

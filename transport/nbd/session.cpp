@@ -116,7 +116,6 @@ engine::Result<engine::ExportInfo> Session::open(const std::string& name) {
 
 /// Everything that may be due: replies out, stalled requests in, the next read.
 void Session::turn() {
-  turn_posted_ = false;
   if (phase_ == Phase::closed) return;
   handle_input();
   read();
@@ -290,7 +289,10 @@ void Session::settle() {
   if (busy_ || turn_posted_) return;
   if (in_flight_.count() == 0 && !stalled_) return flush();
   turn_posted_ = true;
-  boost::asio::post(socket_.get_executor(), [self = shared_from_this()] { self->turn(); });
+  boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->turn_posted_ = false;
+    self->turn();
+  });
 }
 
 void Session::flush() {
