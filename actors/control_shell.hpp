@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,7 @@ class ControlShell {
   std::uint64_t beats_ = 0;
   std::vector<Waiting> waiting_;
   std::map<engine::VolumeId, std::deque<engine::LoggedEvent>> logs_;
+  std::set<engine::VolumeId> comparing_;  ///< One comparison of a volume at a time.
   engine::TimerId beat_timer_ = 0;
 };
 

@@ -1,5 +1,6 @@
 // Operators' requests at a node: what is its own it answers, the rest goes to the control plane.
 #include "actors/admin_json.hpp"
+#include "actors/metrics.hpp"
 #include "actors/node_shell.hpp"
 
 namespace tidemark::actors {
@@ -7,40 +8,34 @@ namespace tidemark::actors {
 using engine::AdminReply;
 using engine::Errc;
 
-namespace {
-
-/// Calls `then` when all questions that were opened are closed.
-struct Round {
-  explicit Round(std::function<void()> done) : then(std::move(done)) {}
-  std::size_t open = 1;
-  std::function<void()> then;
-  void less() {
-    if (--open == 0) then();
-  }
-};
-
-}  // namespace
-
 void NodeShell::admin(engine::AdminAsk ask, AdminAnswer answer) {
   if (stopping_) return answer(unavailable("the node is stopping"));
-  if (!ask.target.empty() && ask.target != env_->node.name)
+  if (!ask.target.empty() && ask.target != env_->node.name) {
     return forward(std::move(ask), std::move(answer));
+  }
   const auto parts = path_parts(ask.path);
-  if (ask.method == "GET" && ask.path == "/v1/local") return local_status(std::move(answer));
+  const bool local = parts.size() >= 2 && parts[0] == "v1" && parts[1] == "local";
   if (ask.method == "GET" && ask.path == "/metrics") return metrics(std::move(answer));
-  if (ask.method == "GET" && parts.size() == 4 && parts[1] == "local" && parts[2] == "events") {
+  if (ask.method == "GET" && local && parts.size() == 2) return local_status(std::move(answer));
+  if (ask.method == "GET" && local && parts.size() == 4 && parts[2] == "events") {
     return local_events(parts[3], std::move(answer));
   }
-  if (parts.size() == 4 && parts[1] == "local" && parts[2] == "compare")
-    return local_compare(ask, std::move(answer));
-  ask.target.clear();
-  if (ask.method == "GET" && ask.path == "/v1/status") {
-    return forward(std::move(ask), [this, answer = std::move(answer)](AdminReply reply) mutable {
-      if (reply.status == 503) return fallback_status(std::move(answer));
-      answer(std::move(reply));
-    });
+  if (ask.method == "POST" && local && parts.size() == 4 && parts[2] == "compare") {
+    return local_compare(parts[3], ask.body, std::move(answer));
   }
-  forward(std::move(ask), std::move(answer));
+  if (local) {
+    return answer(
+        answer_error({Errc::not_found, fmt::format("there is no {} {}", ask.method, ask.path)}));
+  }
+  ask.target.clear();
+  if (ask.method != "GET" || ask.path != "/v1/status")
+    return forward(std::move(ask), std::move(answer));
+  forward(std::move(ask), [this, answer = std::move(answer)](AdminReply reply) mutable {
+    if (reply.status == 503) return fallback_status(std::move(answer));
+    auto body = body_of(reply);
+    body["answered_by"] = env_->node.name;
+    answer(answer_json(reply.status, body));
+  });
 }
 
 void NodeShell::forward(engine::AdminAsk ask, AdminAnswer answer) {
@@ -48,11 +43,13 @@ void NodeShell::forward(engine::AdminAsk ask, AdminAnswer answer) {
     return answer(unavailable(fmt::format("{} {}: the control plane at {} is not reached: {}",
                                           ask.method, ask.path, env_->control, control_problem_)));
   }
-  if (asked_.size() >= admin_forwarded_max)
+  if (asked_.size() >= admin_forwarded_max) {
     return answer(unavailable("too many requests wait for the control plane"));
+  }
   const auto id = next_ask_++;
   ask.id = id;
-  const auto timer = env_->timers.after(admin_forward_max, [me = me_, id, key = link_key_] {
+  const auto budget = ask.path.ends_with("/compare") ? admin_compare_max : admin_forward_max;
+  const auto timer = env_->timers.after(budget, [me = me_, id, key = link_key_] {
     auto silent = unavailable("the control plane did not answer in time", id);
     caf::anon_send(me, ControlLinkSaid{key, std::make_shared<engine::Message>(std::move(silent))});
   });
@@ -60,44 +57,32 @@ void NodeShell::forward(engine::AdminAsk ask, AdminAnswer answer) {
   link_->send(std::move(ask));
 }
 
-/// This node's own word, every store and role asked.
-void NodeShell::local_status(AdminAnswer answer) {
-  struct Gathered {
-    std::map<engine::VolumeId, json::object> volumes;
+/// Every store and role is asked; `then` gets what they said, ordered by volume.
+void NodeShell::gather(std::function<void(std::vector<LocalView>)> then) {
+  struct Round {
+    std::vector<LocalView> views;
+    std::size_t open = 1;
+    std::function<void(std::vector<LocalView>)> then;
+    void less() {
+      if (--open == 0) then(std::move(views));
+    }
   };
-  auto gathered = std::make_shared<Gathered>();
-  auto round = std::make_shared<Round>([this, gathered, answer = std::move(answer)] {
-    json::array volumes;
-    for (auto& [id, volume] : gathered->volumes) volumes.push_back(std::move(volume));
-    json::object node{{"name", env_->node.name},
-                      {"uuid", engine::to_string(env_->node.uuid)},
-                      {"incarnation", env_->incarnation.value},
-                      {"replication", env_->replication},
-                      {"nbd", env_->nbd},
-                      {"hosts_control", env_->hosts_control},
-                      {"registered", registered_},
-                      {"control", env_->control},
-                      {"control_problem", control_problem_},
-                      {"catalog_problem", catalog_problem_}};
-    answer(
-        answer_json(200, json::object{{"node", std::move(node)}, {"volumes", std::move(volumes)}}));
-  });
+  auto round = std::make_shared<Round>();
+  round->then = std::move(then);
   for (auto& [id, s] : slots_) {
-    const auto& local = s.role.local();
-    if (!local) continue;
-    gathered->volumes[id] = json::object{
-        {"name", local->assignment.spec.name}, {"id", engine::to_string(id)},
-        {"replica", local->replica.value},     {"role", engine::to_string(local->assignment.role)},
-        {"serving", s.role.serving()},         {"promised", s.role.promised().value},
-        {"problem", s.role.problem()},         {"assignment", to_json(local->assignment)}};
-    auto* into = &gathered->volumes[id];
-    const auto gone = [gathered, round](const caf::error&) { round->less(); };
+    if (!s.role.local()) continue;
+    round->views.push_back(
+        {*s.role.local(), s.role.serving(), s.role.promised(), s.role.problem(), {}, {}, {}});
+  }
+  const auto gone = [round](const caf::error&) { round->less(); };
+  for (std::size_t i = 0; i < round->views.size(); ++i) {
+    const auto& s = slot(round->views[i].local.assignment.spec.id);
     if (s.store) {
       ++round->open;
       self_->request(*s.store, caf::infinite, AskStoreStatus{})
           .then(
-              [gathered, into, round](const engine::StoreStatus& status) {
-                (*into)["store"] = to_json(status);
+              [round, i](const engine::StoreStatus& status) {
+                round->views[i].store = status;
                 round->less();
               },
               gone);
@@ -106,8 +91,8 @@ void NodeShell::local_status(AdminAnswer answer) {
       ++round->open;
       self_->request(*s.volume, caf::infinite, AskVolumeStatus{})
           .then(
-              [gathered, into, round](const engine::VolumeStatus& status) {
-                (*into)["status"] = to_json(status);
+              [round, i](const engine::VolumeStatus& status) {
+                round->views[i].volume = status;
                 round->less();
               },
               gone);
@@ -116,8 +101,8 @@ void NodeShell::local_status(AdminAnswer answer) {
       ++round->open;
       self_->request(*s.receiver, caf::infinite, AskReceiverStatus{})
           .then(
-              [gathered, into, round](const ReceiverStatus& status) {
-                (*into)["receiver"] = to_json(status);
+              [round, i](const ReceiverStatus& status) {
+                round->views[i].receiver = status;
                 round->less();
               },
               gone);
@@ -126,13 +111,58 @@ void NodeShell::local_status(AdminAnswer answer) {
   round->less();
 }
 
+void NodeShell::local_status(AdminAnswer answer) {
+  gather([this, answer = std::move(answer)](const std::vector<LocalView>& views) {
+    json::array volumes;
+    for (const auto& view : views) {
+      const auto& a = view.local.assignment;
+      json::object volume{{"name", a.spec.name},
+                          {"id", engine::to_string(a.spec.id)},
+                          {"replica", view.local.replica.value},
+                          {"role", engine::to_string(a.role)},
+                          {"serving", view.serving},
+                          {"promised", view.promised.value},
+                          {"problem", view.problem},
+                          {"assignment", to_json(a)}};
+      if (view.store) {
+        volume["store"] = to_json(*view.store);
+        if (view.problem.empty()) volume["problem"] = view.store->problem;
+      }
+      if (view.volume) {
+        volume["status"] = to_json(*view.volume);
+        volume["waiting_for"] = view.volume->waiting_for;
+      }
+      if (view.receiver) volume["receiver"] = to_json(*view.receiver);
+      volumes.push_back(std::move(volume));
+    }
+    json::object node{{"name", env_->node.name},
+                      {"uuid", engine::to_string(env_->node.uuid)},
+                      {"incarnation", env_->incarnation.value},
+                      {"replication", env_->replication},
+                      {"nbd", env_->nbd},
+                      {"hosts_control", env_->hosts_control},
+                      {"connected", registered_},
+                      {"control", env_->control},
+                      {"control_problem", control_problem_},
+                      {"catalog_problem", catalog_problem_}};
+    answer(
+        answer_json(200, json::object{{"node", std::move(node)}, {"volumes", std::move(volumes)}}));
+  });
+}
+
+/// The control plane is away: what this node knows by itself, in the cluster's shape.
 void NodeShell::fallback_status(AdminAnswer answer) {
   local_status([this, answer = std::move(answer)](const AdminReply& reply) {
     auto body = body_of(reply);
-    body["scope"] = "node";
-    body["cluster"] = engine::to_string(env_->cluster);
-    body["control_problem"] = control_problem_;
-    answer(answer_json(200, body));
+    const auto problem = control_problem_.empty() ? std::string("the control plane does not answer")
+                                                  : control_problem_;
+    answer(answer_json(200, json::object{{"scope", "node"},
+                                         {"cluster", engine::to_string(env_->cluster)},
+                                         {"answered_by", env_->node.name},
+                                         {"control_problem", problem},
+                                         {"unreachable", json::array{}},
+                                         {"nodes", json::array{body["node"]}},
+                                         {"volumes", std::move(body["volumes"])}}));
   });
 }
 
@@ -145,12 +175,74 @@ void NodeShell::local_events(const std::string& volume, AdminAnswer answer) {
 }
 
 void NodeShell::metrics(AdminAnswer answer) {
-  answer(
-      {0, 200, "# HELP tidemark_up The node answers.\n# TYPE tidemark_up gauge\ntidemark_up 1\n"});
+  gather([this, answer = std::move(answer)](const std::vector<LocalView>& views) {
+    answer({0, 200, metrics_text(env_->node, env_->incarnation, registered_, views)});
+  });
 }
 
-void NodeShell::local_compare(const engine::AdminAsk&, AdminAnswer answer) {
-  answer(answer_error({Errc::not_yet, "compare is not built yet"}));
+// --- compare: one copy's part
+// -------------------------------------------------------------------------------
+
+/// hold -> {limit} or {damage}; hash -> {log | log_error, groups, damaged}; release -> {}. The
+/// control plane puts the copies side by side.
+void NodeShell::local_compare(const std::string& step, const std::string& text,
+                              AdminAnswer answer) {
+  const auto body = parse_body(text, {"volume", "at", "group_blocks", "first", "count"});
+  if (!body) return answer(answer_error(body.error()));
+  const auto id = text_field(*body, "volume");
+  if (!id) return answer(answer_error(id.error()));
+  const auto volume = engine::parse_uuid(*id);
+  auto* s = volume ? find(*volume) : nullptr;
+  if (s == nullptr || !s->role.local()) {
+    return answer(answer_error({Errc::not_found, fmt::format("there is no volume {} here", *id)}));
+  }
+  if (step == "hold" && !s->role.local()->damage.empty()) {
+    return answer(answer_json(200, json::object{{"damage", s->role.local()->damage}}));
+  }
+  if (!s->store || !s->facts) {
+    return answer(answer_error({Errc::unavailable, s->role.problem()}));
+  }
+  const auto gone = [answer](const caf::error&) { answer(unavailable("the store is gone")); };
+  if (step == "release") {
+    self_->send(*s->store, ReleaseFlush{});
+    return answer(answer_json(200, json::object{}));
+  }
+  if (step == "hold") {
+    self_->request(*s->store, caf::infinite, HoldFlush{})
+        .then(
+            [answer](const FlushHeld& m) {
+              if (!m.limit) return answer(answer_error(m.limit.error()));
+              answer(answer_json(200, json::object{{"limit", m.limit->value}}));
+            },
+            gone);
+    return;
+  }
+  if (step != "hash")
+    return answer(answer_error({Errc::not_found, "there is no compare step " + step}));
+  const auto at = number_field(*body, "at");
+  const auto group = number_field(*body, "group_blocks");
+  const auto first = number_field(*body, "first");
+  const auto count = number_field(*body, "count");
+  for (const auto* field : {&at, &group, &first, &count}) {
+    if (!*field) return answer(answer_error(field->error()));
+  }
+  const HashCopy ask{engine::Lsn(*at), *group, {engine::BlockIndex(*first), *count}};
+  self_->request(*s->store, caf::infinite, ask)
+      .then(
+          [answer](const CopyHash& m) {
+            json::array groups, damaged;
+            for (const auto hash : m.groups) groups.emplace_back(hash);
+            for (const auto block : m.damaged) damaged.emplace_back(block.value);
+            json::object copy{{"groups", std::move(groups)}, {"damaged", std::move(damaged)}};
+            if (m.log) {
+              copy["log"] = engine::to_string(*m.log);
+            } else {
+              copy["log_error"] = m.log.error().text;
+              copy["log_error_code"] = engine::to_string(m.log.error().code);
+            }
+            answer(answer_json(200, copy));
+          },
+          gone);
 }
 
 }  // namespace tidemark::actors

@@ -17,6 +17,7 @@
 #include "actors/front_desk.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/link_turns.hpp"
+#include "actors/metrics.hpp"
 #include "actors/spawn.hpp"
 #include "engine/node_roles.hpp"
 
@@ -38,6 +39,8 @@ using AdminAnswer = std::function<void(engine::AdminReply)>;
 
 /// An operator's request that the control plane does not answer within this is answered for.
 inline constexpr std::uint64_t admin_forward_max = 40 * engine::second;
+inline constexpr std::uint64_t admin_compare_max =
+    3600 * engine::second;  ///< The same for a compare.
 inline constexpr std::size_t admin_forwarded_max = 256;
 
 class NodeShell {
@@ -111,7 +114,8 @@ class NodeShell {
   void local_status(AdminAnswer answer);
   void metrics(AdminAnswer answer);
   void fallback_status(AdminAnswer answer);
-  void local_compare(const engine::AdminAsk& ask, AdminAnswer answer);
+  void local_compare(const std::string& step, const std::string& body, AdminAnswer answer);
+  void gather(std::function<void(std::vector<LocalView>)> then);
   void local_events(const std::string& volume, AdminAnswer answer);
 
   NodePointer self_;
