@@ -32,7 +32,7 @@ struct ClusterOptions {
   std::uint32_t min_copies = 2;
   engine::Mode mode = engine::Mode::sync_all;
   engine::AckPolicy ack = engine::AckPolicy::received;
-  std::uint64_t blocks = 64;
+  std::uint64_t blocks = 256;
   bool verbose = false;
   NetworkWeather weather{};
   std::function<void(actors::Settings&)> tune;  ///< Changes the small defaults of the simulator.

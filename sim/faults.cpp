@@ -1,0 +1,215 @@
+#include "sim/faults.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace tidemark::sim {
+namespace {
+
+using engine::millisecond;
+using engine::second;
+
+constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
+    "kill_primary", "kill_replica", "kill_two",  "kill_all",    "quick_restart", "power_one",
+    "power_all",    "isolate",      "one_way",   "cut_links",   "cut_client",    "promote",
+    "wipe_replica", "rot_replica",  "slow_disk", "failed_sync", "full_disk",
+};
+
+}  // namespace
+
+std::string_view to_string(Fault fault) { return names.at(static_cast<std::size_t>(fault)); }
+
+bool is_crash_or_cut(Fault fault) { return fault <= Fault::cut_client; }
+
+Fault Faults::draw(bool crash_or_cut) {
+  const auto most = static_cast<std::uint64_t>(crash_or_cut ? Fault::promote : Fault::count_);
+  return static_cast<Fault>(random_.below(most));
+}
+
+std::uint32_t Faults::any_node() {
+  return static_cast<std::uint32_t>(random_.below(cluster_.size()));
+}
+
+std::uint32_t Faults::primary_or_any() { return cluster_.serving().value_or(any_node()); }
+
+std::uint32_t Faults::replica_node() {
+  const auto primary = primary_or_any();
+  const auto step = 1 + static_cast<std::uint32_t>(random_.below(cluster_.size() - 1));
+  return (primary + step) % cluster_.size();
+}
+
+bool Faults::whole_soon() {
+  for (int i = 0; i < 60 && !cluster_.failed(); ++i) {
+    const auto view = cluster_.view();
+    if (view && view->whole(cluster_.options().copies)) return true;
+    cluster_.run_for(100 * millisecond);
+  }
+  return false;
+}
+
+// Mostly shorter than the delays that decide (100 ms, 500 ms, 2 s), sometimes longer.
+std::uint64_t Faults::pause() {
+  constexpr std::array<std::uint64_t, 6> up_to{5, 50, 200, 800, 2'500, 6'000};
+  return 1 * millisecond + random_.below(up_to[random_.below(up_to.size())]) * millisecond;
+}
+
+Kill Faults::how() { return random_.chance(1, 3) ? Kill::power : Kill::process; }
+
+void Faults::kill_and_boot(std::uint32_t node) {
+  cluster_.kill(node, how());
+  cluster_.run_for(pause());
+  cluster_.boot(node);
+}
+
+void Faults::kill_several(std::size_t count, bool power) {
+  std::vector<std::uint32_t> victims;
+  for (std::uint32_t i = 0; i < cluster_.size(); ++i) victims.push_back(i);
+  for (std::size_t i = victims.size(); i > 1; --i) {
+    std::swap(victims[i - 1], victims[static_cast<std::size_t>(random_.below(i))]);
+  }
+  victims.resize(count);
+  const bool at_once = random_.chance(1, 2);
+  for (const auto node : victims) {
+    cluster_.kill(node, power ? Kill::power : how());
+    if (!at_once) cluster_.run_for(random_.below(20) * millisecond);
+  }
+  cluster_.run_for(pause());
+  for (const auto node : victims) {
+    cluster_.boot(node);
+    if (random_.chance(1, 2)) cluster_.run_for(pause());
+  }
+}
+
+void Faults::partition(bool one_way) {
+  const auto a = random_.chance(1, 2) ? primary_or_any() : any_node();
+  if (one_way) {
+    const auto b =
+        (a + 1 + static_cast<std::uint32_t>(random_.below(cluster_.size() - 1))) % cluster_.size();
+    cluster_.block(a, b);
+  } else {
+    cluster_.isolate(a);
+  }
+  cluster_.run_for(pause());
+  cluster_.heal();
+}
+
+void Faults::wipe() {
+  if (!whole_soon()) return;
+  const auto node = replica_node();
+  if (node == 0) return;  // the control plane's host
+  cluster_.wipe(node);
+  cluster_.run_for(pause());
+  cluster_.boot(node);
+  cluster_.replace(node);
+  whole_soon();
+}
+
+bool Faults::rot_a_file(std::uint32_t node) {
+  auto& disk = cluster_.node(node).disk();
+  auto files = disk.files(cluster_.node(node).directory() + "/volumes");
+  std::erase_if(files, [](const std::string& path) {
+    return !path.ends_with(".seg") && !path.ends_with(".dat");
+  });
+  if (files.empty()) return false;
+  const auto& path = files[static_cast<std::size_t>(random_.below(files.size()))];
+  const auto inode = disk.inode(path);
+  return inode->rot(0, inode->size(), random_);
+}
+
+void Faults::rot() {
+  if (!whole_soon()) return;
+  const auto node = replica_node();
+  if (node == 0) return;
+  cluster_.rot_was_injected();
+  if (!rot_a_file(node)) return;
+  cluster_.run_for(pause());
+  cluster_.kill(node);
+  cluster_.run_for(pause());
+  cluster_.boot(node);
+  cluster_.run_for(pause());
+  cluster_.replace(node);
+  whole_soon();
+}
+
+void Faults::fail_sync() {
+  const auto node = any_node();
+  auto& disk = cluster_.node(node).disk();
+  (random_.chance(1, 2) ? disk.fail_syncs : disk.fail_writes) = 1;
+  cluster_.run_for(pause());
+  disk.fail_syncs = 0;
+  disk.fail_writes = 0;
+  kill_and_boot(node);
+}
+
+void Faults::fill_disk() {
+  auto& disk = cluster_.node(any_node()).disk();
+  disk.capacity_bytes = disk.used_bytes() + random_.below(6u << 20);
+  cluster_.run_for(pause());
+  disk.capacity_bytes = DiskImage::no_quota;
+}
+
+void Faults::inject(Fault fault) {
+  auto& world = cluster_.world();
+  world.trace.note(cluster_.now(), fmt::format("fault {}", to_string(fault)));
+  ++counts_[std::string(to_string(fault))];
+  if (is_crash_or_cut(fault)) ++crashes_;
+  switch (fault) {
+    case Fault::kill_primary:
+      return kill_and_boot(primary_or_any());
+    case Fault::kill_replica:
+      return kill_and_boot(replica_node());
+    case Fault::kill_two:
+      return kill_several(2, false);
+    case Fault::kill_all:
+      return kill_several(cluster_.size(), false);
+    case Fault::power_one:
+      return kill_several(1, true);
+    case Fault::power_all:
+      return kill_several(cluster_.size(), true);
+    case Fault::quick_restart: {
+      const auto node = random_.chance(1, 2) ? primary_or_any() : any_node();
+      cluster_.kill(node);
+      cluster_.run_for(random_.below(10'000) * 1'000);
+      return cluster_.boot(node);
+    }
+    case Fault::isolate:
+      return partition(false);
+    case Fault::one_way:
+      return partition(true);
+    case Fault::cut_links: {
+      const auto a = any_node();
+      const auto b = (a + 1 + static_cast<std::uint32_t>(random_.below(cluster_.size() - 1))) %
+                     cluster_.size();
+      return cluster_.cut(a, b);
+    }
+    case Fault::cut_client: {
+      const auto& clients = cluster_.clients();
+      return clients[static_cast<std::size_t>(random_.below(clients.size()))]->connection_lost(
+          "cut by the network");
+    }
+    case Fault::promote: {
+      cluster_.promote(any_node());
+      return;
+    }
+    case Fault::wipe_replica:
+      return wipe();
+    case Fault::rot_replica:
+      return rot();
+    case Fault::slow_disk: {
+      auto& disk = cluster_.node(any_node()).disk();
+      disk.slow_factor = random_.between(5, 200);
+      cluster_.run_for(pause());
+      disk.slow_factor = 1;
+      return;
+    }
+    case Fault::failed_sync:
+      return fail_sync();
+    case Fault::full_disk:
+      return fill_disk();
+    case Fault::count_:
+      break;
+  }
+}
+
+}  // namespace tidemark::sim

@@ -1,0 +1,75 @@
+// What goes wrong in a run. A fault is begun, lasts, and is repaired; the destroying ones (a wiped
+// disk, rotten bytes) wait until every copy is whole, because only then the rest can carry the
+// volume.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "sim/cluster.hpp"
+#include "sim/random.hpp"
+
+namespace tidemark::sim {
+
+enum class Fault : std::uint8_t {
+  kill_primary,
+  kill_replica,
+  kill_two,
+  kill_all,
+  quick_restart,  ///< Any node, back within 10 ms.
+  power_one,
+  power_all,
+  isolate,
+  one_way,    ///< Frames of one node no longer reach another.
+  cut_links,  ///< Connections between two nodes break.
+  cut_client,
+  promote,
+  wipe_replica,
+  rot_replica,
+  slow_disk,
+  failed_sync,
+  full_disk,
+  count_,
+};
+std::string_view to_string(Fault fault);
+/// The kinds of which every run sees at least three.
+bool is_crash_or_cut(Fault fault);
+
+class Faults {
+ public:
+  Faults(Cluster& cluster, Random random) : cluster_(cluster), random_(random) {}
+
+  Fault draw(bool crash_or_cut);
+  /// Does it and repairs it; the clients go on meanwhile. Takes virtual time.
+  void inject(Fault fault);
+
+  const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
+  std::uint64_t crashes_and_cuts() const { return crashes_; }
+
+ private:
+  std::uint32_t any_node();
+  std::uint32_t primary_or_any();
+  /// A copy's node that is not the primary's.
+  std::uint32_t replica_node();
+  /// That can be replaced: the control plane's host cannot.
+  bool whole_soon();
+  std::uint64_t pause();
+  Kill how();
+  void kill_and_boot(std::uint32_t node);
+  void kill_several(std::size_t count, bool power);
+  void partition(bool one_way);
+  void wipe();
+  void rot();
+  bool rot_a_file(std::uint32_t node);
+  void fail_sync();
+  void fill_disk();
+
+  Cluster& cluster_;
+  Random random_;
+  std::map<std::string, std::uint64_t> counts_;
+  std::uint64_t crashes_ = 0;
+};
+
+}  // namespace tidemark::sim

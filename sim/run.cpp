@@ -1,0 +1,192 @@
+#include "sim/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/faults.hpp"
+#include "sim/workload.hpp"
+
+namespace tidemark::sim {
+namespace {
+
+using engine::millisecond;
+using engine::second;
+
+/// What a seed decides before anything runs.
+struct Draft {
+  ClusterOptions cluster;
+  WorkloadShape shape;
+  std::size_t clients = 2;
+  std::size_t depth_max = 4;
+  std::uint64_t think_max = 0;
+  std::uint64_t faults = 3;
+  std::uint64_t operations = operations_min;
+};
+
+void draw_settings(actors::Settings& s, Random random) {
+  s.memory_tail_bytes = random.between(16, 1024) << 10;
+  s.sender_credit_bytes = random.between(1100, 4096) << 10;
+  s.uncommitted_bytes_max = random.between(2, 8) << 20;
+  s.flush_bytes = random.between(16, 1024) << 10;
+  s.flush_after = random.between(10, 1000) * millisecond;
+  s.wal_retention_bytes = random.between(4, 6) * s.segment_bytes;
+  s.retry_max = random.between(100, 1000) * millisecond;
+}
+
+NetworkWeather draw_weather(Random& random) {
+  NetworkWeather w;
+  w.delay_min = random.between(5, 100) * 1'000;
+  w.delay_max = w.delay_min + random.between(10, 2'000) * 1'000;
+  if (random.chance(1, 3)) {
+    w.spike_one_in = random.between(20, 400);
+    w.spike_max = random.between(5, 400) * millisecond;
+  }
+  w.bytes_per_microsecond = random.between(50, 2'000);
+  if (random.chance(1, 2)) w.stale_control_one_in = random.between(2, 8);
+  return w;
+}
+
+Draft draw(const RunOptions& options) {
+  Random random(options.seed * 0x2545f4914f6cdd1dULL + 1);
+  Draft d;
+  d.shape = draw_shape(random);
+  d.cluster.seed = options.seed;
+  d.cluster.verbose = options.verbose;
+  d.cluster.blocks = d.shape.blocks;
+  if (random.chance(1, 8)) d.cluster.mode = engine::Mode::best_effort;
+  if (d.cluster.mode == engine::Mode::best_effort) d.cluster.min_copies = 1;
+  if (random.chance(1, 4)) d.cluster.ack = engine::AckPolicy::durable;
+  d.cluster.weather = draw_weather(random);
+  d.cluster.tune = [fork = random.fork()](actors::Settings& s) { draw_settings(s, fork); };
+  d.clients = random.between(2, 4);
+  d.depth_max = random.between(1, 12);
+  d.think_max = random.chance(1, 2) ? random.below(30) * millisecond : 0;
+  d.faults = random.between(crashes_min, 7);
+  d.operations = operations_min + random.below(200);
+  return d;
+}
+
+std::string describe(const Draft& d) {
+  return fmt::format(
+      "{} blocks, {}, ack {}, {} clients, depth {}, think {} ms, {} faults{}{}{}{}{}{}",
+      d.shape.blocks, to_string(d.cluster.mode), to_string(d.cluster.ack), d.clients, d.depth_max,
+      d.think_max / millisecond, d.faults, d.shape.unaligned ? ", unaligned" : "",
+      d.shape.trim ? ", trim" : "", d.shape.zeroes ? ", zeroes" : "",
+      d.shape.big_one_in != 0 ? ", big" : "", d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
+      d.cluster.weather.stale_control_one_in != 0 ? ", stale control" : "");
+}
+
+std::uint64_t answered(const Cluster& cluster) {
+  std::uint64_t n = 0;
+  for (const auto& client : cluster.clients()) n += client->answered();
+  return n;
+}
+
+void begin_load(Cluster& cluster, const Draft& d, Random random) {
+  for (std::size_t i = 0; i < d.clients; ++i) {
+    auto client = cluster.add_client();
+    client->depth = random.between(1, d.depth_max);
+    client->think_max = d.think_max;
+    client->next = [shape = d.shape, own = random.fork()](Client&) mutable {
+      return std::optional<Ask>(draw_ask(shape, own));
+    };
+  }
+}
+
+/// Faults while the load runs, then load until enough was answered.
+void trouble(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
+  for (std::uint64_t i = 0; i < d.faults && !cluster.failed(); ++i) {
+    const auto goal = answered(cluster) + random.between(2, 2 * d.operations / (d.faults + 1));
+    cluster.run_until([&] { return answered(cluster) >= goal; }, 4 * second);
+    const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
+    faults.inject(faults.draw(d.faults - i <= missing || random.chance(2, 3)));
+  }
+  cluster.heal();
+  for (std::uint32_t n = 0; n < cluster.size(); ++n) cluster.boot(n);
+  cluster.run_until([&] { return answered(cluster) >= d.operations; }, Cluster::converge_max);
+  if (answered(cluster) < d.operations) {
+    cluster.fail("stuck",
+                 fmt::format("{} operations were answered, {} were wanted, {} s after "
+                             "everything was healed",
+                             answered(cluster), d.operations, Cluster::converge_max / second));
+  }
+}
+
+void end_load(Cluster& cluster) {
+  for (const auto& client : cluster.clients()) client->stop();
+  const auto idle = [&] {
+    return std::all_of(cluster.clients().begin(), cluster.clients().end(),
+                       [](const auto& c) { return c->in_flight() == 0; });
+  };
+  if (!cluster.run_until(idle)) {
+    cluster.fail("unanswered", "requests wait for ever though everything is healed");
+  }
+}
+
+void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
+  if (!cluster.start()) return;
+  begin_load(cluster, d, random.fork());
+  trouble(cluster, d, faults, random.fork());
+  if (!cluster.failed()) end_load(cluster);
+  if (!cluster.failed()) cluster.settle();
+  if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");
+}
+
+/// The run that is under way, for the report of a failed CHECK.
+struct UnderWay {
+  const RunOptions* options = nullptr;
+  Cluster* cluster = nullptr;
+};
+UnderWay under_way;
+
+}  // namespace
+
+Outcome run_seed(const RunOptions& options) {
+  engine::plant(options.bug);
+  const auto draft = draw(options);
+  Outcome outcome;
+  outcome.seed = options.seed;
+  outcome.configuration = describe(draft);
+  {
+    Cluster cluster(draft.cluster);
+    under_way = {&options, &cluster};
+    Random random(options.seed ^ 0x6a09e667f3bcc909ULL);
+    Faults faults(cluster, random.fork());
+    play(cluster, draft, faults, random.fork());
+    outcome.trace = cluster.trace();
+    outcome.failure = cluster.failure();
+    outcome.steps = cluster.scheduler().steps();
+    outcome.frames = cluster.world().net.frames();
+    outcome.records = cluster.logs().records();
+    outcome.virtual_milliseconds = cluster.now().value / millisecond;
+    outcome.operations = answered(cluster);
+    outcome.crashes_and_cuts = faults.crashes_and_cuts();
+    outcome.counts = cluster.counts();
+    outcome.faults = faults.counts();
+    if (outcome.failure) outcome.last_events = cluster.world().trace.last(110);
+    under_way = {};
+  }
+  engine::plant(engine::Bug::none);
+  return outcome;
+}
+
+std::string command(const RunOptions& options) {
+  auto text = fmt::format("tidemark-sim --seed {}", options.seed);
+  if (options.bug != engine::Bug::none) {
+    text += fmt::format(" --plant {}", to_string(options.bug));
+  }
+  return text;
+}
+
+std::vector<std::string> last_events_of_run() {
+  if (under_way.cluster == nullptr) return {};
+  return under_way.cluster->world().trace.last(110);
+}
+
+std::string command_of_run() {
+  return under_way.options == nullptr ? std::string() : command(*under_way.options);
+}
+
+}  // namespace tidemark::sim

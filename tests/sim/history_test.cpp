@@ -1,0 +1,200 @@
+// The judge of reads is itself judged: what is allowed passes, and every kind of breach is called
+// by its name.
+#define BOOST_TEST_DYN_LINK
+#include "sim/checkers/history.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace tidemark;
+using namespace tidemark::sim;
+
+namespace {
+
+engine::MonoTime at(std::uint64_t t) { return engine::MonoTime(t); }
+
+struct Story {
+  std::string cls;
+  History history{8, false, false, [this](std::string c, std::string) {
+                    if (cls.empty()) cls = std::move(c);
+                  }};
+  Reign reign = history.opened(1);
+  std::uint64_t time = 1;
+
+  OpId begin(std::uint64_t connection = 1) {
+    return history.write_begun(connection, reign, at(time++), {0, 1}, false);
+  }
+  OpId write(std::uint64_t connection = 1) {
+    const auto op = begin(connection);
+    history.write_answered(op, at(time++), false);
+    return op;
+  }
+  void flush() {
+    const auto began = at(time++);
+    ++time;
+    history.flushed(reign, began);
+  }
+  void read(OpId op) {
+    const auto began = at(time++);
+    history.cell_read(reign, began, at(time++), 0, op);
+  }
+  void failover(bool cache_lost) {
+    history.reign_over(reign);
+    if (cache_lost) history.cache_lost();
+    reign = history.opened(++life);
+  }
+  std::uint32_t life = 1;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(history)
+
+BOOST_AUTO_TEST_CASE(the_last_write_is_read) {
+  Story s;
+  s.read(0);
+  const auto a = s.write();
+  s.read(a);
+  const auto b = s.write();
+  s.read(b);
+  BOOST_TEST(s.cls == "");
+}
+
+BOOST_AUTO_TEST_CASE(an_overwritten_value_is_stale) {
+  Story s;
+  const auto a = s.write();
+  s.write();
+  s.read(a);
+  BOOST_TEST(s.cls == "lost_answered");
+}
+
+BOOST_AUTO_TEST_CASE(a_flushed_write_is_never_lost) {
+  Story s;
+  s.write();
+  s.flush();
+  s.failover(true);
+  s.read(0);
+  BOOST_TEST(s.cls == "lost_flushed");
+}
+
+BOOST_AUTO_TEST_CASE(an_answered_write_may_be_lost_where_the_cache_was) {
+  Story s;
+  s.write();
+  s.failover(true);
+  s.read(0);
+  BOOST_TEST(s.cls == "");
+}
+
+BOOST_AUTO_TEST_CASE(an_answered_write_may_not_be_lost_where_the_cache_was_not) {
+  Story s;
+  s.write();
+  s.failover(false);
+  s.read(0);
+  BOOST_TEST(s.cls == "lost_answered");
+}
+
+BOOST_AUTO_TEST_CASE(an_answered_write_may_not_be_lost_while_its_connection_stands) {
+  Story s;
+  s.write();
+  s.read(0);
+  BOOST_TEST(s.cls == "lost_answered");
+}
+
+BOOST_AUTO_TEST_CASE(a_flush_covers_only_what_was_answered_before_it_began_in_its_reign) {
+  Story s;
+  s.write();
+  s.failover(true);
+  s.flush();
+  s.read(0);
+  BOOST_TEST(s.cls == "");
+}
+
+BOOST_AUTO_TEST_CASE(what_was_seen_after_a_failover_and_flushed_is_kept) {
+  Story s;
+  const auto a = s.write();
+  s.failover(true);
+  s.read(a);
+  s.flush();
+  s.failover(true);
+  s.read(0);
+  BOOST_TEST(s.cls == "lost_flushed");
+}
+
+BOOST_AUTO_TEST_CASE(what_was_seen_to_be_lost_does_not_come_back) {
+  Story s;
+  const auto a = s.write();
+  s.failover(true);
+  s.read(0);
+  s.failover(true);
+  s.read(a);
+  BOOST_TEST(s.cls == "came_back");
+}
+
+BOOST_AUTO_TEST_CASE(an_unanswered_write_may_take_effect_or_not_but_not_both_ways) {
+  Story s;
+  const auto a = s.write();
+  const auto b = s.begin(2);
+  s.read(a);
+  s.read(b);
+  BOOST_TEST(s.cls == "");
+  s.read(a);
+  BOOST_TEST(s.cls != "");
+}
+
+BOOST_AUTO_TEST_CASE(an_unanswered_write_of_a_reign_that_is_over_does_not_appear_later) {
+  Story s;
+  const auto a = s.begin();
+  s.failover(false);
+  s.read(0);
+  s.read(a);
+  BOOST_TEST(s.cls == "came_back");
+}
+
+BOOST_AUTO_TEST_CASE(overlapping_writes_may_take_either_order) {
+  for (const bool first : {true, false}) {
+    Story s;
+    const auto a = s.begin(1);
+    const auto b = s.begin(2);
+    s.history.write_answered(a, at(s.time++), false);
+    s.history.write_answered(b, at(s.time++), false);
+    s.read(first ? a : b);
+    BOOST_TEST(s.cls == "");
+    s.read(first ? b : a);
+    BOOST_TEST(s.cls == "came_back");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(requests_of_one_connection_keep_their_order) {
+  Story s;
+  const auto a = s.begin(1);
+  const auto b = s.begin(1);
+  s.history.write_answered(b, at(s.time++), false);
+  s.read(a);
+  BOOST_TEST(s.cls == "lost_answered");
+}
+
+BOOST_AUTO_TEST_CASE(bytes_that_nobody_wrote_are_corruption) {
+  Story s;
+  s.history.cell_read(s.reign, at(1), at(2), 0, std::nullopt);
+  BOOST_TEST(s.cls == "corrupt");
+}
+
+BOOST_AUTO_TEST_CASE(a_value_from_another_cell_is_corruption) {
+  Story s;
+  const auto a = s.write();
+  s.history.cell_read(s.reign, at(s.time), at(s.time + 1), 3, a);
+  BOOST_TEST(s.cls == "corrupt");
+}
+
+BOOST_AUTO_TEST_CASE(zeros_over_a_flushed_write_need_somebody_who_wrote_zeros) {
+  Story s;
+  s.write();
+  const auto z = s.history.write_begun(1, s.reign, at(s.time++), {0, 8}, true);
+  s.read(0);
+  BOOST_TEST(s.cls == "");
+  s.history.write_answered(z, at(s.time++), true);
+  s.write();
+  s.read(0);
+  BOOST_TEST(s.cls == "lost_answered");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
