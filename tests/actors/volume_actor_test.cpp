@@ -1,0 +1,271 @@
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include "engine/chunk.hpp"
+#include "tests/actors/volume_world.hpp"
+
+namespace tidemark::actors {
+namespace {
+
+using engine::block_bytes;
+using engine::FrontOp;
+
+std::string lines(const std::vector<std::string>& all) {
+  std::string text;
+  for (const auto& line : all) text += line + "\n";
+  return text;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(volume_actor)
+
+BOOST_AUTO_TEST_CASE(a_reign_begins_with_its_record_at_the_store_and_at_every_sender) {
+  VolumeWorld w;
+  BOOST_TEST(lines(w.store_notes->heard) == "append 1..1 committed 0\n");
+  BOOST_TEST(w.store_notes->listener.has_value());
+  for (const std::uint64_t replica : {2u, 3u}) {
+    BOOST_TEST(lines(w.sender(replica).heard) == "records 1..1\n");
+    // Its cursor stands before what it will be told first.
+    BOOST_TEST((w.heads.at(engine::ReplicaId(replica)) == engine::Lsn{}));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(requests_of_many_clients_leave_as_one_batch_per_turn) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  w.store_notes->heard.clear();
+  w.sender(2).heard.clear();
+  auto a = std::make_shared<Client>();
+  auto b = std::make_shared<Client>();
+  const auto port_a = w.open(a);
+  const auto port_b = w.open(b);
+  submit(*port_a, write_of(1, 0, block_bytes, 'a'), write_of(2, block_bytes, block_bytes, 'a'));
+  submit(*port_b, write_of(1, 0, block_bytes, 'b'));
+  w.run();
+  BOOST_TEST(lines(w.store_notes->heard) == "append 2..4 committed 1\n");
+  BOOST_TEST(lines(w.sender(2).heard) == "records 2..4\n");
+}
+
+BOOST_AUTO_TEST_CASE(each_client_gets_its_answers_of_a_turn_at_once) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto a = std::make_shared<Client>();
+  auto b = std::make_shared<Client>();
+  const auto port_a = w.open(a);
+  const auto port_b = w.open(b);
+  submit(*port_a, write_of(1, 0, block_bytes, 'a'), write_of(2, block_bytes, block_bytes, 'a'),
+         plain(3, FrontOp::flush));
+  submit(*port_b, write_of(7, 0, block_bytes, 'b'));
+  w.run();
+  BOOST_TEST(lines(a->deliveries) == "");
+  w.peer_has(2, 4, 1);
+  BOOST_TEST(lines(a->deliveries) == "");
+  w.peer_has(3, 4, 1);
+  BOOST_TEST(lines(a->deliveries) == "1 2\n");
+  BOOST_TEST(lines(b->deliveries) == "7\n");
+  w.everybody_has(4);
+  BOOST_TEST(lines(a->deliveries) == "1 2\n3\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_read_behind_a_write_of_the_same_turn_finds_it_in_the_store) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto client = std::make_shared<Client>();
+  const auto port = w.open(client);
+  submit(*port, write_of(1, 0, block_bytes, 'x'), plain(2, FrontOp::read, 10, 20));
+  w.run();
+  w.everybody_has(2);
+  BOOST_TEST(lines(client->deliveries) == "1 2\n");
+  BOOST_TEST(client->data == std::string(20, 'x'));
+}
+
+BOOST_AUTO_TEST_CASE(unaligned_writes_of_one_turn_end_up_beside_each_other) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto client = std::make_shared<Client>();
+  const auto port = w.open(client);
+  submit(*port, write_of(1, 0, 512, 'a'), write_of(2, 512, 512, 'b'), write_of(3, 256, 512, 'c'));
+  w.run();
+  BOOST_TEST(w.store_notes->blocks.at(0) == std::string(256, 'a') + std::string(512, 'c') +
+                                                std::string(256, 'b') +
+                                                std::string(block_bytes - 1024, '\0'));
+}
+
+BOOST_AUTO_TEST_CASE(block_status_comes_from_the_store) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto client = std::make_shared<Client>();
+  const auto port = w.open(client);
+  submit(*port, plain(5, FrontOp::block_status, 0, 8 * block_bytes));
+  w.run();
+  BOOST_TEST(lines(client->deliveries) == "5\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_dropped_port_is_a_forgotten_client) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto client = std::make_shared<Client>();
+  auto port = w.open(client);
+  submit(*port, write_of(1, 0, block_bytes, 'a'));
+  w.run();
+  port.reset();
+  w.everybody_has(2);
+  w.pass(500);
+  BOOST_TEST(lines(client->deliveries) == "");
+  caf::anon_send(w.volume, StopRole{"over"});
+  w.run();
+  BOOST_TEST(client->cuts.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_that_went_away_is_proposed_out_by_the_clock) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  caf::anon_send(w.volume, w.peer(3, engine::PeerState::disconnected));
+  w.run();
+  for (int i = 0; i < 4; ++i) w.pass(20);
+  BOOST_TEST(w.node_notes->proposals.empty());
+  w.pass(20);
+  BOOST_REQUIRE(w.node_notes->proposals.size() == 1U);
+  BOOST_TEST(w.node_notes->proposals[0].in_sync.size() == 2U);
+
+  engine::SetDecided decided;
+  decided.volume = w.assignment.spec.id;
+  decided.accepted = true;
+  decided.epoch = engine::Epoch(1);
+  decided.version = engine::Version(2);
+  decided.in_sync = w.node_notes->proposals[0].in_sync;
+  caf::anon_send(w.volume, SetAnswered{decided});
+  w.run();
+  auto client = std::make_shared<Client>();
+  const auto port = w.open(client);
+  submit(*port, write_of(1, 0, block_bytes, 'a'));
+  w.run();
+  w.peer_has(2, 2, 1);
+  BOOST_TEST(lines(client->deliveries) == "1\n");
+}
+
+BOOST_AUTO_TEST_CASE(
+    a_stopped_role_cuts_everyone_stops_its_senders_and_answers_when_the_store_is_free) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto asked = std::make_shared<Client>();
+  auto silent = std::make_shared<Client>();
+  const auto port_asked = w.open(asked);
+  const auto port_silent = w.open(silent);
+  w.store_notes->hold_reads = true;
+  submit(*port_asked, plain(1, FrontOp::read, 0, block_bytes));
+  w.run();
+
+  const auto stopped = std::make_shared<bool>(false);
+  w.system.spawn([volume = w.volume, stopped](caf::event_based_actor* self) {
+    self->request(volume, caf::infinite, StopRole{"fenced for epoch 2"})
+        .then([stopped](const RoleStopped&) { *stopped = true; }, [](const caf::error&) {});
+  });
+  w.run();
+  BOOST_TEST(lines(asked->cuts) == "fenced for epoch 2\n");
+  BOOST_TEST(lines(silent->cuts) == "fenced for epoch 2\n");
+  BOOST_TEST(w.sender(2).stopped);
+  BOOST_TEST(w.sender(3).stopped);
+  BOOST_TEST(!*stopped);  // a read is still at the store
+
+  caf::anon_send(w.store, ReleaseFlush{});
+  w.run();
+  BOOST_TEST(*stopped);
+  submit(*port_asked, write_of(2, 0, block_bytes, 'a'));
+  w.run();
+  BOOST_TEST(lines(asked->deliveries) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_failed_store_cuts_clients_and_tells_the_node) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto client = std::make_shared<Client>();
+  const auto port = w.open(client);
+  w.run();
+  caf::anon_send(w.volume, StoreFailed{{engine::Errc::io_failed, "append at lsn 2: EIO"}});
+  w.run();
+  BOOST_TEST(lines(client->cuts) == "the store failed: append at lsn 2: EIO\n");
+  BOOST_TEST(lines(w.node_notes->ended) == "the store failed: append at lsn 2: EIO\n");
+  // Who opens meanwhile is cut as soon as the volume hears of it.
+  auto late = std::make_shared<Client>();
+  const auto late_port = w.open(late);
+  w.run();
+  BOOST_TEST(late->cuts.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_newer_assignment_reaches_the_senders_and_the_same_one_does_not) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  w.sender(3).heard.clear();
+  caf::anon_send(w.volume, Reassigned{w.assignment});
+  w.run();
+  BOOST_TEST(w.sender(3).heard.empty());
+  auto newer = w.assignment;
+  newer.version = engine::Version(2);
+  newer.members[2].endpoint = "elsewhere";
+  caf::anon_send(w.volume, Reassigned{newer});
+  w.run();
+  BOOST_TEST(w.sender(3).heard.back() == "reassigned 2");
+}
+
+BOOST_AUTO_TEST_CASE(status_gathers_what_the_senders_say) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  engine::VolumeStatus status;
+  caf::scoped_actor self{w.system};
+  auto asked = self->request(w.volume, caf::infinite, AskVolumeStatus{});
+  w.run();
+  asked.receive([&](const engine::VolumeStatus& s) { status = s; },
+                [](const caf::error&) { BOOST_FAIL("no status"); });
+  BOOST_TEST(status.serving);
+  BOOST_TEST(status.waiting_for == "");
+  BOOST_REQUIRE(status.peers.size() == 2U);
+  BOOST_TEST((status.peers[0].replica == engine::ReplicaId(2)));
+  BOOST_TEST(status.peers[0].in_set);
+  BOOST_TEST(status.peers[0].exact);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(front_desk)
+
+BOOST_AUTO_TEST_CASE(an_unknown_name_is_not_found_and_one_elsewhere_names_its_primary) {
+  FrontDesk desk;
+  auto client = std::make_shared<Client>();
+  const auto unknown = desk.open("vol", client);
+  BOOST_REQUIRE(!unknown);
+  BOOST_TEST((unknown.error().code == engine::Errc::not_found));
+  desk.elsewhere("vol", "its primary is node2, NBD at 127.0.0.1:10810");
+  const auto elsewhere = desk.open("vol", client);
+  BOOST_REQUIRE(!elsewhere);
+  BOOST_TEST((elsewhere.error().code == engine::Errc::unavailable));
+  BOOST_TEST(elsewhere.error().text == "export vol: its primary is node2, NBD at 127.0.0.1:10810");
+  BOOST_TEST(desk.list().empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_export_that_moves_away_cuts_its_clients_once) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  auto client = std::make_shared<Client>();
+  const auto port = w.open(client);
+  BOOST_TEST(w.desk.list().size() == 1U);
+  w.desk.elsewhere("vol", "its primary is node2");
+  BOOST_TEST(lines(client->cuts) == "its primary is node2\n");
+  caf::anon_send(w.volume, StopRole{"over"});
+  w.run();
+  BOOST_TEST(client->cuts.size() == 1U);
+  BOOST_TEST(w.desk.list().empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_export_that_is_gone_is_not_found) {
+  VolumeWorld w;
+  w.desk.remove("vol");
+  auto client = std::make_shared<Client>();
+  BOOST_TEST(!w.desk.open("vol", client));
+  w.desk.remove("vol");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tidemark::actors
