@@ -45,7 +45,9 @@ class RangeGuard {
     }
     co_return Hold(this, id);
   }
-  std::size_t size() const { return entries_.size(); }
+  /// Nobody is let in any more: for the owner's destructor, where frames that hold or wait go in
+  /// any order.
+  void close() { closed_ = true; }
 
  private:
   struct Entry {
@@ -67,6 +69,7 @@ class RangeGuard {
 
   void release(std::uint64_t id) {
     entries_.remove_if([id](const Entry& e) { return e.id == id; });
+    if (closed_) return;
     std::vector<std::function<void(engine::Done)>> woken;
     for (auto& entry : entries_) {
       if (entry.held || !may_hold(entry)) continue;
@@ -78,6 +81,7 @@ class RangeGuard {
 
   std::list<Entry> entries_;
   std::uint64_t last_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace tidemark::storage

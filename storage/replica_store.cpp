@@ -37,6 +37,9 @@ ReplicaStore::ReplicaStore(StoreConfig config)
       superblock_file_(config_.disk, config_.timers, config_.directory + "/superblock") {}
 
 ReplicaStore::~ReplicaStore() {
+  superblock_turn_.close();
+  change_turn_.close();
+  if (extents_) extents_->guard().close();
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
 }
 

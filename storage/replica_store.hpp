@@ -174,6 +174,8 @@ class ReplicaStore {
 
   StoreConfig config_;
   engine::VolumeKey key_;
+  RangeGuard superblock_turn_;  ///< One superblock write at a time.
+  RangeGuard change_turn_;      ///< One of truncate, reset, finish, stop at a time.
   SuperblockFile superblock_file_;
   Superblock superblock_;            ///< As last written or being written.
   engine::Lsn previous_checkpoint_;  ///< Of the older slot: what falling back to it would need.
@@ -188,8 +190,6 @@ class ReplicaStore {
   bool clean_ = false;
   bool stopped_ = false;
   engine::TimerId hold_timer_ = 0;
-  RangeGuard superblock_turn_;  ///< One superblock write at a time.
-  RangeGuard change_turn_;      ///< One of truncate, reset, finish, stop at a time.
   Lifetime lifetime_;
   Scope scope_;
 };

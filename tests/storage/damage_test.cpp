@@ -1,0 +1,207 @@
+// Bytes that are not what was written: a torn tail is cut, corruption is named, history may rot,
+// nothing is guessed (C14).
+#include "storage/wal_format.hpp"
+#include "tests/storage/store_world.hpp"
+
+using namespace tidemark;
+using namespace tidemark::tests;
+
+namespace {
+
+MemoryFile& file_of(StoreWorld& w, const std::string& path) {
+  return *w.disk->files().at("/node/replica/" + path);
+}
+
+void flip(MemoryFile& file, std::uint64_t offset) {
+  file.seen.at(offset) ^= std::byte{0x40};
+  file.durable.at(offset) ^= std::byte{0x40};
+}
+
+/// Segment files with a header, by sequence; and the batches in one.
+std::vector<std::string> segments(StoreWorld& w) {
+  std::map<std::uint64_t, std::string> by_sequence;
+  for (const auto& [path, file] : w.disk->files()) {
+    if (!path.ends_with(".seg") || !file) continue;
+    const auto header = storage::decode_segment_header(std::span(file->seen).first(block_bytes));
+    if (header)
+      by_sequence[header->sequence.value] = path.substr(std::string("/node/replica/").size());
+  }
+  std::vector<std::string> paths;
+  for (auto& [sequence, path] : by_sequence) paths.push_back(path);
+  return paths;
+}
+
+std::vector<storage::BatchHeader> batches(StoreWorld& w, const std::string& path) {
+  std::vector<storage::BatchHeader> found;
+  const auto& bytes = file_of(w, path).seen;
+  for (std::uint64_t at = block_bytes; at + block_bytes <= bytes.size();) {
+    const auto h = storage::decode_batch_header(engine::VolumeKey(w.spec.id),
+                                                std::span(bytes).subspan(at), at);
+    if (h) found.push_back(*h);
+    at += h ? h->bytes() : block_bytes;
+  }
+  return found;
+}
+
+/// Five batches of one record each, one after the other, nothing committed beyond the first.
+void five_batches(StoreWorld& w) {
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    w.append({w.write(i, 1)}, Lsn(1));
+    w.disk->settle();
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(damage)
+
+BOOST_AUTO_TEST_CASE(damage_in_the_last_batch_is_a_torn_tail) {
+  StoreWorld w;
+  five_batches(w);
+  w.store.reset();
+  const auto path = segments(w).at(0);
+  flip(file_of(w, path), batches(w, path).back().offset + block_bytes + 17);
+  const auto found = w.open();
+  BOOST_CHECK(found.damage.empty());
+  BOOST_CHECK_EQUAL(found.end.lsn.value, 4u);
+}
+
+BOOST_AUTO_TEST_CASE(damage_below_what_a_later_batch_proves_durable_is_corruption) {
+  StoreWorld w;
+  five_batches(w);
+  w.store.reset();
+  const auto path = segments(w).at(0);
+  flip(file_of(w, path), batches(w, path).at(2).offset + block_bytes + 17);
+  const auto found = w.open();
+  BOOST_CHECK(found.base == engine::BaseState::damaged);
+  BOOST_TEST_MESSAGE(found.damage);
+  BOOST_CHECK_NE(found.damage.find("lsn 3"), std::string::npos);
+  BOOST_CHECK_NE(found.damage.find(".seg, offset"), std::string::npos);
+  BOOST_CHECK(!w.finish(w.store->read_blocks({BlockIndex(0), 1})).has_value());
+  w.store.reset();
+  BOOST_CHECK(w.open().base == engine::BaseState::damaged);
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_header_of_a_batch_is_judged_the_same) {
+  for (const std::size_t hit : {2u, 4u}) {
+    StoreWorld w;
+    five_batches(w);
+    w.store.reset();
+    const auto path = segments(w).at(0);
+    flip(file_of(w, path), batches(w, path).at(hit).offset + 40);
+    const auto found = w.open();
+    BOOST_CHECK_EQUAL(found.damage.empty(), hit == 4);
+    BOOST_CHECK_EQUAL(found.end.lsn.value, hit);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_clean_stop_proves_its_end) {
+  StoreWorld w;
+  w.open(true);
+  w.append({w.begin_epoch(1), w.write(1, 1)}, Lsn());  // not committed: the extents have none of it
+  w.disk->settle();
+  BOOST_REQUIRE(w.finish(w.store->stop(true)).has_value());
+  w.store.reset();
+  const auto path = segments(w).at(0);
+  flip(file_of(w, path), batches(w, path).back().offset + block_bytes + 17);
+  BOOST_CHECK(w.open().base == engine::BaseState::damaged);
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_ends_below_the_checkpoint_is_corruption) {
+  StoreWorld w;
+  five_batches(w);
+  w.store->set_committed(Lsn(5));
+  w.flush();
+  BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 5u);
+  w.store.reset();
+  auto& file = file_of(w, segments(w).at(0));
+  for (std::uint64_t at = 0; at < file.seen.size(); at += 512) flip(file, at);
+  const auto found = w.open();
+  // All of it is in the extents, and no record behind the checkpoint is known: nothing is missing.
+  BOOST_CHECK(found.damage.empty());
+  BOOST_CHECK_EQUAL(found.end.lsn.value, 5u);
+  BOOST_CHECK_EQUAL(found.retained.value, 6u);
+}
+
+BOOST_AUTO_TEST_CASE(rot_below_the_checkpoint_shortens_history_and_nothing_else) {
+  StoreWorld w;
+  five_batches(w);
+  w.store->set_committed(Lsn(3));
+  w.flush();
+  BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 3u);
+  w.store.reset();
+  const auto path = segments(w).at(0);
+  flip(file_of(w, path), batches(w, path).at(1).offset + 40);
+  const auto found = w.open();
+  BOOST_CHECK(found.damage.empty());
+  BOOST_CHECK_EQUAL(found.end.lsn.value, 5u);
+  BOOST_CHECK_EQUAL(found.retained.value, 3u);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(5)), "");
+  w.append_durably({w.write(7, 1)});
+  w.store.reset();
+  BOOST_CHECK_EQUAL(w.open().end.lsn.value, 6u);
+}
+
+BOOST_AUTO_TEST_CASE(a_former_life_of_a_segment_is_not_its_content) {
+  StoreWorld w;
+  w.limits.memory_tail_bytes = 0;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (int chunk = 0; chunk < 12; ++chunk) {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 12; ++i) records.push_back(w.write(i, 1));
+    records.push_back(w.chunk_end());
+    w.append_durably(records);
+    w.flush();
+  }
+  w.append_durably({w.write(1, 1)});  // the newest segment is recycled, and almost empty
+  const auto end = w.builder->end();
+  w.crash(MemoryDisk::Loss::power, 3);
+  const auto found = w.open();
+  BOOST_CHECK(found.damage.empty());
+  BOOST_CHECK_EQUAL(found.end.lsn.value, end.value);
+}
+
+BOOST_AUTO_TEST_CASE(a_block_that_does_not_match_its_checksum_is_an_error_that_names_it) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(20, 3)});
+  w.flush();
+  flip(file_of(w, "extents/00000001.dat"), 5 * block_bytes + 9);
+  const auto read = w.finish(w.store->read_blocks({BlockIndex(20), 3}));
+  BOOST_REQUIRE(!read);
+  BOOST_CHECK(read.error().code == engine::Errc::corrupt);
+  BOOST_CHECK_NE(read.error().text.find("block 21"), std::string::npos);
+  BOOST_CHECK(w.finish(w.store->read_blocks({BlockIndex(20), 1})).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(compare_finds_the_flipped_byte_in_extents_and_in_the_log) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(20, 3), w.trim(2, 1)});
+  const auto hash = [&] {
+    auto held = w.finish(w.store->hold_flush());
+    BOOST_REQUIRE(held.has_value());
+    return w.finish(w.store->hash_copy(Lsn(3), 16, {BlockIndex(0), 64}));
+  };
+  const auto before = hash();
+  BOOST_REQUIRE(before.log.has_value());
+  BOOST_CHECK(*before.log == w.digest_at[3]);
+  BOOST_CHECK_EQUAL(before.groups.size(), 4u);
+  BOOST_CHECK(before.damaged.empty());
+  flip(file_of(w, "extents/00000001.dat"), 5 * block_bytes + 9);
+  const auto extents = hash();
+  BOOST_REQUIRE_EQUAL(extents.damaged.size(), 1u);
+  BOOST_CHECK_EQUAL(extents.damaged[0].value, 21u);
+  const auto path = segments(w).at(0);
+  flip(file_of(w, path), batches(w, path).at(0).offset + 2 * block_bytes);
+  const auto log = hash();
+  BOOST_REQUIRE(!log.log);
+  BOOST_TEST_MESSAGE(log.log.error().text);
+  BOOST_CHECK(log.log.error().code == engine::Errc::corrupt);
+  w.store->release_flush();
+}
+
+BOOST_AUTO_TEST_SUITE_END()
