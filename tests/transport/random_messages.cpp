@@ -57,7 +57,10 @@ class Source {
     if (style_ == Style::sample) return "node" + std::to_string(++counter_);
     return std::string(count(1, name_bytes_max), 'n');
   }
-  Uuid uuid() { return make_uuid(of<Lsn>(1).value, any()); }
+  Uuid uuid() {
+    const auto high = std::max<std::uint64_t>(1, any());
+    return make_uuid(high, any());
+  }
   NodeId node() { return {name(), uuid()}; }
   Digest digest() { return {any(), any()}; }
   BlockRange range() {
@@ -161,7 +164,8 @@ void fill(Source& s, SessionReady& m) {
 void fill(Source& s, Records& m) {
   m = s.head<Records>();
   m.committed = s.of<Lsn>();
-  RecordBuilder builder(test_volume_key(), Lsn(s.number(0, 1u << 20)), s.digest());
+  // Braces: evaluated in order, whatever the compiler.
+  RecordBuilder builder{test_volume_key(), Lsn(s.number(0, 1u << 20)), s.digest()};
   const Epoch epoch(s.number(1, 1u << 20));
   for (auto left = s.count(1, 6); left > 0; --left) {
     const auto count = s.number(1, 4);
