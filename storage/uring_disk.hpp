@@ -1,7 +1,8 @@
-// The Disk of a daemon: io_uring on the loop for reads and writes, one worker thread for what has no cheap asynchronous
-// form (open, rename, directories).
+// The Disk of a daemon: io_uring on the loop for reads and writes, one worker thread for what has
+// no cheap asynchronous form (open, rename, directories).
 //
-//   submissions of one turn leave in one system call; the ring's descriptor wakes the loop; completions run there
+//   submissions of one turn leave in one system call; the ring's descriptor wakes the loop;
+//   completions run there
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -17,22 +18,26 @@ class UringDisk final : public Disk {
   /// Submissions that the kernel takes at once; more wait in memory, in order.
   static constexpr unsigned ring_entries = 512;
 
-  /// To be used on the one thread that runs `loop`. Throws std::system_error where the kernel has no io_uring.
+  /// To be used on the one thread that runs `loop`. Throws std::system_error where the kernel has
+  /// no io_uring.
   explicit UringDisk(boost::asio::io_context& loop);
   /// Waits for what is in flight, whose memory the kernel still uses; completions are dropped.
   ~UringDisk() override;
 
   void open(const std::string& path, OpenOptions options, OnOpen done) override;
-  void write(const FilePtr& file, std::uint64_t offset, std::vector<engine::Slice> data, OnStatus done) override;
+  void write(const FilePtr& file, std::uint64_t offset, std::vector<engine::Slice> data,
+             OnStatus done) override;
   void read(const FilePtr& file, std::uint64_t offset, std::size_t bytes, OnRead done) override;
   void sync(const FilePtr& file, OnStatus done) override;
-  void punch(const FilePtr& file, std::uint64_t offset, std::uint64_t bytes, OnStatus done) override;
+  void punch(const FilePtr& file, std::uint64_t offset, std::uint64_t bytes,
+             OnStatus done) override;
   void resize(const FilePtr& file, std::uint64_t bytes, OnStatus done) override;
   void rename(const std::string& from, const std::string& to, OnStatus done) override;
   void remove(const std::string& path, OnStatus done) override;
   void make_directory(const std::string& path, OnStatus done) override;
   void sync_directory(const std::string& path, OnStatus done) override;
-  void list(const std::string& path, std::function<void(engine::Result<std::vector<std::string>>)> done) override;
+  void list(const std::string& path,
+            std::function<void(engine::Result<std::vector<std::string>>)> done) override;
   engine::Result<std::uint64_t> size(const FilePtr& file) override;
   engine::Result<SpaceInfo> space(const std::string& directory) override;
 

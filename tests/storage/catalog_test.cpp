@@ -1,0 +1,125 @@
+// The catalog and the owner's lock, on a real file system.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "storage/owner_lock.hpp"
+#include "storage/rocks_kv.hpp"
+
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+using namespace tidemark;
+using storage::OwnerLock;
+using storage::RocksKv;
+
+namespace {
+
+struct Folder {
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("tidemark-catalog-" + std::to_string(::getpid()));
+  boost::asio::io_context loop;
+
+  Folder() {
+    std::filesystem::remove_all(path);
+    std::filesystem::create_directory(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+
+  auto open(RocksKv::Mode mode) {
+    return RocksKv::open((path / "db").string(), mode,
+                         [this](std::function<void()> f) { boost::asio::post(loop, std::move(f)); });
+  }
+  engine::Status commit(RocksKv& kv, storage::KvBatch batch) {
+    std::optional<engine::Status> result;
+    auto work = boost::asio::make_work_guard(loop);
+    kv.commit(std::move(batch), [&](engine::Status status) { result = std::move(status); });
+    loop.restart();
+    while (!result) loop.run_one();
+    return std::move(*result);
+  }
+};
+
+storage::KvBatch put(const std::string& key, const std::string& value) {
+  storage::KvBatch batch;
+  batch.put(key, value);
+  return batch;
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(catalog, Folder)
+
+BOOST_AUTO_TEST_CASE(what_was_committed_is_there_after_reopening) {
+  {
+    auto kv = open(RocksKv::create);
+    BOOST_REQUIRE(kv.has_value());
+    BOOST_REQUIRE(commit(**kv, put("a/1", "x")).has_value());
+    BOOST_REQUIRE(commit(**kv, put("a/2", "y")).has_value());
+    storage::KvBatch batch;
+    batch.remove("a/1");
+    batch.put("b", "z");
+    BOOST_REQUIRE(commit(**kv, std::move(batch)).has_value());
+  }
+  auto kv = open(RocksKv::existing);
+  BOOST_REQUIRE(kv.has_value());
+  BOOST_TEST(!(*kv)->get("a/1").has_value());
+  BOOST_TEST((*kv)->get("b").value() == "z");
+  const auto scanned = (*kv)->scan("a/");
+  BOOST_REQUIRE(scanned.size() == 1u);
+  BOOST_TEST(scanned[0].first == "a/2");
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_catalog_is_refused_and_not_made) {
+  BOOST_TEST((open(RocksKv::existing).error().code == engine::Errc::not_found));
+  BOOST_TEST(!std::filesystem::exists(path / "db"));
+}
+
+BOOST_AUTO_TEST_CASE(an_existing_catalog_is_never_made_anew) {
+  BOOST_REQUIRE(open(RocksKv::create).has_value());
+  BOOST_TEST(!open(RocksKv::create).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_catalog_is_refused) {
+  {
+    auto kv = open(RocksKv::create);
+    for (int i = 0; i < 50; ++i) BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'v'))).has_value());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(path / "db")) {
+    if (entry.path().extension() != ".log" || std::filesystem::file_size(entry.path()) < 5000) continue;
+    std::fstream log(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    log.seekp(2500);
+    log.put('\x7f');
+    log.put('\x01');
+  }
+  BOOST_TEST(!open(RocksKv::existing).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_second_owner_is_refused_and_told_who_owns) {
+  auto mine = OwnerLock::take(path.string());
+  BOOST_REQUIRE(mine.has_value());
+  const auto second = OwnerLock::take(path.string());
+  BOOST_REQUIRE(!second.has_value());
+  BOOST_TEST((second.error().code == engine::Errc::busy));
+  BOOST_TEST(second.error().text.find(std::to_string(::getpid())) != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_owner_that_ended_leaves_the_directory_free) {
+  if (const auto child = ::fork(); child == 0) {
+    const bool got = OwnerLock::take(path.string()).has_value();
+    ::_exit(got ? 0 : 1);
+  } else {
+    int status = 1;
+    ::waitpid(child, &status, 0);
+    BOOST_TEST(status == 0);
+  }
+  BOOST_TEST(OwnerLock::take(path.string()).has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,165 @@
+#include "storage/uring_disk.hpp"
+
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include <unistd.h>
+
+using namespace tidemark;
+using storage::UringDisk;
+
+namespace {
+
+// A loop, a disk on it, and a folder of its own.
+struct World {
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("tidemark-disk-" + std::to_string(::getpid()));
+  boost::asio::io_context loop;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{loop.get_executor()};
+  std::optional<UringDisk> disk;
+
+  World() {
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directory(folder);
+    disk.emplace(loop);
+  }
+  ~World() {
+    disk.reset();
+    std::filesystem::remove_all(folder);
+  }
+  std::string in(const std::string& name) const { return (folder / name).string(); }
+
+  template <class Result, class Start>
+  Result wait(Start start) {
+    std::optional<Result> result;
+    start([&](Result r) { result = std::move(r); });
+    BOOST_TEST(!result.has_value());  // never inside the call
+    loop.restart();
+    while (!result) loop.run_one();
+    return std::move(*result);
+  }
+  engine::Result<storage::FilePtr> open(const std::string& name, storage::OpenOptions options) {
+    return wait<engine::Result<storage::FilePtr>>([&](auto done) { disk->open(in(name), options, done); });
+  }
+  engine::Status write(const storage::FilePtr& file, std::uint64_t offset, std::vector<engine::Slice> data) {
+    return wait<engine::Status>([&](auto done) { disk->write(file, offset, std::move(data), done); });
+  }
+  engine::Result<engine::Buffer> read(const storage::FilePtr& file, std::uint64_t offset, std::size_t bytes) {
+    std::optional<engine::Result<engine::Buffer>> result;
+    disk->read(file, offset, bytes, [&](engine::Result<engine::Buffer> r) { result.emplace(std::move(r)); });
+    loop.restart();
+    while (!result) loop.run_one();
+    return std::move(*result);
+  }
+};
+
+engine::Slice block_of(int value) {
+  engine::Buffer buffer(4096);
+  std::memset(buffer.data(), value, buffer.size());
+  return std::move(buffer).freeze();
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(uring_disk, World)
+
+BOOST_AUTO_TEST_CASE(what_was_gathered_is_read_back) {
+  auto file = open("f", {.create = true});
+  BOOST_REQUIRE(file.has_value());
+  std::vector<engine::Slice> data;
+  for (int i = 0; i < 1500; ++i) data.push_back(block_of(i % 251));  // more than one vectored request takes
+  BOOST_REQUIRE(write(*file, 8192, data).has_value());
+  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->sync(*file, done); }).has_value());
+  auto read_back = read(*file, 8192, 1500 * 4096);
+  BOOST_REQUIRE(read_back.has_value());
+  bool equal = true;
+  for (std::size_t i = 0; i < 1500; ++i) {
+    equal = equal && std::memcmp(read_back->data() + i * 4096, data[i].data(), 4096) == 0;
+  }
+  BOOST_TEST(equal);
+}
+
+BOOST_AUTO_TEST_CASE(reading_beyond_the_end_is_an_error_not_zeros) {
+  auto file = open("f", {.create = true});
+  BOOST_REQUIRE(write(*file, 0, {block_of(1)}).has_value());
+  const auto beyond = read(*file, 0, 8192);
+  BOOST_REQUIRE(!beyond.has_value());
+  BOOST_TEST((beyond.error().code == engine::Errc::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_is_created_once_and_never_by_accident) {
+  BOOST_TEST((open("f", {}).error().code == engine::Errc::not_found));
+  BOOST_TEST(open("f", {.create = true}).has_value());
+  BOOST_TEST((open("f", {.create = true}).error().code == engine::Errc::already_exists));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_in_use_is_busy_until_its_last_reference_goes) {
+  auto first = open("f", {.create = true});
+  BOOST_REQUIRE(first.has_value());
+  BOOST_TEST((open("f", {}).error().code == engine::Errc::busy));
+  first.value().reset();
+  BOOST_TEST(open("f", {}).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_punched_range_reads_as_zeros) {
+  auto file = open("f", {.create = true});
+  BOOST_REQUIRE(write(*file, 0, {block_of(1), block_of(2), block_of(3)}).has_value());
+  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->punch(*file, 4096, 4096, done); }).has_value());
+  auto all = read(*file, 0, 3 * 4096);
+  BOOST_REQUIRE(all.has_value());
+  BOOST_TEST(std::to_integer<int>(all->data()[0]) == 1);
+  BOOST_TEST(std::to_integer<int>(all->data()[4096]) == 0);
+  BOOST_TEST(std::to_integer<int>(all->data()[8192]) == 3);
+}
+
+BOOST_AUTO_TEST_CASE(directories_and_names) {
+  using Names = engine::Result<std::vector<std::string>>;
+  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->make_directory(in("d"), done); }).has_value());
+  BOOST_REQUIRE(open("d/b", {.create = true}).has_value());
+  BOOST_REQUIRE(open("d/a", {.create = true}).has_value());
+  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->rename(in("d/b"), in("d/c"), done); }).has_value());
+  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->sync_directory(in("d"), done); }).has_value());
+  auto names = wait<Names>([&](auto done) { disk->list(in("d"), done); });
+  BOOST_REQUIRE(names.has_value());
+  BOOST_TEST(*names == (std::vector<std::string>{"a", "c"}), boost::test_tools::per_element());
+  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->remove(in("d/a"), done); }).has_value());
+  BOOST_TEST((wait<engine::Status>([&](auto done) { disk->remove(in("d/a"), done); }).error().code == engine::Errc::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(many_requests_at_once_all_complete) {
+  auto file = open("f", {.create = true});
+  BOOST_REQUIRE(file.has_value());
+  int completed = 0;
+  constexpr int requests = 2000;  // more than the ring takes
+  for (int i = 0; i < requests; ++i) {
+    disk->write(*file, static_cast<std::uint64_t>(i) * 4096, {block_of(i % 255)}, [&](engine::Status s) { completed += s.has_value() ? 1 : 0; });
+  }
+  loop.restart();
+  while (completed < requests) loop.run_one();
+  BOOST_TEST(completed == requests);
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_that_goes_drops_completions_and_keeps_memory_until_then) {
+  auto file = open("f", {.create = true});
+  bool called = false;
+  for (int i = 0; i < 64; ++i) {
+    disk->write(*file, static_cast<std::uint64_t>(i) * 4096, {block_of(i)}, [&](engine::Status) { called = true; });
+  }
+  disk.reset();
+  loop.restart();
+  loop.poll();
+  BOOST_TEST(!called);
+}
+
+BOOST_AUTO_TEST_CASE(free_space_is_known) {
+  const auto space = disk->space(folder.string());
+  BOOST_REQUIRE(space.has_value());
+  BOOST_TEST(space->total_bytes >= space->free_bytes);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
