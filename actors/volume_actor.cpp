@@ -143,7 +143,7 @@ struct VolumeActor {
   std::size_t asked = 0;  ///< Questions to the store that have no answer yet.
   engine::TimerId timer = 0;
   std::uint64_t timer_delay = 0;
-  std::optional<caf::typed_response_promise<RoleStopped>> stopping;
+  std::vector<caf::typed_response_promise<RoleStopped>> stopping;
 };
 
 void VolumeActor::begin(VolumeSeed seed, SpawnSender spawn) {
@@ -369,15 +369,16 @@ void VolumeActor::arm() {
 void VolumeActor::stop(caf::typed_response_promise<RoleStopped> promise,
                        const std::string& reason) {
   handle(engine::RoleStopRequested{reason, now()});
-  stopping = std::move(promise);
+  stopping.push_back(std::move(promise));
   end_turn_soon();
 }
 
 /// The store is no longer used once no sender can ask it and every question was answered.
 void VolumeActor::finish_stop() {
-  if (!stopping || asked > 0 || !leaving.empty()) return;
-  stopping->deliver(RoleStopped{machine->committed()});
-  stopping.reset();
+  if (stopping.empty() || asked > 0 || !leaving.empty()) return;
+  for (auto& promise : std::exchange(stopping, {})) {
+    promise.deliver(RoleStopped{machine->committed()});
+  }
   self->quit();
 }
 

@@ -98,7 +98,7 @@ std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
   if (pending_) {
     if (now - sent_at_ < limits_.propose_again_after) return std::nullopt;
   } else {
-    if (now < quiet_until_) return std::nullopt;
+    if (now < quiet_until_ || content(log, now)) return std::nullopt;
     auto choice = choose(log, now);
     if (choice.next == recorded_) return std::nullopt;
     pending_ = std::move(choice.next);

@@ -126,6 +126,7 @@ class InSync {
   void take_set(std::vector<SetMember> in_sync, Version version);
   void recount();
   void update_counting(const LogNumbers& log, MonoTime now);
+  bool content(const LogNumbers& log, MonoTime now) const;
   Choice choose(const LogNumbers& log, MonoTime now);
   void keep_to_min_copies(Choice& choice, std::vector<SetMember> leaving);
   std::string why_leave(const Peer& peer, const LogNumbers& log, MonoTime now) const;

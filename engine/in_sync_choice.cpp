@@ -63,6 +63,17 @@ std::string InSync::why_leave(const Peer& peer, const LogNumbers& log, MonoTime 
   return {};
 }
 
+/// Nobody has a reason to come or go: what is true nearly always, asked with every moved number.
+bool InSync::content(const LogNumbers& log, MonoTime now) const {
+  if (!blocked_.empty()) return false;
+  if (std::find(recorded_.begin(), recorded_.end(), self_) == recorded_.end()) return false;
+  return std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+    const bool stalls =
+        peer.durable < log.head && now - peer.progress_at >= limits_.leave_after_stalled;
+    return peer.full || is_away(peer.state) || stalls || witnessed(peer, log);
+  });
+}
+
 InSync::Choice InSync::choose(const LogNumbers& log, MonoTime now) {
   Choice choice;
   std::vector<SetMember> leaving;
