@@ -201,7 +201,7 @@ void Wal::restart(Lsn base, Digest digest, engine::WallTime mono_time) {
   }
   base_ = base;
   base_digest_ = digest;
-  tail_ = std::make_unique<MemoryTail>(base, limits_.memory_tail_bytes);
+  *tail_ = MemoryTail(base, limits_.memory_tail_bytes);  // in place: the writer knows it
   writer_->restart({base, digest, mono_time, base.next(), 0}, false);
 }
 

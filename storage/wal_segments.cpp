@@ -64,15 +64,16 @@ void SegmentPool::collect_retired() {
   }
 }
 
-std::uint64_t SegmentPool::creatable() const {
+void SegmentPool::look_at_space() {
+  creatable_ = 0;
   const auto space = context_.disk.space(context_.directory);
-  if (!space) return 0;
-  if (space->free_bytes < limits_.reserve_bytes) return 0;
-  return (space->free_bytes - limits_.reserve_bytes) / context_.segment_bytes;
+  if (!space || space->free_bytes < limits_.reserve_bytes) return;
+  creatable_ = (space->free_bytes - limits_.reserve_bytes) / context_.segment_bytes;
 }
 
 void SegmentPool::top_up(bool may_grow) {
   may_grow_ = may_grow;
+  look_at_space();
   if (creating_ || stopped_ || retry_ != 0) return;
   collect_retired();
   const bool below_target = files() < target();

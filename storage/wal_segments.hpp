@@ -47,8 +47,10 @@ class SegmentPool {
   std::uint64_t files() const { return in_log_ + spares_.size() + retiring_.size(); }
   std::size_t spares() const { return spares_.size() + retiring_.size(); }
   bool creating() const { return creating_; }
-  /// How many more files the disk could take, beyond the reserve.
-  std::uint64_t creatable() const;
+  /// How many more files the disk could take, beyond the reserve; as last looked at.
+  std::uint64_t creatable() const { return creatable_; }
+  /// Looks again. Not for every write: it asks the file system.
+  void look_at_space();
   /// Nothing is created any more; done when what is under way has ended. Releases the spares.
   Task<engine::Status> stop();
 
@@ -66,6 +68,7 @@ class SegmentPool {
   std::vector<SegmentPtr> spares_;  ///< Taken from the back: the one used last is warmest.
   std::vector<SegmentPtr> retiring_;
   std::size_t in_log_ = 0;
+  std::uint64_t creatable_ = 0;
   std::uint32_t next_slot_ = 0;
   bool creating_ = false;
   bool may_grow_ = false;
