@@ -287,6 +287,7 @@ ReportPeer Sender::report() const {
   r.proved = session_ && session_->done();
   r.received = flowing() ? cursor_.received() : Lsn{};
   r.durable = state_ == PeerState::rebuilding ? witnessed_ : known_durable();
+  if (planted(Bug::in_sync_before_tail)) r.received = std::max(r.received, r.durable);
   r.wal_free_bytes = wal_free_bytes_;
   r.promised = promised_;
   return r;
@@ -318,7 +319,7 @@ PeerStatus Sender::status(MonoTime now) const {
   s.lag_bytes = lag_.bytes_beyond(s.durable);
   s.lag_milliseconds = lag_.milliseconds_behind(s.durable, now);
   if (!session_) return s;
-  const auto& numbers = session_->numbers;
+  const auto& numbers = session_->work();
   s.session = session_->id();
   s.session_bytes = numbers.bytes;
   s.session_payload_bytes = numbers.payload_bytes;

@@ -114,6 +114,7 @@ void Session::ready(MonoTime now) { become(SessionPhase::running, now); }
 void Session::complete(MonoTime now) {
   become(SessionPhase::done, now);
   numbers.over = now;
+  work_ = numbers;
 }
 
 void Session::end(EndCause cause, MonoTime now) {

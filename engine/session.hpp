@@ -88,6 +88,9 @@ class Session {
  public:
   Session(SessionId id, Epoch epoch, MonoTime now);
 
+  /// What the session took: its numbers so far, or what they were when it was done. The streaming that follows
+  /// is not its work.
+  const SessionNumbers& work() const { return work_ ? *work_ : numbers; }
   SessionId id() const { return id_; }
   Epoch epoch() const { return epoch_; }
   SessionPhase phase() const { return phase_; }
@@ -120,6 +123,7 @@ class Session {
   SessionNumbers numbers;
 
  private:
+  std::optional<SessionNumbers> work_;  ///< `numbers` at the end of the session.
   void become(SessionPhase to, MonoTime now);
 
   SessionId id_;

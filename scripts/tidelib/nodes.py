@@ -63,13 +63,13 @@ class Node:
         return self
 
     def wait_ready(self, seconds=20):
-        """Until its admin socket answers."""
+        """Until its admin socket answers, whatever it knows of the others."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.running:
                 raise CommandFailed(f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}")
             try:
-                self.cli("node", "list")
+                self.cli("status")
                 return
             except CommandFailed:
                 time.sleep(0.02)

@@ -162,7 +162,7 @@ class Mount:
         return None
 
     def stop_server(self):
-        subprocess.run(["fusermount3" if shutil.which("fusermount3") else "fusermount", "-u", str(self.fuse)], capture_output=True)
+        subprocess.run(["umount", str(self.fuse)], capture_output=True)
         try:
             self.server.wait(timeout=10)
         except subprocess.TimeoutExpired:

@@ -136,7 +136,7 @@ class Clients(ClusterCase):
             finally:
                 run("umount", tree)
         finally:
-            subprocess.run(["fusermount3" if shutil.which("fusermount3") else "fusermount", "-u", str(fuse)], capture_output=True)
+            subprocess.run(["umount", str(fuse)], capture_output=True)
             server.wait(timeout=30)
         run("e2fsck", "-fn", self.make_copy("other"))
         self.assert_copies_equal("other")
