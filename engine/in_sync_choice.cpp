@@ -7,7 +7,7 @@
 namespace tidemark::engine {
 namespace {
 
-bool in(const std::vector<SetMember>& set, ReplicaId replica) {
+bool holds(const std::vector<SetMember>& set, ReplicaId replica) {
   return std::any_of(set.begin(), set.end(),
                      [&](const SetMember& m) { return m.replica == replica; });
 }
@@ -30,7 +30,7 @@ void InSync::update_counting(const LogNumbers& log, MonoTime now) {
     const bool in_line = peer.proved && peer.state == PeerState::streaming && peer.incarnation &&
                          !peer.full && peer.received >= log.committed &&
                          peer.durable >= peer.barred_below;
-    const bool recorded_here = in(recorded_, peer.replica) && recorded_exact(peer);
+    const bool recorded_here = holds(recorded_, peer.replica) && recorded_exact(peer);
     const bool stalled =
         peer.durable < log.head && now - peer.progress_at >= limits_.leave_after_stalled;
     if (peer.counting && stalled) peer.barred_below = log.head;
