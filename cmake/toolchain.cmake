@@ -7,9 +7,10 @@ set(TIDEMARK_SANITIZE "" CACHE STRING "Comma-separated sanitizers, e.g. address,
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  # Precompiled headers and ccache agree only with these sloppiness settings.
+  # Precompiled headers and ccache agree only with these sloppiness settings; the others let clones share what was compiled.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 
 add_library(tidemark_options INTERFACE)

@@ -5,7 +5,7 @@
 namespace tidemark::engine {
 namespace {
 
-constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> names = {
+constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bug_names = {
     "none",
     "canary",
     "flush_acked_before_local_sync",
@@ -31,11 +31,11 @@ Bug current = Bug::none;
 
 }  // namespace
 
-std::string_view to_string(Bug bug) { return names.at(static_cast<std::size_t>(bug)); }
+std::string_view to_string(Bug bug) { return bug_names.at(static_cast<std::size_t>(bug)); }
 
 std::optional<Bug> parse_bug(std::string_view text) {
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i] == text) return static_cast<Bug>(i);
+  for (std::size_t i = 0; i < bug_names.size(); ++i) {
+    if (bug_names[i] == text) return static_cast<Bug>(i);
   }
   return std::nullopt;
 }
