@@ -20,7 +20,7 @@ using engine::Lsn;
 using engine::Result;
 using engine::Status;
 
-const engine::BlockRange only_turn{engine::BlockIndex(), 1};
+const engine::BlockRange superblock_change{engine::BlockIndex(), 1};
 
 WalContext wal_context(const StoreConfig& config, engine::VolumeKey key,
                        std::uint64_t segment_bytes) {
@@ -215,7 +215,7 @@ void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
 }
 
 Task<Status> ReplicaStore::record(std::function<void(Superblock&)> change, bool both) {
-  const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
+  const auto turn = co_await superblock_turn_.acquire(superblock_change, RangeGuard::Use::write);
   change(superblock_);
   const auto state = superblock_;
   auto written = co_await superblock_file_.write(state);

@@ -12,7 +12,7 @@ using engine::Errc;
 using engine::Status;
 
 constexpr std::size_t zero_write_bytes = 1u << 20;
-constexpr std::uint64_t full_disk_retry = engine::second;
+constexpr std::uint64_t segment_retry = engine::second;
 
 }  // namespace
 
@@ -98,7 +98,7 @@ void SegmentPool::created(Status status) {
 
 // Space freed by others brings no message, so a full disk is looked at again each second.
 void SegmentPool::retry_later() {
-  retry_ = context_.timers.after(full_disk_retry, lifetime_.guard([this] {
+  retry_ = context_.timers.after(segment_retry, lifetime_.guard([this] {
     retry_ = 0;
     if (on_spare) on_spare();
     top_up(may_grow_);
