@@ -25,12 +25,14 @@ void ControlPlane::begin_fencing(Volume& volume, Epoch above, const std::string&
   ask_promises(volume, out);
 }
 
-/// Repeated until answered: a member that promised already answers the same again.
+/// Repeated until given: a member that promised answers the same again, one that had no such
+/// replica may have it soon.
 void ControlPlane::ask_promises(const Volume& volume, Effects& out) const {
   const auto& record = volume.record;
   for (const auto& member : record.members) {
-    if (record.in_set(member.replica) == nullptr || volume.promises.contains(member.replica))
-      continue;
+    const auto promise = volume.promises.find(member.replica);
+    const bool given = promise != volume.promises.end() && promise->second.accepted;
+    if (record.in_set(member.replica) == nullptr || given) continue;
     const auto* session = session_of(member.node);
     if (session == nullptr) continue;
     out.push_back(Send{session->link, Fence{record.spec.id, member.replica, record.fencing}});
@@ -57,18 +59,23 @@ Effects ControlPlane::on_message(LinkKey link, const Promise& m, const Moment& a
     begin_fencing(*volume, m.epoch, record.fencing_reason, at, out);
     return out;
   }
-  const bool late = m.accepted && m.epoch != record.fencing;
+  // A refusal that names a promise at or below this epoch answers an earlier question.
+  const bool late = m.accepted ? m.epoch != record.fencing : static_cast<bool>(m.epoch);
   const bool former = m.incarnation < nodes_.at(session->node.name).incarnation;
-  if (late || former || volume->promises.contains(m.replica)) return out;
+  const auto known = volume->promises.find(m.replica);
+  const bool first = known == volume->promises.end();
+  if (late || former || (!first && known->second.accepted)) return out;
   volume->promises[m.replica] = m;
-  report(*volume,
-         Event(Level::info, "promise_received")
-             .with("node", session->node.name)
-             .with("accepted", m.accepted)
-             .with("last_epoch", m.last_epoch)
-             .with("end", m.end)
-             .with("base", to_string(m.base)),
-         out);
+  if (first || m.accepted) {
+    report(*volume,
+           Event(Level::info, "promise_received")
+               .with("node", session->node.name)
+               .with("accepted", m.accepted)
+               .with("last_epoch", m.last_epoch)
+               .with("end", m.end)
+               .with("base", to_string(m.base)),
+           out);
+  }
   choose_when_ready(*volume, at, out);
   return out;
 }

@@ -233,6 +233,33 @@ BOOST_AUTO_TEST_CASE(a_member_without_the_replica_is_not_waited_for) {
   BOOST_TEST(w.v().epoch == Epoch(2));
 }
 
+BOOST_AUTO_TEST_CASE(a_late_refusal_of_an_earlier_question_is_no_answer) {
+  auto w = three_nodes_and_a_volume();
+  w.node_in(1, 2);
+  w.play(*w.plane.promote("v", "node2", w.at()));  // Asks for epoch 3 now.
+  auto late = w.promise(2, Epoch(2), Epoch(1), Lsn(100));
+  late.accepted = false;
+  BOOST_TEST(w.promised(2, late) == "");
+  w.promised(1, w.promise(1, Epoch(3), Epoch(1), Lsn(100), 2));
+  w.promised(3, w.promise(3, Epoch(3), Epoch(1), Lsn(100)));
+  BOOST_TEST(w.v().epoch == Epoch(1));  // node2 is still waited for.
+  w.promised(2, w.promise(2, Epoch(3), Epoch(1), Lsn(100)));
+  BOOST_TEST(w.v().primary == ReplicaId(2));
+}
+
+BOOST_AUTO_TEST_CASE(a_member_that_gets_its_replica_late_is_asked_again) {
+  auto w = three_nodes_and_a_volume();
+  w.node_in(1, 2);
+  auto nothing = w.promise(2, Epoch(0), Epoch(0), Lsn(0));
+  nothing.accepted = false;
+  w.promised(2, nothing);
+  BOOST_TEST(w.tick(500).find("to 2: fence r2 e2") != std::string::npos);
+  w.promised(2, w.promise(2, Epoch(2), Epoch(1), Lsn(120)));
+  w.promised(1, w.promise(1, Epoch(2), Epoch(1), Lsn(100), 2));
+  w.promised(3, w.promise(3, Epoch(2), Epoch(1), Lsn(90)));
+  BOOST_TEST(w.v().primary == ReplicaId(2));
+}
+
 BOOST_AUTO_TEST_CASE(a_primary_that_gives_up_its_reign_starts_a_promotion) {
   auto w = three_nodes_and_a_volume();
   auto ended = w.promise(1, Epoch(1), Epoch(0), Lsn(0));
