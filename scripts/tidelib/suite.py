@@ -114,7 +114,7 @@ def run(options):
         elif part == "asan":
             if suite.build("asan", "all"):
                 suite.unit_tests("asan")
-                suite.sim("asan", 2000 if options.long else 200)
+                suite.sim("asan", 2000 if options.long else 20)
         elif part == "clang":
             if suite.build("clang", "all"):
                 suite.unit_tests("clang")

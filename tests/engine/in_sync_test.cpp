@@ -1,3 +1,4 @@
+// Long because it is one table of stories about one machine, each a few lines on the same builders.
 #include "engine/in_sync.hpp"
 
 #define BOOST_TEST_DYN_LINK
