@@ -45,6 +45,10 @@ void ControlShell::arm_beat(std::uint64_t delay) {
   beat_timer_ = env_->timers.after(delay, [me = me_] { caf::anon_send(me, BeatDue{}); });
 }
 
+void ControlShell::wake_in(std::uint64_t delay) {
+  env_->timers.after(delay, [me = me_] { caf::anon_send(me, WaitOver{}); });
+}
+
 engine::control::Moment ControlShell::moment() {
   return {env_->clock.now(), {env_->rng.next(), env_->rng.next(), env_->rng.next()}};
 }
@@ -169,7 +173,7 @@ void ControlShell::perform(engine::control::Send& effect) {
   if (peer == peers_.end()) return;
   if (std::holds_alternative<engine::Fence>(effect.message)) {
     // The choice is due when the wait for promises is over, not at some later beat.
-    env_->timers.after(env_->settings.promise_wait, [me = me_] { caf::anon_send(me, WaitOver{}); });
+    wake_in(env_->settings.promise_wait);
   }
   peer->second.link->send(std::move(effect.message));
 }

@@ -29,10 +29,36 @@ void ControlAdmin::when_settled(const engine::VolumeId& id, std::uint16_t status
     if (self.parts.back() == "promote" && !wish.empty()) {
       return self.answer(answer_error({Errc::refused, "promotion refused: " + wish}));
     }
-    self.status_of(id, in_time ? status : std::uint16_t{202});
+    if (!in_time) return self.status_of(id, 202);
+    if (self.parts.back() == "replicas") return self.status_of(id, status);
+    self.when_serving(id, status, self.shell.env_->clock.now() + admin_serving_max);
   };
   shell.waiting_.push_back(std::move(waiting));
   shell.look_at_waiting();
+}
+
+/// A new reign serves once its epoch record is committed, some round trips later: whoever asked for
+/// it wants to use it.
+void ControlAdmin::when_serving(const engine::VolumeId& id, std::uint16_t status,
+                                engine::MonoTime deadline) {
+  auto looked = *this;
+  looked.answer = [self = *this, id, status, deadline](AdminReply reply) mutable {
+    const auto body = body_of(reply);
+    const auto* serving = body.if_contains("serving");
+    const bool waits = serving != nullptr && serving->is_bool() && !serving->as_bool();
+    auto& control = self.shell;
+    if (!waits || control.env_->clock.now() >= deadline) return self.answer(std::move(reply));
+    ControlShell::Waiting again;
+    again.volume = id;
+    again.deadline = control.env_->clock.now() + admin_look_again;
+    again.done = [] { return false; };
+    again.finish = [self, id, status, deadline](bool) mutable {
+      self.when_serving(id, status, deadline);
+    };
+    shell.waiting_.push_back(std::move(again));
+    shell.wake_in(admin_look_again);
+  };
+  looked.status_of(id, status);
 }
 
 void ControlAdmin::create() {

@@ -28,6 +28,7 @@ struct ControlAdmin {
   void compare();
 
   void when_settled(const engine::VolumeId& id, std::uint16_t status);
+  void when_serving(const engine::VolumeId& id, std::uint16_t status, engine::MonoTime deadline);
   /// The volume with what its nodes say of it.
   void status_of(const engine::VolumeId& id, std::uint16_t status);
 

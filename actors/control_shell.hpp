@@ -29,6 +29,9 @@ inline constexpr std::size_t admin_requests_max =
     256;  ///< Forwarded or waiting at once; more are told to retry.
 inline constexpr std::uint64_t admin_wait_max =
     30 * engine::second;  ///< A command waits for its effect.
+inline constexpr std::uint64_t admin_serving_max =
+    10 * engine::second;  ///< ... and then for the volume to serve.
+inline constexpr std::uint64_t admin_look_again = 100 * engine::millisecond;
 inline constexpr std::uint64_t admin_ask_max =
     2 * engine::second;  ///< A node answers about itself.
 
@@ -83,6 +86,7 @@ class ControlShell {
   void forget(std::uint64_t key);
   void look_at_waiting();
   void arm_beat(std::uint64_t delay);
+  void wake_in(std::uint64_t delay);
   void reply(std::uint64_t key, engine::AdminReply reply);
 
   friend struct ControlAdmin;  // One operator's request: control_admin.cpp, control_status.cpp,

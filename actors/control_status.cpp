@@ -86,8 +86,11 @@ json::object replica_json(const VolumeRecord& record, const engine::control::Pla
         "lag_milliseconds", "session"},
        replica);
   // A node that is gone says more about its replica than a sender that still tries.
-  if (!locals.contains(member.node.name) && peer == nullptr)
+  if (!locals.contains(member.node.name) && peer == nullptr) {
     replica["reason"] = "its node does not answer";
+  } else if (local == nullptr && peer == nullptr) {
+    replica["reason"] = "its node does not have it (a new data directory needs `replica replace`)";
+  }
   return replica;
 }
 

@@ -1,5 +1,8 @@
 #include "actors/event_log.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace tidemark::actors {
 namespace {
 
@@ -24,6 +27,29 @@ void EventLog::event(const engine::Event& event) {
 const std::deque<engine::LoggedEvent>* EventLog::of(const std::string& volume) const {
   const auto found = logs_.find(volume);
   return found == logs_.end() ? nullptr : &found->second;
+}
+
+void VolumeSink::event(const engine::Event& event) {
+  const bool named = std::any_of(event.fields.begin(), event.fields.end(),
+                                 [](const auto& field) { return field.first == "volume"; });
+  if (named) return next_.event(event);
+  auto copy = event;
+  copy.fields.emplace_back("volume", volume_);
+  next_.event(copy);
+}
+
+EnvironmentPtr with_sink(EnvironmentPtr below, std::unique_ptr<engine::EventSink> sink) {
+  struct World {
+    EnvironmentPtr below;
+    std::unique_ptr<engine::EventSink> sink;
+    Environment env;
+  };
+  const auto& b = *below;
+  Environment env{b.clock,       b.timers,   b.rng,     b.disk,         b.kv,          b.network,
+                  *sink,         b.settings, b.cluster, b.node,         b.incarnation, b.directory,
+                  b.replication, b.nbd,      b.control, b.hosts_control};
+  auto world = std::make_shared<World>(World{std::move(below), std::move(sink), std::move(env)});
+  return EnvironmentPtr(world, &world->env);
 }
 
 }  // namespace tidemark::actors

@@ -4,8 +4,10 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 
+#include "actors/environment.hpp"
 #include "engine/event.hpp"
 #include "engine/status.hpp"
 #include "engine/timer.hpp"
@@ -26,5 +28,22 @@ class EventLog final : public engine::EventSink {
   const engine::Clock& clock_;
   std::map<std::string, std::deque<engine::LoggedEvent>> logs_;
 };
+
+/// Names the volume in what its store, role and senders tell, so that the recovery log has all of
+/// it.
+class VolumeSink final : public engine::EventSink {
+ public:
+  VolumeSink(engine::EventSink& next, std::string volume)
+      : next_(next), volume_(std::move(volume)) {}
+  void event(const engine::Event& event) override;
+
+ private:
+  engine::EventSink& next_;
+  std::string volume_;
+};
+
+/// The same world with another sink. The sink, and the world below it, live as long as what is
+/// returned: actors may outlast the node actor that spawned them.
+EnvironmentPtr with_sink(EnvironmentPtr below, std::unique_ptr<engine::EventSink> sink);
 
 }  // namespace tidemark::actors

@@ -4,25 +4,14 @@
 #include "actors/node_shell.hpp"
 
 namespace tidemark::actors {
-namespace {
-
-/// The same world, with our event log in front of the sink.
-EnvironmentPtr with_log(const Environment& env, EventLog& log) {
-  return std::make_shared<Environment>(
-      Environment{env.clock, env.timers, env.rng, env.disk, env.kv, env.network, log, env.settings,
-                  env.cluster, env.node, env.incarnation, env.directory, env.replication, env.nbd,
-                  env.control, env.hosts_control});
-}
-
-}  // namespace
-
 NodeShell::NodeShell(NodePointer self, NodeSeed seed)
     : self_(self),
       me_(caf::actor_cast<NodeSelf>(caf::strong_actor_ptr(self->ctrl()))),
-      log_(std::make_shared<EventLog>(seed.env->events, seed.env->clock)),
       desk_(std::move(seed.desk)),
       control_(std::move(seed.control)) {
-  env_ = with_log(*seed.env, *log_);
+  auto log = std::make_unique<EventLog>(seed.env->events, seed.env->clock);
+  log_ = log.get();
+  env_ = with_sink(std::move(seed.env), std::move(log));
 }
 
 NodeShell::~NodeShell() {

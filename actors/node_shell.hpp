@@ -70,6 +70,7 @@ class NodeShell {
   struct Slot {
     explicit Slot(engine::roles::ReplicaRole r) : role(std::move(r)) {}
     engine::roles::ReplicaRole role;
+    EnvironmentPtr env;  ///< For its actors: their events name the volume.
     std::optional<Store> store;
     std::optional<StoreFacts> facts;
     std::optional<Volume> volume;
@@ -120,8 +121,8 @@ class NodeShell {
 
   NodePointer self_;
   NodeSelf me_;
-  EnvironmentPtr env_;  ///< The owner's, with our event log in front of its sink.
-  std::shared_ptr<EventLog> log_;
+  EnvironmentPtr env_;             ///< The owner's, with our event log in front of its sink.
+  const EventLog* log_ = nullptr;  ///< Owned by env_.
   std::shared_ptr<FrontDesk> desk_;
   std::optional<Control> control_;
   std::map<engine::VolumeId, Slot> slots_;

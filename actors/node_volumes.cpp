@@ -122,8 +122,10 @@ void NodeShell::committed(const engine::Status& status) {
 // -----------------------------------------------------------------------------------------------
 
 Store NodeShell::spawn_for(const roles::OpenStore& wish) {
+  auto& s = slot(wish.spec.id);
+  s.env = with_sink(env_, std::make_unique<VolumeSink>(env_->events, wish.spec.name));
   StoreSeed seed;
-  seed.env = env_;
+  seed.env = s.env;
   seed.directory = env_->directory + "/" + wish.directory;
   seed.spec = wish.spec;
   seed.replica = wish.replica;
@@ -179,10 +181,10 @@ void NodeShell::perform(const VolumeId& id, roles::StartRole& effect) {
   const auto node = caf::actor_cast<Node>(me_);
   if (effect.assignment.role == engine::Role::primary) {
     s.volume =
-        spawn_volume(self_->home_system(), {env_, effect.assignment, *s.store, *s.facts, node});
+        spawn_volume(self_->home_system(), {s.env, effect.assignment, *s.store, *s.facts, node});
   } else {
-    s.receiver = spawn_receiver(
-        self_->home_system(), {env_, effect.assignment, *s.store, *s.facts, effect.promised, node});
+    s.receiver = spawn_receiver(self_->home_system(), {s.env, effect.assignment, *s.store, *s.facts,
+                                                       effect.promised, node});
   }
   env_->events.event(Event(Level::info, "role_started")
                          .with("volume", effect.assignment.spec.name)

@@ -10,17 +10,23 @@ namespace {
 
 const std::string wish = R"({"name":"v","size_bytes":1048576})";
 
+/// What a node says of a volume that it serves.
+std::string serving(const engine::VolumeId& id) {
+  return fmt::format(R"({{"volumes":[{{"id":"{}","status":{{"serving":true}}}}]}})",
+                     engine::to_string(id));
+}
+
 /// Three nodes and a volume that all have taken.
 struct WithVolume : ControlWorld {
   WithVolume() : links(three_nodes()) {
     const auto made = ask(control, "POST", "/v1/volumes", wish);
     sync();
     for (const auto& link : links) take(link);
-    for (const auto& link : links) reply(link, 200, R"({"volumes":[]})");
+    id = links[0]->last<engine::Assign>()->assignment.spec.id;
+    for (const auto& link : links) reply(link, 200, serving(id));
     BOOST_REQUIRE(made->has_value());
     BOOST_TEST((*made)->status == 201);
     for (const auto& link : links) link->heard();
-    id = links[0]->last<engine::Assign>()->assignment.spec.id;
   }
   std::vector<ManualLinkPtr> links;
   engine::VolumeId id;
@@ -50,7 +56,8 @@ BOOST_AUTO_TEST_CASE(a_catalog_that_failed_silences_the_control_plane) {
   BOOST_TEST(field(**answer, "error").find("EIO") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(create_is_answered_when_every_node_has_taken_its_assignment) {
+BOOST_AUTO_TEST_CASE(
+    create_is_answered_when_every_node_has_taken_its_assignment_and_the_primary_serves) {
   ControlWorld w;
   const auto links = w.three_nodes();
   const auto made = w.ask(w.control, "POST", "/v1/volumes", wish);
@@ -61,7 +68,12 @@ BOOST_AUTO_TEST_CASE(create_is_answered_when_every_node_has_taken_its_assignment
   w.take(links[1]);
   BOOST_TEST(!made->has_value());
   w.take(links[2]);
+  // Not yet: the epoch record is on its way.
   for (const auto& link : links) w.reply(link, 200, R"({"volumes":[]})");
+  BOOST_TEST(!made->has_value());
+  w.pass(100);
+  for (const auto& link : links)
+    w.reply(link, 200, serving(links[0]->last<engine::Assign>()->assignment.spec.id));
   BOOST_REQUIRE(made->has_value());
   BOOST_TEST((*made)->status == 201);
   BOOST_TEST(field(**made, "primary") == "node1");
