@@ -153,7 +153,10 @@ class Cluster {
   bool unreachable(std::uint32_t node) const { return isolated_[node]; }
   const ClusterOptions& options() const { return options_; }
   /// Set when the volume's copies may be damaged on purpose: errors of reads are excused.
-  void rot_was_injected() { client_world_->read_errors_excused = true; }
+  void rot_was_injected() {
+    client_world_->read_errors_excused = true;
+    logs_->rot_was_injected();
+  }
 
  private:
   bool step(engine::MonoTime limit);

@@ -200,6 +200,12 @@ void Inode::land_torn(Change change, Random& random) {
   }
 }
 
+std::uint64_t Inode::written_end() const {
+  auto pages = durable_.size();
+  while (pages > 0 && durable_[pages - 1].empty()) --pages;
+  return pages * page_bytes;
+}
+
 bool Inode::rot(std::uint64_t offset, std::uint64_t bytes, Random& random) {
   const auto first = page_of(offset);
   const auto count =

@@ -65,6 +65,8 @@ class Inode {
   void land_torn(Change change, Random& random);
   /// Flips a bit that was synced and is not zero; false when there is none at or behind `offset`.
   bool rot(std::uint64_t offset, std::uint64_t bytes, Random& random);
+  /// Behind the last page that is not zeros.
+  std::uint64_t written_end() const;
   bool has_unsynced() const { return !unsynced_.empty(); }
 
   std::string path;  ///< Last name, for traces.

@@ -108,23 +108,28 @@ void Faults::wipe() {
 bool Faults::rot_a_file(std::uint32_t node) {
   auto& disk = cluster_.node(node).disk();
   auto files = disk.files(cluster_.node(node).directory() + "/volumes");
-  std::erase_if(files, [](const std::string& path) {
-    return !path.ends_with(".seg") && !path.ends_with(".dat");
-  });
+  const std::string_view kind = random_.chance(2, 3) ? ".seg" : ".dat";
+  std::erase_if(files, [&](const std::string& path) { return !path.ends_with(kind); });
   if (files.empty()) return false;
-  const auto& path = files[static_cast<std::size_t>(random_.below(files.size()))];
-  const auto inode = disk.inode(path);
-  return inode->rot(0, inode->size(), random_);
+  const auto inode = disk.inode(files[static_cast<std::size_t>(random_.below(files.size()))]);
+  // Behind the checkpoint only the end of the log matters: half of the time the last of what was
+  // written.
+  const auto end = inode->written_end();
+  const auto last = random_.chance(1, 2) ? end : std::min<std::uint64_t>(end, 64 * page_bytes);
+  return inode->rot(end - last, last, random_);
 }
 
+// Read while it runs, or met by its recovery.
 void Faults::rot() {
   if (!whole_soon()) return;
   const auto node = replica_node();
   if (node == 0) return;
   cluster_.rot_was_injected();
-  if (!rot_a_file(node)) return;
+  const bool while_dead = random_.chance(2, 3);
+  if (!while_dead && !rot_a_file(node)) return;
   cluster_.run_for(pause());
   cluster_.kill(node);
+  if (while_dead && !rot_a_file(node)) return cluster_.boot(node);
   cluster_.run_for(pause());
   cluster_.boot(node);
   cluster_.run_for(pause());
@@ -189,8 +194,9 @@ void Faults::inject(Fault fault) {
           "cut by the network");
     }
     case Fault::promote: {
-      cluster_.promote(any_node());
-      return;
+      const auto body = fmt::format("{{\"node\":\"{}\"}}", cluster_.node(any_node()).name());
+      cluster_.admin_later("POST", "/v1/volumes/data/promote", body, [](engine::AdminReply) {});
+      return cluster_.run_for(pause());
     }
     case Fault::wipe_replica:
       return wipe();

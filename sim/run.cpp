@@ -84,27 +84,38 @@ std::uint64_t answered(const Cluster& cluster) {
   return n;
 }
 
-void begin_load(Cluster& cluster, const Draft& d, Random random) {
+// A fault that lasts would otherwise see tens of thousands of requests: when a run is ahead of what
+// it is to do, its clients think longer.
+constexpr std::uint64_t think_when_ahead = 300 * millisecond;
+
+void begin_load(Cluster& cluster, const Draft& d, std::shared_ptr<std::uint64_t> allowance,
+                Random random) {
   for (std::size_t i = 0; i < d.clients; ++i) {
     auto client = cluster.add_client();
     client->depth = random.between(1, d.depth_max);
-    client->think_max = d.think_max;
-    client->next = [shape = d.shape, own = random.fork()](Client&) mutable {
+    client->next = [shape = d.shape, own = random.fork(), allowance,
+                    think = d.think_max](Client& self) mutable {
+      self.think_max = *allowance == 0 ? std::max(think, think_when_ahead) : think;
+      *allowance -= std::min<std::uint64_t>(*allowance, 1);
       return std::optional<Ask>(draw_ask(shape, own));
     };
   }
 }
 
 /// Faults while the load runs, then load until enough was answered.
-void trouble(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
+void trouble(Cluster& cluster, const Draft& d, Faults& faults, std::uint64_t& allowance,
+             Random random) {
+  const auto share = d.operations / (d.faults + 1);
   for (std::uint64_t i = 0; i < d.faults && !cluster.failed(); ++i) {
-    const auto goal = answered(cluster) + random.between(2, 2 * d.operations / (d.faults + 1));
+    const auto goal = answered(cluster) + random.between(2, share);
+    allowance = share + share / 2;
     cluster.run_until([&] { return answered(cluster) >= goal; }, 4 * second);
     const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
     faults.inject(faults.draw(d.faults - i <= missing || random.chance(2, 3)));
   }
   cluster.heal();
   for (std::uint32_t n = 0; n < cluster.size(); ++n) cluster.boot(n);
+  allowance = d.operations;
   cluster.run_until([&] { return answered(cluster) >= d.operations; }, Cluster::converge_max);
   if (answered(cluster) < d.operations) {
     cluster.fail("stuck",
@@ -127,8 +138,9 @@ void end_load(Cluster& cluster) {
 
 void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
   if (!cluster.start()) return;
-  begin_load(cluster, d, random.fork());
-  trouble(cluster, d, faults, random.fork());
+  const auto allowance = std::make_shared<std::uint64_t>(0);
+  begin_load(cluster, d, allowance, random.fork());
+  trouble(cluster, d, faults, *allowance, random.fork());
   if (!cluster.failed()) end_load(cluster);
   if (!cluster.failed()) cluster.settle();
   if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");
@@ -164,6 +176,7 @@ Outcome run_seed(const RunOptions& options) {
     outcome.operations = answered(cluster);
     outcome.crashes_and_cuts = faults.crashes_and_cuts();
     outcome.counts = cluster.counts();
+    outcome.asked = outcome.counts.asked;
     outcome.faults = faults.counts();
     if (outcome.failure) outcome.last_events = cluster.world().trace.last(110);
     under_way = {};

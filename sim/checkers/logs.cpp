@@ -19,23 +19,43 @@ void Logs::observe(const Step& step) {
     appended(step.receiver, content.get_as<AppendRecords>(0));
   } else if (content.match_element<StoreProgressed>(0)) {
     progressed(step.receiver, content.get_as<StoreProgressed>(0));
+  } else if (content.match_element<actors::SetListener>(0)) {
+    store_of_[content.get_as<actors::SetListener>(0).listener.id()] = step.receiver;
   } else if (content.match_element<actors::CommittedAdvanced>(0)) {
     told(step.receiver, content.get_as<actors::CommittedAdvanced>(0).committed);
   } else if (content.match_element<actors::TruncateLog>(0)) {
-    auto& tail = tails_[step.receiver];
-    const auto to = content.get_as<actors::TruncateLog>(0).to;
-    if (!tail.known || to >= tail.lsn) return;
-    const auto digest = on_path(to, tail.lsn, tail.digest);
-    tail = {to, digest.value_or(Digest{}), digest.has_value(), Lsn{}};
+    cut(step.receiver, content.get_as<actors::TruncateLog>(0).to);
   } else if (content.match_element<actors::ResetStore>(0)) {
     const auto& reset = content.get_as<actors::ResetStore>(0);
-    tails_[step.receiver] = {reset.base, reset.digest, true, Lsn{}};
+    auto& tail = tails_[step.receiver];
+    tail = {reset.base, reset.digest, true, tail.replica, Lsn{}};
+    durable_.erase(tail.replica);
   } else if (content.match_element<StoreOpened>(0)) {
-    const auto& opened = content.get_as<StoreOpened>(0);
-    if (opened.facts) {
-      tails_[step.sender] = {opened.facts->end, opened.facts->digest, true, Lsn{}};
-    }
+    const auto& answer = content.get_as<StoreOpened>(0);
+    if (answer.facts) opened(step.sender, *answer.facts);
   }
+}
+
+void Logs::cut(caf::actor_id store, Lsn to) {
+  auto& tail = tails_[store];
+  auto& durable = durable_[tail.replica];
+  if (to < durable) durable = to;
+  if (!tail.known || to >= tail.lsn) return;
+  const auto digest = on_path(to, tail.lsn, tail.digest);
+  tail = {to, digest.value_or(Digest{}), digest.has_value(), tail.replica, Lsn{}};
+}
+
+// A store is opened once per life, and asked again by each role that it serves.
+void Logs::opened(caf::actor_id store, const actors::StoreFacts& facts) {
+  const bool first = !tails_.contains(store);
+  tails_[store] = {facts.end, facts.digest, true, facts.replica, Lsn{}};
+  if (!first || facts.base != engine::BaseState::complete) return;
+  const auto durable = durable_[facts.replica];
+  if (facts.end + unproved_max_ < durable) {
+    fail_("durable_lost", fmt::format("replica {} said that {} is durable and came back with {}",
+                                      facts.replica, durable, facts.end));
+  }
+  durable_[facts.replica] = facts.end;
 }
 
 std::optional<Digest> Logs::on_path(Lsn lsn, Lsn head, Digest at_head) const {
@@ -63,7 +83,7 @@ void Logs::appended(caf::actor_id store, const AppendRecords& append) {
                    fmt::format("epoch {} lsn {} has two contents: {} and {}", header.epoch,
                                header.lsn, to_string(named->second), to_string(header.digest)));
     }
-    tail = {header.lsn, header.digest, true, tail.told};
+    tail = {header.lsn, header.digest, true, tail.replica, tail.told};
   }
   told(store, append.committed);
 }
@@ -75,7 +95,20 @@ void Logs::told(caf::actor_id store, Lsn committed) {
   advance(committed, tail.lsn, tail.digest, "a store was told");
 }
 
+// What was said before a cut may be heard behind it: it counts only where it is still this log.
+void Logs::became_durable(caf::actor_id store, const StoreProgressed& progress) {
+  const auto tail = tails_.find(store);
+  if (tail == tails_.end() || !tail->second.known || progress.durable > tail->second.lsn) return;
+  auto& durable = durable_[tail->second.replica];
+  if (progress.durable <= durable) return;
+  const auto mine = on_path(progress.durable, tail->second.lsn, tail->second.digest);
+  if (mine && *mine == progress.digest) durable = progress.durable;
+}
+
 void Logs::progressed(caf::actor_id listener, const StoreProgressed& progress) {
+  if (const auto store = store_of_.find(listener); store != store_of_.end()) {
+    became_durable(store->second, progress);
+  }
   auto& checked = checkpoints_[listener];
   if (!ordered_ || progress.checkpoint == checked) return;
   checked = progress.checkpoint;

@@ -4,7 +4,8 @@
 //   - one (epoch, LSN) has one digest for ever (C1);
 //   - appends are dense;
 //   - what a volume of a sync mode called committed is on the path of every later committed LSN;
-//   - what a store has checkpointed is on that path too, and no further than it is committed (C10).
+//   - what a store has checkpointed is on that path too, and no further than it is committed (C10);
+//   - what a store said is durable is there when it is opened again (C13, C14).
 #pragma once
 
 #include <caf/all.hpp>
@@ -28,6 +29,10 @@ class Logs {
   /// `ordered`: committed records never fork (sync_all). In best_effort they may.
   Logs(bool ordered, OnFailure fail) : ordered_(ordered), fail_(std::move(fail)) {}
 
+  /// Bytes on disks were damaged on purpose: the last records that nothing on the disk proves
+  /// durable may then pass for a torn tail (C14).
+  void rot_was_injected() { unproved_max_ = unproved_after_rot; }
+
   /// One message about to be handled.
   void observe(const Step& step);
 
@@ -35,6 +40,9 @@ class Logs {
   std::uint64_t records() const { return tree_.size(); }
 
  private:
+  /// More than clients can have in flight: 4 clients with 12 requests of up to 2 records, twice.
+  static constexpr std::uint64_t unproved_after_rot = 192;
+
   struct Node {
     engine::Lsn lsn;
     engine::Epoch epoch;
@@ -45,6 +53,7 @@ class Logs {
     engine::Lsn lsn;
     engine::Digest digest;
     bool known = false;
+    engine::ReplicaId replica;
     engine::Lsn told;  ///< The committed LSN that was checked last.
   };
   struct ByLow {
@@ -55,7 +64,10 @@ class Logs {
 
   void appended(caf::actor_id store, const actors::AppendRecords& append);
   void told(caf::actor_id store, engine::Lsn committed);
+  void opened(caf::actor_id store, const actors::StoreFacts& facts);
+  void cut(caf::actor_id store, engine::Lsn to);
   void progressed(caf::actor_id listener, const actors::StoreProgressed& progress);
+  void became_durable(caf::actor_id store, const actors::StoreProgressed& progress);
   void advance(engine::Lsn lsn, engine::Lsn head, const engine::Digest& at_head, const char* whose);
   /// The digest at `lsn` on the path that ends in (head, at_head); nothing below what was seen.
   std::optional<engine::Digest> on_path(engine::Lsn lsn, engine::Lsn head,
@@ -67,6 +79,9 @@ class Logs {
   std::map<std::pair<engine::Epoch, engine::Lsn>, engine::Digest> named_;
   std::map<caf::actor_id, Tail> tails_;
   std::map<caf::actor_id, engine::Lsn> checkpoints_;  ///< Checked last, by the store's listener.
+  std::map<caf::actor_id, caf::actor_id> store_of_;   ///< By its listener.
+  std::map<engine::ReplicaId, engine::Lsn> durable_;  ///< What each store last said is on its disk.
+  std::uint64_t unproved_max_ = 0;
   engine::Lsn committed_;
   engine::Digest at_committed_;
 };
