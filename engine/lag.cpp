@@ -5,13 +5,14 @@
 namespace tidemark::engine {
 
 void LagMarks::numbered(Lsn head, std::uint64_t bytes, MonoTime now) {
-  if (!marks_.empty() && now - marks_.back().at < spacing) {
+  if (!marks_.empty() && now - marks_.back().at < spacing_) {
     marks_.back().upto = head;
   } else {
     marks_.push_back({head, bytes_, now});
   }
   bytes_ += bytes;
   if (marks_.size() <= marks_max) return;
+  spacing_ *= 2;
   std::deque<Mark> thinned;
   for (std::size_t i = 0; i + 1 < marks_.size(); i += 2) {
     // The older one's beginning with the younger one's end: ages are told too long, never too
@@ -24,6 +25,7 @@ void LagMarks::numbered(Lsn head, std::uint64_t bytes, MonoTime now) {
 
 void LagMarks::forget(Lsn lsn) {
   while (marks_.size() > 1 && marks_.front().upto <= lsn) marks_.pop_front();
+  if (marks_.size() <= marks_max / 4) spacing_ = spacing;
 }
 
 std::uint64_t LagMarks::bytes_beyond(Lsn lsn) const {

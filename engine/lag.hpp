@@ -11,7 +11,8 @@ namespace tidemark::engine {
 
 class LagMarks {
  public:
-  /// Beyond it every second mark is dropped: what lies far back is told less exactly.
+  /// Beyond it every second mark is dropped and new ones are set half as often: a long lag is told
+  /// less exactly.
   static constexpr std::size_t marks_max = 512;
   /// Marks closer to each other than this tell nothing new.
   static constexpr std::uint64_t spacing = 5 * millisecond;
@@ -35,6 +36,7 @@ class LagMarks {
 
   std::deque<Mark> marks_;  ///< Ordered, dense: each begins behind the one before.
   std::uint64_t bytes_ = 0;
+  std::uint64_t spacing_ = spacing;
 };
 
 }  // namespace tidemark::engine
