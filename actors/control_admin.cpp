@@ -55,8 +55,8 @@ void ControlAdmin::when_serving(const engine::VolumeId& id, std::uint16_t status
     again.finish = [self, id, status, deadline](bool) mutable {
       self.when_serving(id, status, deadline);
     };
-    shell.waiting_.push_back(std::move(again));
-    shell.wake_in(admin_look_again);
+    control.waiting_.push_back(std::move(again));
+    control.wake_in(admin_look_again);
   };
   looked.status_of(id, status);
 }
