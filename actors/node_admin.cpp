@@ -150,10 +150,83 @@ void NodeShell::local_status(AdminAnswer answer) {
   });
 }
 
+namespace {
+
+/// A volume in the cluster's shape, as far as one member of it can tell.
+json::object volume_seen_from(const LocalView& view, const std::string& node) {
+  const auto& a = view.local.assignment;
+  const auto* primary = a.member(a.primary);
+  json::array in_sync, replicas;
+  for (const auto& entry : a.in_sync) {
+    if (const auto* member = a.member(entry.replica)) in_sync.emplace_back(member->node.name);
+  }
+  for (const auto& member : a.members) {
+    json::object replica{{"node", member.node.name},
+                         {"replica", member.replica.value},
+                         {"role", member.replica == a.primary ? "primary" : "replica"},
+                         {"in_set", a.in_set(member.replica) != nullptr},
+                         {"exact", false},
+                         {"state", "unknown"},
+                         {"reason", ""},
+                         {"problem", ""}};
+    if (view.volume) {
+      for (const auto& peer : view.volume->peers) {
+        if (peer.replica == member.replica) replica = to_json(peer);
+      }
+      replica["role"] = member.replica == a.primary ? "primary" : "replica";
+    }
+    if (member.node.name == node) {
+      replica["problem"] = view.problem;
+      if (view.volume) replica["state"] = view.volume->serving ? "serving" : "starting";
+      if (view.receiver) replica["state"] = view.receiver->state;
+      if (view.store) {
+        replica["store"] = to_json(*view.store);
+        replica["received"] = view.store->end.value;
+        replica["durable"] = view.store->durable.value;
+      }
+    }
+    replicas.push_back(std::move(replica));
+  }
+  json::object volume{{"name", a.spec.name},
+                      {"id", engine::to_string(a.spec.id)},
+                      {"size_bytes", a.spec.size_bytes},
+                      {"mode", engine::to_string(a.spec.mode)},
+                      {"ack", engine::to_string(a.spec.ack)},
+                      {"copies", a.spec.copies},
+                      {"min_copies", a.spec.min_copies},
+                      {"epoch", a.epoch.value},
+                      {"version", a.version.value},
+                      {"phase", "settled"},
+                      {"primary", primary == nullptr ? std::string() : primary->node.name},
+                      {"serving", view.volume && view.volume->serving},
+                      {"waiting_for", view.problem},
+                      {"in_sync", std::move(in_sync)},
+                      {"pending", json::array{}}};
+  if (primary != nullptr) volume["nbd_uri"] = fmt::format("nbd://{}/{}", primary->nbd, a.spec.name);
+  if (view.volume) {
+    const auto status = to_json(*view.volume);
+    for (const auto key : {"waiting_for", "head", "durable", "committed", "counters"})
+      volume[key] = status.at(key);
+  }
+  volume["replicas"] = std::move(replicas);
+  return volume;
+}
+
+}  // namespace
+
 /// The control plane is away: what this node knows by itself, in the cluster's shape.
 void NodeShell::fallback_status(AdminAnswer answer) {
-  local_status([this, answer = std::move(answer)](const AdminReply& reply) {
-    auto body = body_of(reply);
+  gather([this, answer = std::move(answer)](const std::vector<LocalView>& views) {
+    json::array volumes;
+    for (const auto& view : views) volumes.push_back(volume_seen_from(view, env_->node.name));
+    json::object node{{"name", env_->node.name},
+                      {"uuid", engine::to_string(env_->node.uuid)},
+                      {"incarnation", env_->incarnation.value},
+                      {"connected", false},
+                      {"hosts_control", env_->hosts_control},
+                      {"replication", env_->replication},
+                      {"nbd", env_->nbd},
+                      {"volumes", views.size()}};
     const auto problem = control_problem_.empty() ? std::string("the control plane does not answer")
                                                   : control_problem_;
     answer(answer_json(200, json::object{{"scope", "node"},
@@ -161,8 +234,8 @@ void NodeShell::fallback_status(AdminAnswer answer) {
                                          {"answered_by", env_->node.name},
                                          {"control_problem", problem},
                                          {"unreachable", json::array{}},
-                                         {"nodes", json::array{body["node"]}},
-                                         {"volumes", std::move(body["volumes"])}}));
+                                         {"nodes", json::array{json::value(std::move(node))}},
+                                         {"volumes", std::move(volumes)}}));
   });
 }
 
