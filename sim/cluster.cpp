@@ -335,6 +335,14 @@ std::uint32_t Cluster::primary() {
   return *who;
 }
 
+bool Cluster::promote_soon(std::uint32_t n) {
+  for (int attempt = 0; attempt < 40 && !failed(); ++attempt) {
+    if (promote(n)) return true;
+    run_for(500 * millisecond);
+  }
+  return false;
+}
+
 bool Cluster::promote(std::uint32_t n) {
   const auto reply = admin("POST", fmt::format("/v1/volumes/{}/promote", volume),
                            fmt::format("{{\"node\":\"{}\"}}", nodes_[n]->name()));
@@ -346,20 +354,18 @@ bool Cluster::promote(std::uint32_t n) {
 }
 
 bool Cluster::replace(std::uint32_t n) {
-  // The control plane has to have seen the stranger before it can admit it.
-  for (int attempt = 0; attempt < 40; ++attempt) {
-    const auto admitted =
-        admin("POST", fmt::format("/v1/nodes/{}/readmit", nodes_[n]->name()), "{}");
-    if (admitted.status == 200) break;
+  const auto path = fmt::format("/v1/volumes/{}/replicas", volume);
+  const auto body = fmt::format("{{\"action\":\"replace\",\"node\":\"{}\"}}", nodes_[n]->name());
+  const auto readmit = fmt::format("/v1/nodes/{}/readmit", nodes_[n]->name());
+  // As an operator would: the control plane may be away, or has not seen the new node yet.
+  for (int attempt = 0; attempt < 80 && !failed(); ++attempt) {
+    if (attempt == 0 || world_.random.chance(1, 4)) admin("POST", readmit, "{}");
+    const auto reply = admin("POST", path, body);
+    if (reply.status == 200 || reply.status == 202) return true;
+    world_.trace.note(now(), fmt::format("replace answers {}: {}", reply.status, reply.body));
     run_for(250 * millisecond);
   }
-  const auto reply =
-      admin("POST", fmt::format("/v1/volumes/{}/replicas", volume),
-            fmt::format("{{\"action\":\"replace\",\"node\":\"{}\"}}", nodes_[n]->name()));
-  if (reply.status != 200 && reply.status != 202) {
-    world_.trace.note(now(), fmt::format("replace answers {}: {}", reply.status, reply.body));
-  }
-  return reply.status == 200 || reply.status == 202;
+  return false;
 }
 
 bool Cluster::start() {
@@ -425,7 +431,8 @@ bool Cluster::settle() {
   if (!converge() || !read_all()) return false;
   for (std::uint32_t n = 0; n < size() && options_.mode == engine::Mode::sync_all; ++n) {
     if (serving() == n) continue;
-    if (!promote(n)) {
+    // A node may just be reconnecting to the control plane.
+    if (!promote_soon(n)) {
       fail("not_promoted", fmt::format("{} cannot be promoted at rest", nodes_[n]->name()));
       return false;
     }

@@ -128,6 +128,8 @@ class Cluster {
   /// Waits for somebody to serve; CHECKs that somebody does.
   std::uint32_t primary();
   bool promote(std::uint32_t node);
+  /// The same, again and again while it is refused.
+  bool promote_soon(std::uint32_t node);
   /// Admits a wiped node and puts a new replica on it.
   bool replace(std::uint32_t node);
 

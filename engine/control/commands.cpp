@@ -247,6 +247,11 @@ Result<Effects> ControlPlane::replace_replica(const std::string& name, const std
   }
   auto home = nodes_.at(target);
   if (home.readmit && home.readmit_uuid) home.id.uuid = home.readmit_uuid;
+  // Admitted whoever it is: until it came, the name still means the node that is gone.
+  if (home.readmit && !home.readmit_uuid && session_of(home.id) == nullptr) {
+    return Error{Errc::unavailable,
+                 tried + target + " was readmitted and has not come yet; try again when it has"};
+  }
   const bool same_home = home.id == old->node;
   const bool counts = record.in_set(old->replica) != nullptr;
   if (same_home && counts && record.in_sync.size() <= record.spec.min_copies) {
