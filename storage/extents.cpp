@@ -63,7 +63,7 @@ Task<Status> Extents::open() {
       co_return Error{Errc::invalid,
                       fmt::format("open of {}: {} does not belong there", directory_, name)};
     }
-    files_[number];
+    files_[number].on_disk = true;
   }
   co_return Done{};
 }
@@ -71,14 +71,13 @@ Task<Status> Extents::open() {
 Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool create) {
   auto found = files_.find(number);
   if (found == files_.end() && !create) co_return static_cast<ExtentFile*>(nullptr);
-  const bool fresh = found == files_.end();
   auto& file = files_[number];
   while (file.loading) {
     co_await callback<Done>([&file](auto done) { file.waiting.push_back(std::move(done)); });
   }
   if (file.loaded) co_return &file;
   file.loading = true;
-  auto opening = fresh ? create_file(number, file) : load_file(number, file);
+  auto opening = file.on_disk ? load_file(number, file) : create_file(number, file);
   auto status = co_await opening;
   file.loading = false;
   file.loaded = status.has_value();
@@ -97,6 +96,7 @@ Task<Status> Extents::create_file(FileNumber number, ExtentFile& file) {
   auto sums = co_await open_file(disk_, path_of(number, "sum"), options);
   if (!sums) co_return sums.error();
   file.sums = *sums;
+  file.on_disk = true;
   auto sized = co_await resize_file(disk_, file.sums, pages * block_bytes);
   if (!sized) co_return sized.error();
   auto named = co_await sync_directory(disk_, directory_);
@@ -113,6 +113,8 @@ Task<Status> Extents::create_file(FileNumber number, ExtentFile& file) {
 
 Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   const auto pages = (blocks_in(number) + sums_per_page - 1) / sums_per_page;
+  file.sums.reset();  // of an attempt that ran out of space
+  file.data.reset();
   auto sums = co_await open_when_unlocked(disk_, timers_, path_of(number, "sum"), OpenOptions());
   if (!sums) co_return sums.error();
   file.sums = *sums;

@@ -75,6 +75,7 @@ class Extents {
     std::vector<engine::BlockSum> table;
     std::set<std::uint64_t> dirty_pages;  ///< Of the checksum file.
     bool data_dirty = false;
+    bool on_disk = false;  ///< At least its checksum file is.
     bool loaded = false;
     bool loading = false;
     std::vector<std::function<void(engine::Done)>> waiting;

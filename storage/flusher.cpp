@@ -146,8 +146,17 @@ void Flusher::release() {
   poke();
 }
 
+void Flusher::truncated(Lsn end) {
+  CHECK(!running_);
+  committed_ = std::min(committed_, end);
+  aged_ = std::min(aged_, end);
+  aging_ = std::min(aging_, end);
+  target_ = std::min(target_, end);
+}
+
 void Flusher::restart(CheckpointState at) {
   CHECK(!running_);
+  stopped_ = false;  // a damaged store did not flush
   at_ = at;
   ceiling_ = at.lsn;
   committed_ = at.lsn;

@@ -56,6 +56,9 @@ class Flusher {
   Task<engine::Status> hold();
   void release();
   bool held() const { return held_; }
+  /// The log was cut behind `end`: nothing beyond counts as committed any more (C10). No round may
+  /// run.
+  void truncated(engine::Lsn end);
   /// Starts over at another checkpoint: after a reset. No round may run.
   void restart(CheckpointState at);
   void stop() { stopped_ = true; }

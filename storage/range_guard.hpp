@@ -45,6 +45,8 @@ class RangeGuard {
     }
     co_return Hold(this, id);
   }
+  /// Holders and those who wait.
+  std::size_t size() const { return entries_.size(); }
   /// Nobody is let in any more: for the owner's destructor, where frames that hold or wait go in
   /// any order.
   void close() { closed_ = true; }

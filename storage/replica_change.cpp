@@ -24,6 +24,19 @@ using engine::Status;
 
 const BlockRange only_turn{BlockIndex(), 1};
 
+void intend_truncation(Superblock& s, Lsn to, const std::optional<CutMark>& mark) {
+  s.truncate_to = to;
+  s.durable = std::min(s.durable, to);
+  s.committed = std::min(s.committed, to);
+  std::erase_if(s.cuts, [to](const CutMark& cut) { return cut.to > to; });
+  if (!mark) return;
+  std::erase_if(s.cuts, [&](const CutMark& cut) {
+    return cut.sequence == mark->sequence && cut.offset == mark->offset;
+  });
+  if (s.cuts.size() == cut_marks_max) s.cuts.erase(s.cuts.begin());
+  s.cuts.push_back(*mark);
+}
+
 }  // namespace
 
 Task<Status> ReplicaStore::truncate(Lsn to) {
@@ -49,29 +62,28 @@ Task<Status> ReplicaStore::truncate_held(Lsn to) {
 
   auto time = flusher_->checkpoint().time;
   auto digest = flusher_->checkpoint().digest;
-  if (to > checkpoint()) {
+  bool ends_chunk = false;
+  if (to >= wal_->retained()) {
     auto last = co_await wal_->read(to, to, 1);
     if (!last) co_return last.error();
-    time = last->front()->header().mono_time;
-    digest = last->front()->header().digest;
+    const auto& header = last->front()->header();
+    time = header.mono_time;
+    digest = header.digest;
+    ends_chunk = header.kind == engine::RecordKind::chunk_end;
   }
   const auto mark = wal_->cut_for(to);
-  auto intended = co_await record(
-      [to, mark](Superblock& s) {
-        s.truncate_to = to;
-        s.cut = mark;
-        s.durable = std::min(s.durable, to);
-        s.committed = std::min(s.committed, to);
-      },
-      false);
+  auto intended =
+      co_await record([to, mark](Superblock& s) { intend_truncation(s, to, mark); }, false);
   if (!intended) co_return intended.error();
-  auto erased = co_await wal_->truncate(to, digest, time);
+  auto erased = co_await wal_->truncate(to, digest, time, ends_chunk);
   if (!erased) co_return erased.error();
   // Both slots: an intent that came back would cut what is appended from here on.
   auto settled = co_await record([](Superblock& s) { s.truncate_to.reset(); }, true);
   if (!settled) co_return settled.error();
   history_.truncate(to);
   committed_ = std::min(committed_, to);
+  flusher_->truncated(to);
+  wal_->set_committed(committed_);
   auto rebuilt = co_await rebuild_dirty_map();
   co_return rebuilt;
 }
@@ -121,7 +133,7 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
         s.history = history;
         s.sessions.clear();
         s.truncate_to.reset();
-        s.cut.reset();
+        s.cuts.clear();
       },
       true);
   if (!withdrawn) co_return withdrawn.error();

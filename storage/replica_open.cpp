@@ -121,7 +121,7 @@ Task<Result<RecoveredLog>> ReplicaStore::recover_log_of_superblock() {
   input.checkpoint_time = superblock_.checkpoint_time;
   input.proved_durable = std::max(superblock_.checkpoint, superblock_.durable);
   input.start = superblock_.wal_start;
-  input.cut = superblock_.cut;
+  input.cuts = superblock_.cuts;
   input.truncate_to = superblock_.truncate_to;
   input.clean = superblock_.clean;
   auto log = co_await wal_->recover(std::move(input));
@@ -241,6 +241,7 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
         s.durable = durable;
         s.committed = committed;
         s.wal_start = start;
+        std::erase_if(s.cuts, [start](const CutMark& cut) { return cut.sequence < start; });
         note_sessions(records);
       },
       false);

@@ -24,7 +24,7 @@ constexpr std::size_t crc_bytes = 4;
 constexpr std::size_t length_bytes = 4;
 constexpr std::size_t text_bytes_max = 1024;
 
-enum Flag : std::uint8_t { flag_clean = 1, flag_resetting = 2, flag_truncating = 4, flag_cut = 8 };
+enum Flag : std::uint8_t { flag_clean = 1, flag_resetting = 2, flag_truncating = 4 };
 
 void put_spec(ByteWriter& w, const engine::VolumeSpec& s) {
   w.put(s.id);
@@ -100,12 +100,31 @@ std::vector<SessionLine> get_sessions(ByteReader& r) {
   return lines;
 }
 
+void put_cuts(ByteWriter& w, const std::vector<CutMark>& cuts) {
+  CHECK(cuts.size() <= cut_marks_max);
+  w.put(static_cast<std::uint32_t>(cuts.size()));
+  for (const auto& cut : cuts) {
+    w.put(cut.sequence.value);
+    w.put(cut.offset);
+    w.put(cut.to.value);
+  }
+}
+
+std::vector<CutMark> get_cuts(ByteReader& r) {
+  std::vector<CutMark> cuts(std::min<std::size_t>(r.get<std::uint32_t>(), cut_marks_max));
+  for (auto& cut : cuts) {
+    cut.sequence = SegmentSequence(r.get<std::uint64_t>());
+    cut.offset = r.get<std::uint64_t>();
+    cut.to = Lsn(r.get<std::uint64_t>());
+  }
+  return cuts;
+}
+
 std::uint8_t flags_of(const Superblock& b) {
   unsigned flags = 0;
   if (b.clean) flags |= flag_clean;
   if (b.resetting) flags |= flag_resetting;
   if (b.truncate_to) flags |= flag_truncating;
-  if (b.cut) flags |= flag_cut;
   return static_cast<std::uint8_t>(flags);
 }
 
@@ -133,10 +152,7 @@ engine::Buffer encode_superblock(const Superblock& b) {
   w.put(std::string_view(b.damage).substr(0, text_bytes_max));
   w.put(flags_of(b));
   w.put(b.truncate_to.value_or(Lsn()).value);
-  const auto cut = b.cut.value_or(CutMark());
-  w.put(cut.sequence.value);
-  w.put(cut.offset);
-  w.put(cut.to.value);
+  put_cuts(w, b.cuts);
   put_history(w, b.history);
   put_sessions(w, b.sessions);
   const auto body = w.bytes();
@@ -185,11 +201,7 @@ Result<Superblock> decode_superblock(std::span<const std::byte> slot) {
   b.resetting = (flags & flag_resetting) != 0;
   const auto to = Lsn(r.get<std::uint64_t>());
   if ((flags & flag_truncating) != 0) b.truncate_to = to;
-  CutMark cut;
-  cut.sequence = SegmentSequence(r.get<std::uint64_t>());
-  cut.offset = r.get<std::uint64_t>();
-  cut.to = Lsn(r.get<std::uint64_t>());
-  if ((flags & flag_cut) != 0) b.cut = cut;
+  b.cuts = get_cuts(r);
   auto starts = get_history(r);
   b.sessions = get_sessions(r);
   if (!r.whole()) return flawed("it ends too early");

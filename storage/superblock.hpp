@@ -22,6 +22,10 @@ struct SessionLine {
   engine::FrontSession session;
   std::uint64_t sequence = 0;
 };
+/// Batches that truncations cut in two. When more are needed the oldest goes: it lies below the
+/// checkpoint, where a batch that seems not to continue the log costs history only.
+inline constexpr std::size_t cut_marks_max = 64;
+
 /// Older lines fall out; a front end that is not found begins anew. 128 x 24 bytes fit a slot with
 /// room.
 inline constexpr std::size_t session_table_max = 128;
@@ -48,8 +52,8 @@ struct Superblock {
   std::string damage;      ///< base == damaged: what and where.
   bool resetting = false;  ///< Extents and log of the past are being discarded.
   std::optional<engine::Lsn> truncate_to;
-  std::optional<CutMark> cut;
-  bool clean = false;  ///< Stopped cleanly; the log ends at `durable`.
+  std::vector<CutMark> cuts;  ///< Of batches still in the log, oldest first.
+  bool clean = false;         ///< Stopped cleanly; the log ends at `durable`.
 };
 
 inline constexpr std::size_t superblock_slot_bytes = 16384;

@@ -141,27 +141,30 @@ std::optional<CutMark> Wal::cut_for(Lsn to) const {
   const auto place = index_.find(to);
   if (!place.segment) return std::nullopt;
   const auto& batch = place.segment->batches[place.batch];
-  // A mark that already cuts this batch at `to` stays: its size on disk is that of the whole batch.
+  // A batch that was cut to end at `to` has a mark already.
+  if (batch.last() == to) return std::nullopt;
   return CutMark{place.segment->header.sequence, batch.offset(), to};
 }
 
-Task<Status> Wal::truncate(Lsn to, Digest digest, engine::WallTime mono_time) {
+Task<Status> Wal::truncate(Lsn to, Digest digest, engine::WallTime mono_time, bool ends_chunk) {
   tail_->truncate(to);
   auto erased = co_await erase_behind(to);
   if (!erased) co_return erased.error();
   LogEnd end{to, digest, mono_time, to.next(), 0};
-  bool after_chunk_end = false;
   if (!index_.empty()) {
     auto& last = index_.back();
-    end.chunk_first = last.header.chunk_first;
-    end.chunk_bytes = last.header.chunk_bytes;
-    // At most: a batch that was cut still counts with all its payload.
-    for (const auto& batch : last.batches) {
-      end.chunk_bytes += (std::uint64_t{batch.payload_blocks} + batch.count) * engine::block_bytes;
+    last.ends_chunk = ends_chunk;
+    if (!ends_chunk) {
+      end.chunk_first = last.header.chunk_first;
+      end.chunk_bytes = last.header.chunk_bytes;
+      // At most: a batch that was cut still counts with all its payload.
+      for (const auto& batch : last.batches) {
+        end.chunk_bytes +=
+            (std::uint64_t{batch.payload_blocks} + batch.count) * engine::block_bytes;
+      }
     }
-    last.ends_chunk = after_chunk_end = false;
   }
-  writer_->restart(end, after_chunk_end);
+  writer_->restart(end, ends_chunk);
   co_return Done{};
 }
 

@@ -53,8 +53,10 @@ class Wal {
   /// The cut that a truncation to `to` leaves inside a batch, if any; to be recorded before
   /// truncate().
   std::optional<CutMark> cut_for(engine::Lsn to) const;
-  /// Forgets and erases what lies behind `to`. Drained, intent recorded (C15).
-  Task<engine::Status> truncate(engine::Lsn to, engine::Digest digest, engine::WallTime mono_time);
+  /// Forgets and erases what lies behind `to`, whose record ends a chunk or not. Drained, intent
+  /// recorded (C15).
+  Task<engine::Status> truncate(engine::Lsn to, engine::Digest digest, engine::WallTime mono_time,
+                                bool ends_chunk);
   /// Forgets everything: the log begins anew behind `base`. What stands in the files is void by the
   /// new start.
   void restart(engine::Lsn base, engine::Digest digest, engine::WallTime mono_time);

@@ -141,7 +141,8 @@ Task<Result<std::size_t>> scan_all(ScanState& state, const std::vector<SegmentPt
       begin_with(state, h);
     }
     state.log.log.push_back(segments[i]);
-    auto scanned = co_await scan_segment(state, segments[i]);
+    const auto behind = i + 1 < segments.size() ? segments[i + 1] : nullptr;
+    auto scanned = co_await scan_segment(state, segments[i], behind);
     if (!scanned) co_return scanned.error();
   }
   co_return i;

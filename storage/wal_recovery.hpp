@@ -34,7 +34,7 @@ struct RecoveryInput {
   engine::WallTime checkpoint_time;
   engine::Lsn proved_durable;  ///< The highest LSN that anything outside the log proves durable.
   SegmentSequence start;       ///< Segments below are pruned or of an abandoned log.
-  std::optional<CutMark> cut;
+  std::vector<CutMark> cuts;
   std::optional<engine::Lsn> truncate_to;  ///< An unfinished truncation: nothing behind it counts.
   bool clean = false;                      ///< Stopped cleanly at proved_durable.
 };

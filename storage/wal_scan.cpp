@@ -124,8 +124,9 @@ Task<Result<std::optional<FoundBatch>>> read_batch(const ScanState& state, Segme
 /// How many of the batch's records count: an unfinished or finished truncation may have cut it.
 std::uint32_t records_that_count(const ScanState& state, const BatchHeader& h) {
   auto last = h.last();
-  const auto& cut = state.input->cut;
-  if (cut && cut->sequence == h.sequence && cut->offset == h.offset) last = std::min(last, cut->to);
+  for (const auto& cut : state.input->cuts) {
+    if (cut.sequence == h.sequence && cut.offset == h.offset) last = std::min(last, cut.to);
+  }
   if (state.input->truncate_to) last = std::min(last, *state.input->truncate_to);
   return last < h.first ? 0 : static_cast<std::uint32_t>(last - h.first + 1);
 }
@@ -145,6 +146,12 @@ Task<Result<std::uint64_t>> next_batch_after(const ScanState& state, SegmentWind
   co_return std::uint64_t{0};
 }
 
+/// The log ends here because the next segment takes over.
+bool goes_on_with(const ScanState& state, const SegmentPtr& next) {
+  const auto& end = state.log.end;
+  return next && next->header.first == end.lsn.next() && next->header.before == end.digest;
+}
+
 }  // namespace
 
 Task<Result<std::span<const std::byte>>> SegmentWindow::at(std::uint64_t offset,
@@ -161,7 +168,7 @@ Task<Result<std::span<const std::byte>>> SegmentWindow::at(std::uint64_t offset,
   co_return std::span<const std::byte>(buffer_.data() + (offset - offset_), end - offset);
 }
 
-Task<Status> scan_segment(ScanState& state, SegmentPtr segment) {
+Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behind) {
   const auto size = state.context->disk.size(segment->file);
   if (!size) co_return size.error();
   SegmentWindow window(state.context->disk, segment->file, *size);
@@ -177,7 +184,7 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment) {
       if (!continues) why = "a batch of another past: it is not chained to the record before";
     }
     if (!continues) {
-      if (log.end.lsn < state.input->checkpoint && !segment->ends_chunk) {
+      if (log.end.lsn < state.input->checkpoint && !goes_on_with(state, behind)) {
         // History only: go on behind the rot, as far back as the log is whole from there.
         auto next = co_await next_batch_after(state, window, *segment, segment->used);
         if (!next) co_return next.error();

@@ -37,7 +37,8 @@ struct ScanState {
 
 /// Takes the batches of `segment` that continue the log. The segment's header is known to continue
 /// it.
-Task<engine::Status> scan_segment(ScanState& state, SegmentPtr segment);
+/// `behind`: the segment behind it, or null.
+Task<engine::Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behind);
 
 /// What stands behind a scan's stop.
 struct Evidence {

@@ -197,6 +197,53 @@ BOOST_AUTO_TEST_CASE(a_truncated_tail_does_not_come_back) {
   BOOST_CHECK_EQUAL(w.difference_at(Lsn(5)), "");
 }
 
+BOOST_AUTO_TEST_CASE(batches_that_were_cut_stay_cut_whatever_is_cut_later) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (std::uint64_t cut = 0; cut < 5; ++cut) {
+    w.append({w.write(cut, 1), w.write(10, 1), w.write(11, 1), w.write(12, 1)}, Lsn(1));
+    w.disk->settle();
+    const auto to = Lsn(w.builder->end().value - 2);
+    BOOST_REQUIRE(w.finish(w.store->truncate(to)).has_value());
+    w.forget_behind(to);
+    w.append({w.write(20 + cut, 1)}, Lsn(1));
+    w.disk->settle();
+    const auto end = w.builder->end();
+    w.crash(MemoryDisk::Loss::power, cut);
+    const auto found = w.open();
+    BOOST_REQUIRE_MESSAGE(found.damage.empty(), found.damage);
+    BOOST_REQUIRE_EQUAL(found.end.lsn.value, end.value);
+    BOOST_REQUIRE_EQUAL(w.difference_at(end), "");
+  }
+  // Cut the same batch again, and one that ends where it was cut.
+  for (const std::uint64_t to : {14u, 13u, 12u, 2u, 1u}) {
+    BOOST_REQUIRE(w.finish(w.store->truncate(Lsn(to))).has_value());
+    w.forget_behind(Lsn(to));
+    w.crash(MemoryDisk::Loss::power, to);
+    BOOST_REQUIRE_EQUAL(w.open().end.lsn.value, to);
+    BOOST_REQUIRE_EQUAL(w.difference_at(Lsn(to)), "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_log_cut_behind_a_chunk_end_rolls) {
+  StoreWorld w;
+  w.open(true);
+  w.append({w.begin_epoch(1), w.write(1, 1), w.chunk_end(), w.write(2, 1)}, Lsn(1));
+  w.disk->settle();
+  BOOST_REQUIRE(w.finish(w.store->truncate(Lsn(3))).has_value());
+  w.forget_behind(Lsn(3));
+  BOOST_CHECK_EQUAL(w.store->facts().end.chunk_first.value, 4u);
+  BOOST_CHECK_EQUAL(w.store->facts().end.chunk_bytes, 0u);
+  w.append({w.write(5, 1)}, Lsn(1));
+  w.disk->settle();
+  w.store.reset();
+  const auto found = w.open();
+  BOOST_CHECK_EQUAL(found.end.lsn.value, 4u);
+  BOOST_CHECK_EQUAL(found.end.chunk_first.value, 4u);
+  BOOST_CHECK_EQUAL(found.end.chunk_bytes, 2u * block_bytes);
+}
+
 BOOST_AUTO_TEST_CASE(truncation_below_the_checkpoint_is_refused) {
   StoreWorld w;
   w.open(true);

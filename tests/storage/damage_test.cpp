@@ -8,15 +8,6 @@ using namespace tidemark::tests;
 
 namespace {
 
-MemoryFile& file_of(StoreWorld& w, const std::string& path) {
-  return *w.disk->files().at("/node/replica/" + path);
-}
-
-void flip(MemoryFile& file, std::uint64_t offset) {
-  file.seen.at(offset) ^= std::byte{0x40};
-  file.durable.at(offset) ^= std::byte{0x40};
-}
-
 /// Segment files with a header, by sequence; and the batches in one.
 std::vector<std::string> segments(StoreWorld& w) {
   std::map<std::uint64_t, std::string> by_sequence;
@@ -33,7 +24,7 @@ std::vector<std::string> segments(StoreWorld& w) {
 
 std::vector<storage::BatchHeader> batches(StoreWorld& w, const std::string& path) {
   std::vector<storage::BatchHeader> found;
-  const auto& bytes = file_of(w, path).seen;
+  const auto& bytes = w.file_of(path).seen;
   for (std::uint64_t at = block_bytes; at + block_bytes <= bytes.size();) {
     const auto h = storage::decode_batch_header(engine::VolumeKey(w.spec.id),
                                                 std::span(bytes).subspan(at), at);
@@ -62,7 +53,7 @@ BOOST_AUTO_TEST_CASE(damage_in_the_last_batch_is_a_torn_tail) {
   five_batches(w);
   w.store.reset();
   const auto path = segments(w).at(0);
-  flip(file_of(w, path), batches(w, path).back().offset + block_bytes + 17);
+  StoreWorld::flip(w.file_of(path), batches(w, path).back().offset + block_bytes + 17);
   const auto found = w.open();
   BOOST_CHECK(found.damage.empty());
   BOOST_CHECK_EQUAL(found.end.lsn.value, 4u);
@@ -73,7 +64,7 @@ BOOST_AUTO_TEST_CASE(damage_below_what_a_later_batch_proves_durable_is_corruptio
   five_batches(w);
   w.store.reset();
   const auto path = segments(w).at(0);
-  flip(file_of(w, path), batches(w, path).at(2).offset + block_bytes + 17);
+  StoreWorld::flip(w.file_of(path), batches(w, path).at(2).offset + block_bytes + 17);
   const auto found = w.open();
   BOOST_CHECK(found.base == engine::BaseState::damaged);
   BOOST_TEST_MESSAGE(found.damage);
@@ -90,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_missing_header_of_a_batch_is_judged_the_same) {
     five_batches(w);
     w.store.reset();
     const auto path = segments(w).at(0);
-    flip(file_of(w, path), batches(w, path).at(hit).offset + 40);
+    StoreWorld::flip(w.file_of(path), batches(w, path).at(hit).offset + 40);
     const auto found = w.open();
     BOOST_CHECK_EQUAL(found.damage.empty(), hit == 4);
     BOOST_CHECK_EQUAL(found.end.lsn.value, hit);
@@ -105,7 +96,7 @@ BOOST_AUTO_TEST_CASE(a_clean_stop_proves_its_end) {
   BOOST_REQUIRE(w.finish(w.store->stop(true)).has_value());
   w.store.reset();
   const auto path = segments(w).at(0);
-  flip(file_of(w, path), batches(w, path).back().offset + block_bytes + 17);
+  StoreWorld::flip(w.file_of(path), batches(w, path).back().offset + block_bytes + 17);
   BOOST_CHECK(w.open().base == engine::BaseState::damaged);
 }
 
@@ -116,8 +107,8 @@ BOOST_AUTO_TEST_CASE(a_log_that_ends_below_the_checkpoint_is_corruption) {
   w.flush();
   BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 5u);
   w.store.reset();
-  auto& file = file_of(w, segments(w).at(0));
-  for (std::uint64_t at = 0; at < file.seen.size(); at += 512) flip(file, at);
+  auto& file = w.file_of(segments(w).at(0));
+  for (std::uint64_t at = 0; at < file.seen.size(); at += 512) StoreWorld::flip(file, at);
   const auto found = w.open();
   // All of it is in the extents, and no record behind the checkpoint is known: nothing is missing.
   BOOST_CHECK(found.damage.empty());
@@ -133,7 +124,7 @@ BOOST_AUTO_TEST_CASE(rot_below_the_checkpoint_shortens_history_and_nothing_else)
   BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 3u);
   w.store.reset();
   const auto path = segments(w).at(0);
-  flip(file_of(w, path), batches(w, path).at(1).offset + 40);
+  StoreWorld::flip(w.file_of(path), batches(w, path).at(1).offset + 40);
   const auto found = w.open();
   BOOST_CHECK(found.damage.empty());
   BOOST_CHECK_EQUAL(found.end.lsn.value, 5u);
@@ -169,7 +160,7 @@ BOOST_AUTO_TEST_CASE(a_block_that_does_not_match_its_checksum_is_an_error_that_n
   w.open(true);
   w.append_durably({w.begin_epoch(1), w.write(20, 3)});
   w.flush();
-  flip(file_of(w, "extents/00000001.dat"), 5 * block_bytes + 9);
+  StoreWorld::flip(w.file_of("extents/00000001.dat"), 5 * block_bytes + 9);
   const auto read = w.finish(w.store->read_blocks({BlockIndex(20), 3}));
   BOOST_REQUIRE(!read);
   BOOST_CHECK(read.error().code == engine::Errc::corrupt);
@@ -191,12 +182,12 @@ BOOST_AUTO_TEST_CASE(compare_finds_the_flipped_byte_in_extents_and_in_the_log) {
   BOOST_CHECK(*before.log == w.digest_at[3]);
   BOOST_CHECK_EQUAL(before.groups.size(), 4u);
   BOOST_CHECK(before.damaged.empty());
-  flip(file_of(w, "extents/00000001.dat"), 5 * block_bytes + 9);
+  StoreWorld::flip(w.file_of("extents/00000001.dat"), 5 * block_bytes + 9);
   const auto extents = hash();
   BOOST_REQUIRE_EQUAL(extents.damaged.size(), 1u);
   BOOST_CHECK_EQUAL(extents.damaged[0].value, 21u);
   const auto path = segments(w).at(0);
-  flip(file_of(w, path), batches(w, path).at(0).offset + 2 * block_bytes);
+  StoreWorld::flip(w.file_of(path), batches(w, path).at(0).offset + 2 * block_bytes);
   const auto log = hash();
   BOOST_REQUIRE(!log.log);
   BOOST_TEST_MESSAGE(log.log.error().text);

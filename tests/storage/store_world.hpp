@@ -67,7 +67,7 @@ struct StoreWorld {
   T finish(storage::Task<T> task) {
     std::optional<T> value;
     store->run(std::move(task), [&value](T v) { value.emplace(std::move(v)); });
-    for (int turn = 0; !value && turn < 100; ++turn) {
+    for (int turn = 0; !value && turn < 2000; ++turn) {
       disk->settle();
       if (!value) timers.advance(100 * engine::millisecond);
     }
@@ -135,6 +135,16 @@ struct StoreWorld {
   void flush() {
     timers.advance(2 * engine::second);
     disk->settle();
+  }
+
+  /// A file of the replica, as readers and as a power loss will find it.
+  MemoryFile& file_of(const std::string& path) {
+    return *disk->files().at("/node/replica/" + path);
+  }
+  /// One bit rots.
+  static void flip(MemoryFile& file, std::uint64_t offset) {
+    file.seen.at(offset) ^= std::byte{0x40};
+    file.durable.at(offset) ^= std::byte{0x40};
   }
 
   /// The model forgets what lies behind `to`.

@@ -1,0 +1,219 @@
+// The disk says no: a full one is waited for, a failed one ends the store (C23), and what is whose
+// is checked before anything is touched.
+#include "engine/planted.hpp"
+#include "storage/superblock.hpp"
+#include "tests/storage/store_world.hpp"
+
+using namespace tidemark;
+using namespace tidemark::tests;
+
+BOOST_AUTO_TEST_SUITE(failure)
+
+BOOST_AUTO_TEST_CASE(a_failed_log_write_freezes_durable_and_is_told_once) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+  w.disk->on_write = [](const std::string& path, std::uint64_t) -> engine::Status {
+    if (!path.ends_with(".seg")) return engine::Done{};
+    return engine::Error{engine::Errc::io_failed, "write " + path + ": Input/output error"};
+  };
+  w.append({w.write(2, 1)}, Lsn(2));
+  w.disk->settle();
+  w.disk->on_write = nullptr;
+  w.append({w.write(3, 1)}, Lsn(2));
+  w.disk->settle();
+  w.flush();
+  BOOST_REQUIRE(w.failure.has_value());
+  BOOST_CHECK(w.failure->code == engine::Errc::io_failed);
+  BOOST_CHECK_EQUAL(w.store->durable().value, 2u);
+  BOOST_CHECK_EQUAL(w.store->free_bytes(), 0u);
+  BOOST_CHECK_NE(w.store->status().problem.find("Input/output"), std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_behind_a_failed_one_does_not_count) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+  int nth = 0;
+  w.disk->on_write = [&](const std::string& path, std::uint64_t) -> engine::Status {
+    if (!path.ends_with(".seg") || ++nth != 1) return engine::Done{};
+    return engine::Error{engine::Errc::io_failed, "write: Input/output error"};
+  };
+  w.append({w.write(2, 1)}, Lsn(2));
+  w.append({w.write(3, 1)}, Lsn(2));
+  w.disk->settle();
+  BOOST_CHECK_EQUAL(w.store->durable().value, 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_failed_sync_of_the_extents_ends_the_store_and_the_checkpoint_stays) {
+  StoreWorld w;
+  w.open(true);
+  w.disk->on_sync = [](const std::string& path) -> engine::Status {
+    if (!path.ends_with(".dat")) return engine::Done{};
+    return engine::Error{engine::Errc::io_failed, "sync " + path + ": Input/output error"};
+  };
+  w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+  w.flush();
+  w.flush();
+  BOOST_REQUIRE(w.failure.has_value());
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 0u);
+  w.disk->on_sync = nullptr;
+  w.crash(MemoryDisk::Loss::power, 1);
+  BOOST_CHECK_EQUAL(w.open().end.lsn.value, 2u);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(2)), "");
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_pauses_the_flusher_and_freed_space_wakes_it) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 8)});
+  w.disk->settle();
+  w.disk->capacity_bytes = w.disk->used_bytes();
+  w.flush();
+  BOOST_CHECK(!w.failure);
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 0u);
+  BOOST_CHECK_NE(w.store->status().problem.find("no space"), std::string::npos);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(2)), "");
+  // The log goes on as long as it has segments.
+  w.append_durably({w.write(3, 2)});
+  w.disk->capacity_bytes = ~std::uint64_t{0};
+  w.flush();
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 3u);
+  BOOST_CHECK(w.store->status().problem.empty());
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(3)), "");
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_leaves_no_room_in_the_log_before_it_is_needed) {
+  StoreWorld w;
+  w.open(true);
+  w.disk->settle();
+  w.disk->capacity_bytes = w.disk->used_bytes();
+  w.append_durably({w.begin_epoch(1)});
+  std::uint64_t appended = 0;
+  while (w.store->free_bytes() >= 3 * block_bytes && appended < 1000) {
+    std::vector<engine::RecordPtr> records{w.write(appended % 60, 1)};
+    // As a primary does: a chunk ends before a record that does not fit it.
+    if (w.store->facts().end.chunk_bytes + 4 * block_bytes > w.store->facts().chunk_bytes_max) {
+      records.push_back(w.chunk_end());
+    }
+    w.append(std::move(records), Lsn());
+    w.disk->settle();
+    ++appended;
+    BOOST_REQUIRE_EQUAL(w.store->durable().value, w.builder->end().value);
+  }
+  BOOST_CHECK_GT(appended, 20u);
+  BOOST_CHECK_LT(appended, 1000u);
+  BOOST_CHECK(!w.failure);
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_outruns_the_flusher_waits_for_it_and_stays_within_its_files) {
+  StoreWorld w;
+  w.open(true);
+  w.append({w.begin_epoch(1)}, Lsn());
+  for (int chunk = 0; chunk < 30; ++chunk) {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 12; ++i) records.push_back(w.write(i, 1));
+    records.push_back(w.chunk_end());
+    w.append(std::move(records), w.store->durable());
+  }
+  while (w.disk->step()) w.store->set_committed(w.store->durable());
+  BOOST_CHECK_EQUAL(w.store->durable().value, w.builder->end().value);
+  BOOST_CHECK_LE(w.store->status().wal_bytes, 6 * w.limits.segment_bytes);
+  BOOST_CHECK_EQUAL(w.difference_at(w.builder->end()), "");
+}
+
+BOOST_AUTO_TEST_CASE(a_log_full_of_uncommitted_records_grows_instead_of_waiting_for_ever) {
+  StoreWorld w;
+  w.open(true);
+  w.append({w.begin_epoch(1)}, Lsn());
+  for (int chunk = 0; chunk < 9; ++chunk) {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 12; ++i) records.push_back(w.write(i, 1));
+    records.push_back(w.chunk_end());
+    w.append(std::move(records), Lsn());
+  }
+  w.disk->settle();
+  BOOST_CHECK_EQUAL(w.store->durable().value, w.builder->end().value);
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_rotten_superblock_slot_falls_back_to_the_other) {
+  for (const std::uint64_t slot : {0u, 1u}) {
+    StoreWorld w;
+    w.open(true);
+    w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+    w.flush();
+    w.append_durably({w.write(2, 2)});
+    w.flush();
+    w.crash(MemoryDisk::Loss::power, 1);
+    StoreWorld::flip(w.file_of("superblock"), slot * storage::superblock_slot_bytes + 100);
+    const auto found = w.open();
+    BOOST_CHECK(found.damage.empty());
+    BOOST_CHECK_EQUAL(found.end.lsn.value, 3u);
+    BOOST_CHECK_EQUAL(w.difference_at(Lsn(3)), "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(two_rotten_slots_are_refused_with_both_reasons) {
+  StoreWorld w;
+  w.open(true);
+  w.store.reset();
+  StoreWorld::flip(w.file_of("superblock"), 100);
+  StoreWorld::flip(w.file_of("superblock"), storage::superblock_slot_bytes + 100);
+  const auto refused = w.try_open();
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK(refused.error().code == engine::Errc::corrupt);
+  BOOST_CHECK_NE(refused.error().text.find("slot 0"), std::string::npos);
+  BOOST_CHECK_NE(refused.error().text.find("slot 1"), std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_foreign_replica_is_refused_with_both_values) {
+  StoreWorld w;
+  w.open(true);
+  w.store.reset();
+  const auto before = w.disk->writes;
+  auto config = w.config(false);
+  config.replica = engine::ReplicaId(4);
+  w.store = std::make_unique<storage::ReplicaStore>(config);
+  const auto refused = w.finish(w.store->open());
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK(refused.error().code == engine::Errc::refused);
+  BOOST_CHECK_NE(refused.error().text.find("replica 3, not 4"), std::string::npos);
+  BOOST_CHECK_EQUAL(w.disk->writes, before);
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_or_emptied_directory_is_refused_and_not_made_again) {
+  StoreWorld w;
+  const auto missing = w.try_open();
+  BOOST_REQUIRE(!missing);
+  BOOST_CHECK(missing.error().code == engine::Errc::not_found);
+  BOOST_CHECK_EQUAL(w.disk->files().size(), 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_is_open_elsewhere_is_busy_after_a_while) {
+  StoreWorld w;
+  w.open(true);
+  auto first = std::move(w.store);
+  const auto refused = w.try_open();
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK(refused.error().code == engine::Errc::busy);
+  w.store.reset();
+  first.reset();
+  BOOST_CHECK(w.try_open().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_planted_flusher_takes_what_is_not_committed) {
+  for (const bool bug : {false, true}) {
+    engine::plant(bug ? engine::Bug::extents_hold_uncommitted : engine::Bug::none);
+    StoreWorld w;
+    w.open(true);
+    w.append({w.begin_epoch(1), w.write(1, 1)}, Lsn(1));
+    w.disk->settle();
+    w.flush();
+    BOOST_CHECK_EQUAL(w.store->checkpoint().value, bug ? 2u : 1u);
+    engine::plant(engine::Bug::none);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
