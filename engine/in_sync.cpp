@@ -140,9 +140,16 @@ bool InSync::decide(const SetDecided& decided, MonoTime now) {
 }
 
 bool InSync::reassign(const Assignment& assignment, MonoTime now) {
-  if (assignment.epoch != epoch_ || assignment.version <= version_) return false;
+  if (assignment.epoch != epoch_ || assignment.version < version_) return false;
   if (assignment.in_set(self_.replica) == nullptr) return false;
   take_members(assignment, now);
+  if (assignment.version == version_) {
+    // A decision told the set of this version before its assignment came, but not its members.
+    // What was proposed since then stands.
+    keep_recorded();
+    recount();
+    return false;
+  }
   take_set(assignment.in_sync, assignment.version);
   return true;
 }
@@ -173,17 +180,21 @@ void InSync::take_set(std::vector<SetMember> in_sync, Version version) {
   }
   recorded_ = std::move(in_sync);
   version_ = version;
+  keep_recorded();
+  pending_.reset();
+  late_answers_ = 0;
+  for (auto& peer : peers_) peer.held_in = false;
+  recount();
+}
+
+/// A set that names more than the members does not lose whom it names: it waits for it.
+void InSync::keep_recorded() {
   for (const auto& m : recorded_) {
-    // A set that names more than the members does not lose whom it names: it waits for it.
     if (m.replica == self_.replica || find(m.replica) != nullptr) continue;
     Peer stranger;
     stranger.replica = m.replica;
     peers_.push_back(std::move(stranger));
   }
-  pending_.reset();
-  late_answers_ = 0;
-  for (auto& peer : peers_) peer.held_in = false;
-  recount();
 }
 
 void InSync::recount() {

@@ -124,6 +124,7 @@ class InSync {
   bool counts(const Peer& peer) const;
   void take_members(const Assignment& assignment, MonoTime now);
   void take_set(std::vector<SetMember> in_sync, Version version);
+  void keep_recorded();
   void recount();
   void update_counting(const LogNumbers& log, MonoTime now);
   bool content(const LogNumbers& log, MonoTime now) const;

@@ -517,6 +517,23 @@ BOOST_AUTO_TEST_CASE(a_reassignment_brings_members_and_set_and_ends_what_was_ask
   BOOST_TEST(s.proposes() == "v8 1@10 2@20 4@40");
 }
 
+BOOST_AUTO_TEST_CASE(members_that_come_behind_the_decision_of_their_version_are_taken) {
+  Story s;
+  auto a = assignment();
+  a.version = Version(8);
+  a.members[2].replica = ReplicaId(4);
+  a.in_sync.resize(2);
+  SetDecided decided;
+  decided.volume = a.spec.id;
+  decided.epoch = a.epoch;
+  decided.version = Version(8);
+  decided.in_sync = a.in_sync;
+  BOOST_TEST(s.set.decide(decided, s.now));
+  BOOST_TEST(!s.set.reassign(a, s.now));
+  s.streams(4, 1, 1);
+  BOOST_TEST(s.proposes() == "v8 1@10 2@20 4@40");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace tidemark::engine
