@@ -97,7 +97,7 @@ PARTS = {
 def run(options):
     suite = Suite(options)
     release = str(ROOT / "build" / "release" / "bin")
-    parts = options.only or [p for p in PARTS if options.long or p not in ("clang", "hunt")]
+    parts = options.only or [p for p in PARTS if options.long or p not in ("asan", "clang", "hunt")]
     for part in parts:
         suite.headline(f"{part}: {PARTS[part]}")
         if part in ("house", "units", "sim", "interop", "hunt") and not suite.build("release", "all"):
@@ -114,7 +114,7 @@ def run(options):
         elif part == "asan":
             if suite.build("asan", "all"):
                 suite.unit_tests("asan")
-                suite.sim("asan", 2000 if options.long else 20)
+                suite.sim("asan", 2000 if options.long else 200)
         elif part == "clang":
             if suite.build("clang", "all"):
                 suite.unit_tests("clang")

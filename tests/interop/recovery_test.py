@@ -86,7 +86,7 @@ class Recovery(ClusterCase):
                 code, result = self.cluster.cli_result("volume", "compare", "vol")
                 self.assertEqual(code, 1, result)
                 self.assertFalse(result["equal"])
-                self.assertTrue(any(needle in d for d in result["differences"]), result)
+                self.assertIn(needle, str(result["differences"]))
                 self.flip(replica, kind, back=True)
 
     def flip(self, replica, kind, back=False):
