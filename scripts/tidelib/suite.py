@@ -50,14 +50,14 @@ class Suite:
         for program in sorted((ROOT / "build" / preset / "bin").glob("*_tests")):
             began = time.monotonic()
             with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-                done = subprocess.run([str(program), "--log_level=error", "--report_format=XML", "--report_level=short",
+                done = subprocess.run(["timeout", "600", str(program), "--log_level=error", "--report_format=XML", "--report_level=short",
                                        f"--report_sink={report.name}"], cwd=ROOT, stdin=subprocess.DEVNULL)
                 seconds = time.monotonic() - began
                 try:
                     suite = xml.parse(report.name).getroot().find("TestSuite")
                     get = lambda key: int(suite.get(key, 0))  # noqa: E731
                     passed = get("test_cases_passed") + get("test_cases_passed_with_warnings")
-                    failed, skipped = get("test_cases_failed") + get("test_cases_aborted"), get("test_cases_skipped")
+                    failed, skipped = get("test_cases_failed") + get("test_cases_aborted"), get("test_cases_skipped") + get("test_cases_disabled")
                 except (xml.ParseError, AttributeError):
                     passed, failed, skipped = 0, 1, 0  # it crashed before it could report
                 if done.returncode != 0 and failed == 0:
