@@ -1,0 +1,112 @@
+// Stories of a rebuild as the sender sees it: base blocks and records side by side, and one barrier at the end.
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include "tests/engine/sender_rig.hpp"
+
+namespace tidemark::engine::outflow {
+namespace {
+
+/// Log 1..20, retained from 11, checkpoint 12: a replica that ends at 3 must be rebuilt.
+void rebuild_up_to_ready(Rig& r) {
+  r.on(Started{});
+  r.open();
+  r.probe(r.facts(3), 11, 12);
+  r.digests(3, 12);
+  r.on(LogPinned{r.session, Done{}});
+  r.hear(r.ready(13));
+}
+
+BasePiece base(std::uint64_t first, std::uint64_t count, std::uint64_t flush) {
+  return {{BlockIndex(first), count},
+          std::vector<BlockSum>(count, 1),
+          zeros(count * block_bytes),
+          Lsn(flush)};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(sender_rebuild)
+
+BOOST_AUTO_TEST_CASE(a_rebuild_runs_two_lanes_and_ends_with_a_witnessed_barrier) {
+  Rig r(20);
+  r.on(Started{});
+  r.open();
+  r.probe(r.facts(3), 11, 12);
+  BOOST_TEST(r.digests(3, 12) ==
+             "outcome_decided\n"
+             "state probing -> preparing\n"
+             "pin 13\n");
+  BOOST_TEST(r.on(LogPinned{r.session, Done{}}) ==
+             "session_started\n"
+             "send start_session rebuild from=12 target=20\n");
+  BOOST_TEST(r.hear(r.ready(13)) ==
+             "state preparing -> rebuilding\n"
+             "connect bulk #2 host2:1 epoch=1\n"
+             "read_records 13..20\n");
+  r.turn();
+  BOOST_TEST(r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)}) == "read_base 0\n");
+  BOOST_TEST(r.on(LogRecordsRead{r.session, Lsn(13), r.log.batch(13, 20)}) ==
+             "send records 13..20 committed=0\n");
+  BOOST_TEST(r.on(BaseRunRead{r.session, base(0, 5, 19)}) ==
+             "send bulk base_blocks [0,5)\n"
+             "read_base 5\n");
+  BOOST_TEST(r.on(BaseRunRead{r.session, BasePiece{{BlockIndex(5), 3}, {}, {}, Lsn(22)}}) ==
+             "send bulk base_zeroes [5,8)\n"
+             "send bulk base_done flush=22\n");
+  BOOST_TEST(r.numbered(21, 25) == "send records 21..25 committed=0\n");
+  BOOST_TEST(r.hear(BaseAck{volume(), Epoch(1), r.session, BlockIndex(5), false}, Lane::bulk) ==
+             "");
+  BOOST_TEST(r.hear(BaseAck{volume(), Epoch(1), r.session, BlockIndex(8), true}, Lane::bulk) ==
+             "send barrier 25\n");
+  r.hear(r.ack(25, 25));
+  BOOST_TEST(has(r.turn(), "report rebuilding proved=false received=25 durable=0"));
+  BOOST_TEST(r.hear(BarrierReached{volume(), Epoch(1), r.session, Lsn(25)}) ==
+             "unpin\n"
+             "session_completed\n"
+             "state rebuilding -> streaming\n"
+             "close bulk #2\n");
+  BOOST_TEST(r.turn() == "report streaming proved=true received=25 durable=25\n");
+  const auto s = r.sender->status(MonoTime(r.now));
+  BOOST_TEST(s.session_base_blocks == 8u);
+  BOOST_TEST(s.session_base_blocks_all == 8u);
+  BOOST_TEST(s.session_payload_bytes == (5 + 13) * block_bytes);
+}
+
+BOOST_AUTO_TEST_CASE(a_barrier_that_no_ack_witnessed_is_not_believed) {
+  Rig r(20);
+  rebuild_up_to_ready(r);
+  r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
+  r.on(LogRecordsRead{r.session, Lsn(13), r.log.batch(13, 20)});
+  r.on(BaseRunRead{r.session, base(0, 8, 19)});
+  r.hear(BaseAck{volume(), Epoch(1), r.session, BlockIndex(8), true}, Lane::bulk);
+  r.hear(r.ack(20, 19));
+  BOOST_TEST(has(r.hear(BarrierReached{volume(), Epoch(1), r.session, Lsn(20)}),
+                 "session_ended bad_answer"));
+}
+
+BOOST_AUTO_TEST_CASE(losing_the_bulk_link_ends_the_rebuild_in_one_step) {
+  Rig r(20);
+  rebuild_up_to_ready(r);
+  r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
+  BOOST_TEST(r.on(LinkClosed{Lane::bulk, r.bulk, "reset"}) ==
+             "unpin\n"
+             "session_ended link_down\n"
+             "close bulk #2\n"
+             "close records #1\n"
+             "state rebuilding -> disconnected\n");
+  // What it had proved before is void: it is being rebuilt (C13).
+  BOOST_TEST(r.turn() == "report disconnected proved=false received=0 durable=0\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_base_that_cannot_be_read_ends_the_rebuild_with_its_cause) {
+  Rig r(20);
+  rebuild_up_to_ready(r);
+  r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
+  BOOST_TEST(has(r.on(BaseRunRead{r.session, Error{Errc::io_failed, "extent 0"}}),
+                 "session_ended source_failed"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tidemark::engine::outflow
