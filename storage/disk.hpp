@@ -56,6 +56,7 @@ class Disk {
   /// Sets the size (sparse growth, or cut).
   virtual void resize(const FilePtr& file, std::uint64_t bytes, OnStatus done) = 0;
   virtual void rename(const std::string& from, const std::string& to, OnStatus done) = 0;
+  /// A file, or an empty directory.
   virtual void remove(const std::string& path, OnStatus done) = 0;
   virtual void make_directory(const std::string& path, OnStatus done) = 0;
   /// Makes creations, renames and removals in `path` durable.

@@ -7,6 +7,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
@@ -36,6 +37,8 @@ class Client {
  public:
   Client(boost::asio::io_context& loop, const std::string& address) : loop_(loop), socket_(loop) {
     socket_.connect(parse_address(address).value());
+    boost::system::error_code not_for_unix_sockets;
+    socket_.set_option(boost::asio::ip::tcp::no_delay(true), not_for_unix_sockets);
   }
 
   /// Hands `bytes` to the kernel while the loop runs, as a server that doesn't read must not block

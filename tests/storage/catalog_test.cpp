@@ -33,8 +33,9 @@ struct Folder {
   ~Folder() { std::filesystem::remove_all(path); }
 
   auto open(RocksKv::Mode mode) {
-    return RocksKv::open((path / "db").string(), mode,
-                         [this](std::function<void()> f) { boost::asio::post(loop, std::move(f)); });
+    return RocksKv::open((path / "db").string(), mode, [this](std::function<void()> f) {
+      boost::asio::post(loop, std::move(f));
+    });
   }
   engine::Status commit(RocksKv& kv, storage::KvBatch batch) {
     std::optional<engine::Status> result;
@@ -89,10 +90,12 @@ BOOST_AUTO_TEST_CASE(an_existing_catalog_is_never_made_anew) {
 BOOST_AUTO_TEST_CASE(a_damaged_catalog_is_refused) {
   {
     auto kv = open(RocksKv::create);
-    for (int i = 0; i < 50; ++i) BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'v'))).has_value());
+    for (int i = 0; i < 50; ++i)
+      BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'v'))).has_value());
   }
   for (const auto& entry : std::filesystem::directory_iterator(path / "db")) {
-    if (entry.path().extension() != ".log" || std::filesystem::file_size(entry.path()) < 5000) continue;
+    if (entry.path().extension() != ".log" || std::filesystem::file_size(entry.path()) < 5000)
+      continue;
     std::fstream log(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
     log.seekp(2500);
     log.put('\x7f');

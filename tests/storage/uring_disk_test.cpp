@@ -20,7 +20,8 @@ struct World {
   std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("tidemark-disk-" + std::to_string(::getpid()));
   boost::asio::io_context loop;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{loop.get_executor()};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
+      loop.get_executor()};
   std::optional<UringDisk> disk;
 
   World() {
@@ -44,14 +45,19 @@ struct World {
     return std::move(*result);
   }
   engine::Result<storage::FilePtr> open(const std::string& name, storage::OpenOptions options) {
-    return wait<engine::Result<storage::FilePtr>>([&](auto done) { disk->open(in(name), options, done); });
+    return wait<engine::Result<storage::FilePtr>>(
+        [&](auto done) { disk->open(in(name), options, done); });
   }
-  engine::Status write(const storage::FilePtr& file, std::uint64_t offset, std::vector<engine::Slice> data) {
-    return wait<engine::Status>([&](auto done) { disk->write(file, offset, std::move(data), done); });
+  engine::Status write(const storage::FilePtr& file, std::uint64_t offset,
+                       std::vector<engine::Slice> data) {
+    return wait<engine::Status>(
+        [&](auto done) { disk->write(file, offset, std::move(data), done); });
   }
-  engine::Result<engine::Buffer> read(const storage::FilePtr& file, std::uint64_t offset, std::size_t bytes) {
+  engine::Result<engine::Buffer> read(const storage::FilePtr& file, std::uint64_t offset,
+                                      std::size_t bytes) {
     std::optional<engine::Result<engine::Buffer>> result;
-    disk->read(file, offset, bytes, [&](engine::Result<engine::Buffer> r) { result.emplace(std::move(r)); });
+    disk->read(file, offset, bytes,
+               [&](engine::Result<engine::Buffer> r) { result.emplace(std::move(r)); });
     loop.restart();
     while (!result) loop.run_one();
     return std::move(*result);
@@ -72,7 +78,8 @@ BOOST_AUTO_TEST_CASE(what_was_gathered_is_read_back) {
   auto file = open("f", {.create = true});
   BOOST_REQUIRE(file.has_value());
   std::vector<engine::Slice> data;
-  for (int i = 0; i < 1500; ++i) data.push_back(block_of(i % 251));  // more than one vectored request takes
+  for (int i = 0; i < 1500; ++i)
+    data.push_back(block_of(i % 251));  // more than one vectored request takes
   BOOST_REQUIRE(write(*file, 8192, data).has_value());
   BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->sync(*file, done); }).has_value());
   auto read_back = read(*file, 8192, 1500 * 4096);
@@ -109,7 +116,8 @@ BOOST_AUTO_TEST_CASE(a_file_in_use_is_busy_until_its_last_reference_goes) {
 BOOST_AUTO_TEST_CASE(a_punched_range_reads_as_zeros) {
   auto file = open("f", {.create = true});
   BOOST_REQUIRE(write(*file, 0, {block_of(1), block_of(2), block_of(3)}).has_value());
-  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->punch(*file, 4096, 4096, done); }).has_value());
+  BOOST_REQUIRE(
+      wait<engine::Status>([&](auto done) { disk->punch(*file, 4096, 4096, done); }).has_value());
   auto all = read(*file, 0, 3 * 4096);
   BOOST_REQUIRE(all.has_value());
   BOOST_TEST(std::to_integer<int>(all->data()[0]) == 1);
@@ -119,16 +127,23 @@ BOOST_AUTO_TEST_CASE(a_punched_range_reads_as_zeros) {
 
 BOOST_AUTO_TEST_CASE(directories_and_names) {
   using Names = engine::Result<std::vector<std::string>>;
-  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->make_directory(in("d"), done); }).has_value());
+  BOOST_REQUIRE(
+      wait<engine::Status>([&](auto done) { disk->make_directory(in("d"), done); }).has_value());
   BOOST_REQUIRE(open("d/b", {.create = true}).has_value());
   BOOST_REQUIRE(open("d/a", {.create = true}).has_value());
-  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->rename(in("d/b"), in("d/c"), done); }).has_value());
-  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->sync_directory(in("d"), done); }).has_value());
+  BOOST_REQUIRE(wait<engine::Status>([&](auto done) {
+                  disk->rename(in("d/b"), in("d/c"), done);
+                }).has_value());
+  BOOST_REQUIRE(
+      wait<engine::Status>([&](auto done) { disk->sync_directory(in("d"), done); }).has_value());
   auto names = wait<Names>([&](auto done) { disk->list(in("d"), done); });
   BOOST_REQUIRE(names.has_value());
   BOOST_TEST(*names == (std::vector<std::string>{"a", "c"}), boost::test_tools::per_element());
-  BOOST_REQUIRE(wait<engine::Status>([&](auto done) { disk->remove(in("d/a"), done); }).has_value());
-  BOOST_TEST((wait<engine::Status>([&](auto done) { disk->remove(in("d/a"), done); }).error().code == engine::Errc::not_found));
+  BOOST_REQUIRE(
+      wait<engine::Status>([&](auto done) { disk->remove(in("d/a"), done); }).has_value());
+  BOOST_TEST(
+      (wait<engine::Status>([&](auto done) { disk->remove(in("d/a"), done); }).error().code ==
+       engine::Errc::not_found));
 }
 
 BOOST_AUTO_TEST_CASE(many_requests_at_once_all_complete) {
@@ -137,7 +152,8 @@ BOOST_AUTO_TEST_CASE(many_requests_at_once_all_complete) {
   int completed = 0;
   constexpr int requests = 2000;  // more than the ring takes
   for (int i = 0; i < requests; ++i) {
-    disk->write(*file, static_cast<std::uint64_t>(i) * 4096, {block_of(i % 255)}, [&](engine::Status s) { completed += s.has_value() ? 1 : 0; });
+    disk->write(*file, static_cast<std::uint64_t>(i) * 4096, {block_of(i % 255)},
+                [&](engine::Status s) { completed += s.has_value() ? 1 : 0; });
   }
   loop.restart();
   while (completed < requests) loop.run_one();
@@ -148,7 +164,8 @@ BOOST_AUTO_TEST_CASE(a_disk_that_goes_drops_completions_and_keeps_memory_until_t
   auto file = open("f", {.create = true});
   bool called = false;
   for (int i = 0; i < 64; ++i) {
-    disk->write(*file, static_cast<std::uint64_t>(i) * 4096, {block_of(i)}, [&](engine::Status) { called = true; });
+    disk->write(*file, static_cast<std::uint64_t>(i) * 4096, {block_of(i)},
+                [&](engine::Status) { called = true; });
   }
   disk.reset();
   loop.restart();
