@@ -39,10 +39,13 @@ class Loop {
   /// on io()).
   void stop();
   /// After run(): drops timers and runs what is already posted, because it may hold actors, so that
-  /// sockets, disk and actors can be destroyed in any order. Nothing new is waited for.
+  /// sockets, disk and actors can be destroyed in any order. Nothing new is waited for; actors that
+  /// do not come to rest are ended.
   void settle();
 
  private:
+  LoopScheduler& scheduler();
+
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   LoopClock clock_;

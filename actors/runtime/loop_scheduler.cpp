@@ -62,7 +62,11 @@ void LoopScheduler::drain() {
   for (std::size_t n = 0; n < turns_per_drain_max && !ready_.empty(); ++n) {
     auto* job = ready_.front();
     ready_.pop_front();
-    run(job);
+    if (ending_) {
+      end(job);
+    } else {
+      run(job);
+    }
   }
   draining_ = false;
   schedule_drain();

@@ -30,6 +30,9 @@ class LoopScheduler final : public caf::scheduler::abstract_coordinator {
   /// Makes actor systems of `config` run on `io`, which must outlive them.
   static void install(caf::actor_system_config& config, boost::asio::io_context& io, OnPrint print);
 
+  /// From now on an actor that becomes ready is ended instead of run: the loop is about to go.
+  void end_the_ready() { ending_ = true; }
+
   caf::actor_clock& clock() noexcept override { return clock_; }
   bool detaches_utility_actors() const override { return false; }
 
@@ -63,6 +66,7 @@ class LoopScheduler final : public caf::scheduler::abstract_coordinator {
   std::deque<caf::resumable*> ready_;  ///< Each holds a reference.
   bool draining_ = false;
   bool drain_posted_ = false;
+  bool ending_ = false;
   std::atomic<std::thread::id> stopping_{};  ///< The thread that runs stop().
 };
 
