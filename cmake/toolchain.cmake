@@ -20,7 +20,7 @@ target_compile_options(tidemark_options INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 target_compile_definitions(tidemark_options INTERFACE XXH_INLINE_ALL SPDLOG_NO_EXCEPTIONS=0)
 if(TIDEMARK_SANITIZE)
-  target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
+  target_compile_options(tidemark_options INTERFACE -O1 -fsanitize=${TIDEMARK_SANITIZE}
     -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE})
 endif()
