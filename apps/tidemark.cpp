@@ -227,6 +227,19 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
   });
 }
 
+/// CLI11 says of a mistyped command only that some command is required: name the word, and what there is.
+std::string why_mistyped(const CLI::App& app, const CLI::ParseError& error) {
+  const auto* within = &app;
+  while (!within->get_subcommands().empty()) within = within->get_subcommands().front();
+  const auto words = app.remaining(true);
+  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr || words.empty()) return error.what();
+  std::string known;
+  for (const auto* command : within->get_subcommands([](const CLI::App*) { return true; }))
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  if (known.empty()) return error.what();
+  return fmt::format("unknown command \"{}\"; known are {}", words.front(), known);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -247,7 +260,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? cli::ok : cli::usage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    fmt::print(stderr, "tidemark: {}\nRun `tidemark --help` for more.\n", why_mistyped(app, error));
+    return cli::usage;
   }
   if (common.client.socket.empty()) {
     fmt::print(stderr,
