@@ -1,17 +1,19 @@
 // All actors and all messages between them: who reads this file knows the system.
 //
-//    front end ==Submit==> Volume ==AppendRecords==> Store          (primary's node; one Store per replica)
-//                            |  \==RecordsNumbered==> Sender ~~~link~~~> Receiver ==AppendRecords==> Store
-//                            |                          |                                   (replica's node)
+//    front end ==Submit==> Volume ==AppendRecords==> Store          (primary's node; one Store per
+//    replica)
+//                            |  \==RecordsNumbered==> Sender ~~~link~~~> Receiver
+//                            ==AppendRecords==> Store |                          | (replica's node)
 //                            +<==PeerProgressed=========+
 //                            +<==StoreProgressed======================== Store
-//    Node: one per daemon; owns the stores, plays each replica's role (Volume or Receiver), talks to Control.
-//    Control: the embedded control plane, on the node that hosts it.
+//    Node: one per daemon; owns the stores, plays each replica's role (Volume or Receiver), talks
+//    to Control. Control: the embedded control plane, on the node that hosts it.
 //
-// Everything runs on one loop, so a message costs no lock and no thread hop. Records and requests travel as shared
-// batches, one message per loop turn; only numbers come back. Questions (replies_to) are asked with an infinite
-// time-out and both branches; what can fail answers a Result inside the reply. Link and timer callbacks
-// enter an actor as messages to itself (the *Turn structs private to each actor's file).
+// Everything runs on one loop, so a message costs no lock and no thread hop. Records and requests
+// travel as shared batches, one message per loop turn; only numbers come back. Questions
+// (replies_to) are asked with an infinite time-out and both branches; what can fail answers a
+// Result inside the reply. Link and timer callbacks enter an actor as messages to itself (the *Turn
+// structs private to each actor's file).
 #pragma once
 
 #include <caf/all.hpp>
@@ -35,22 +37,24 @@
 
 namespace tidemark::actors {
 
-// === Store: one replica's bytes on this node's disk ====================================================
+// === Store: one replica's bytes on this node's disk
+// ====================================================
 
 /// What an opened store holds. All numbers are those of its own disk.
 struct StoreFacts {
   engine::VolumeSpec spec;
   engine::ReplicaId replica;
-  engine::Lsn end;          ///< Last record; after opening it is durable.
-  engine::Digest digest;    ///< At `end`.
+  engine::Lsn end;        ///< Last record; after opening it is durable.
+  engine::Digest digest;  ///< At `end`.
   engine::Lsn durable;
   engine::Lsn checkpoint;
-  engine::Lsn retained;     ///< Lowest readable LSN; end.next() if none.
+  engine::Lsn retained;  ///< Lowest readable LSN; end.next() if none.
   engine::Lsn committed;
   engine::EpochHistory history;
-  engine::WallTime mono_time;       ///< Of the last record.
-  engine::Lsn chunk_first;          ///< First LSN of the open chunk.
-  std::uint64_t chunk_bytes = 0;    ///< What the open chunk takes at the worst batching (see chunk_cost).
+  engine::WallTime mono_time;  ///< Of the last record.
+  engine::Lsn chunk_first;     ///< First LSN of the open chunk.
+  std::uint64_t chunk_bytes =
+      0;  ///< What the open chunk takes at the worst batching (see chunk_cost).
   std::uint64_t chunk_bytes_max = 0;
   engine::BaseState base = engine::BaseState::complete;
   bool clean = false;
@@ -58,8 +62,9 @@ struct StoreFacts {
   std::uint64_t wal_free_bytes = 0;
 };
 
-/// Volume or Receiver -> Store: append these, dense behind the end of the log; `committed` is local committed. Never
-/// answered one by one: StoreProgressed tells. Records must have been admitted against wal_free_bytes.
+/// Volume or Receiver -> Store: append these, dense behind the end of the log; `committed` is local
+/// committed. Never answered one by one: StoreProgressed tells. Records must have been admitted
+/// against wal_free_bytes.
 struct AppendRecords {
   engine::RecordBatch batch;
   engine::Lsn committed;
@@ -71,23 +76,26 @@ struct CommittedAdvanced {
 /// Store -> its listener, at most once per turn: numbers that moved. Harmless to repeat.
 struct StoreProgressed {
   engine::Lsn durable;
-  engine::Digest digest;      ///< At `durable`.
+  engine::Digest digest;  ///< At `durable`.
   engine::Lsn checkpoint;
   engine::Lsn retained;
   std::uint64_t wal_free_bytes = 0;
 };
-/// Store -> its listener and its node, once: fail-stop (C23). Nothing it still holds will become durable.
+/// Store -> its listener and its node, once: fail-stop (C23). Nothing it still holds will become
+/// durable.
 struct StoreFailed {
   engine::Error error;
 };
 
 /// Who hears of a store's progress: the actor that plays the replica's role.
-using StoreListener = caf::typed_actor<caf::reacts_to<StoreProgressed>, caf::reacts_to<StoreFailed>>;
+using StoreListener =
+    caf::typed_actor<caf::reacts_to<StoreProgressed>, caf::reacts_to<StoreFailed>>;
 struct SetListener {
   StoreListener listener;
 };
 
-/// The newest content of whole blocks as the log and extents have it, in order; one piece per source run.
+/// The newest content of whole blocks as the log and extents have it, in order; one piece per
+/// source run.
 struct ReadBlocks {
   engine::BlockRange range;
 };
@@ -110,14 +118,16 @@ struct ReadLog {
 struct LogRead {
   engine::Result<engine::RecordBatch> batch;  ///< out_of_window below what is retained.
 };
-/// Digest of the log at an LSN; nothing when it is no longer (or not yet) known. Lsn{} is the empty log.
+/// Digest of the log at an LSN; nothing when it is no longer (or not yet) known. Lsn{} is the empty
+/// log.
 struct AskLogDigest {
   engine::Lsn lsn;
 };
 struct LogDigestIs {
   std::optional<engine::Digest> digest;
 };
-/// Cuts the log behind `to`: drains, records the intent, erases from the end, syncs (C15). Refused below the checkpoint.
+/// Cuts the log behind `to`: drains, records the intent, erases from the end, syncs (C15). Refused
+/// below the checkpoint.
 struct TruncateLog {
   engine::Lsn to;
 };
@@ -127,7 +137,8 @@ struct ResetStore {
   engine::Digest digest;
   engine::EpochHistory history;
 };
-/// Rebuild's base lane: written unless the WAL lane wrote the block since the reset. `sums` empty: zeros.
+/// Rebuild's base lane: written unless the WAL lane wrote the block since the reset. `sums` empty:
+/// zeros.
 struct WriteBase {
   engine::BlockRange range;
   std::vector<engine::BlockSum> sums;
@@ -141,7 +152,8 @@ struct FinishRebuild {
 struct StoreDone {
   engine::Status status;
 };
-/// Extents, never memory, under the flusher's guard (C8); from `first`, at most `blocks_max` data blocks or one zero run.
+/// Extents, never memory, under the flusher's guard (C8); from `first`, at most `blocks_max` data
+/// blocks or one zero run.
 struct ReadBase {
   engine::BlockIndex first;
   std::uint32_t blocks_max = 0;
@@ -150,12 +162,13 @@ struct BaseRun {
   engine::BlockRange range;
   std::vector<engine::BlockSum> sums;  ///< Empty: zeros.
   engine::Slice data;
-  engine::Lsn flush_lsn;               ///< The highest LSN whose content the run may hold.
+  engine::Lsn flush_lsn;  ///< The highest LSN whose content the run may hold.
 };
 struct BaseRead {
   engine::Result<BaseRun> run;
 };
-/// Keeps the log from `from` on until released. One pin per id; pinning again moves it forward only.
+/// Keeps the log from `from` on until released. One pin per id; pinning again moves it forward
+/// only.
 struct PinLog {
   std::uint64_t id = 0;
   engine::Lsn from;
@@ -163,26 +176,30 @@ struct PinLog {
 struct UnpinLog {
   std::uint64_t id = 0;
 };
-/// Compare, step 1: flush no further; answers the highest LSN the extents may hold. Released after 60 s of silence.
+/// Compare, step 1: flush no further; answers the highest LSN the extents may hold. Released after
+/// 60 s of silence.
 struct HoldFlush {};
 struct FlushHeld {
   engine::Result<engine::Lsn> limit;
 };
-/// Compare, step 2: flush to exactly `at`, then hash every copy's blocks in groups, verifying each against its sum, and
-/// the retained log up to `at` against its digests.
+/// Compare, step 2: flush to exactly `at`, then hash every copy's blocks in groups, verifying each
+/// against its sum, and the retained log up to `at` against its digests.
 struct HashCopy {
   engine::Lsn at;
   std::uint64_t group_blocks = 0;
   engine::BlockRange range;
 };
 struct CopyHash {
-  engine::Result<engine::Digest> log;           ///< At `at`, after re-reading the retained log; corrupt: names the LSN.
-  std::vector<std::uint64_t> groups;            ///< XXH3 over the block sums of each group.
-  std::vector<engine::BlockIndex> damaged;      ///< At most 64: blocks whose content does not match their sum.
+  engine::Result<engine::Digest>
+      log;  ///< At `at`, after re-reading the retained log; corrupt: names the LSN.
+  std::vector<std::uint64_t> groups;  ///< XXH3 over the block sums of each group.
+  std::vector<engine::BlockIndex>
+      damaged;  ///< At most 64: blocks whose content does not match their sum.
 };
 struct ReleaseFlush {};
 struct AskStoreStatus {};
-/// Stops: drains and, when `clean`, flushes and marks a clean stop. Answers StoreDone, then the actor ends.
+/// Stops: drains and, when `clean`, flushes and marks a clean stop. Answers StoreDone, then the
+/// actor ends.
 struct StopStore {
   bool clean = false;
 };
@@ -207,7 +224,8 @@ using Store = caf::typed_actor<
     caf::replies_to<StopStore>::with<StoreDone>, caf::replies_to<DestroyStore>::with<StoreDone>,
     caf::replies_to<OpenStore>::with<StoreOpened>>;
 
-// === Volume: the primary's side of one volume ==========================================================
+// === Volume: the primary's side of one volume
+// ==========================================================
 
 /// Front end -> Volume: requests of one turn, in order. The client is told by FrontClient.
 struct FrontBatch {
@@ -227,17 +245,19 @@ struct PeerProgressed {
   engine::Incarnation incarnation;
   engine::PeerState state = engine::PeerState::disconnected;
   engine::SessionId session;
-  bool proved = false;        ///< Its log up to `received` is the primary's (agreed), and its base is complete.
+  bool proved =
+      false;  ///< Its log up to `received` is the primary's (agreed), and its base is complete.
   engine::Lsn received;
   engine::Lsn durable;
   std::uint64_t wal_free_bytes = 0;
-  engine::Epoch promised;     ///< Above ours when the replica refused us for it: our reign is over.
+  engine::Epoch promised;  ///< Above ours when the replica refused us for it: our reign is over.
 };
 /// Node -> Volume: the control plane's answer to a ProposeSet.
 struct SetAnswered {
   engine::SetDecided decided;
 };
-/// Volume -> Node: ask the control plane (the node keeps no state about it; the volume repeats it until answered).
+/// Volume -> Node: ask the control plane (the node keeps no state about it; the volume repeats it
+/// until answered).
 struct SetProposed {
   engine::ProposeSet proposal;
 };
@@ -248,7 +268,8 @@ struct RoleEnded {
   std::string reason;
 };
 struct AskVolumeStatus {};
-/// Node -> Volume: cut all clients, stop senders, number nothing more. Answers when the store is no longer used.
+/// Node -> Volume: cut all clients, stop senders, number nothing more. Answers when the store is no
+/// longer used.
 struct StopRole {
   std::string reason;
 };
@@ -256,18 +277,22 @@ struct RoleStopped {
   engine::Lsn committed;
 };
 
-using Volume = caf::typed_actor<
-    caf::reacts_to<Submit>, caf::reacts_to<StoreProgressed>, caf::reacts_to<PeerProgressed>,
-    caf::reacts_to<StoreFailed>, caf::reacts_to<Reassigned>, caf::reacts_to<SetAnswered>,
-    caf::replies_to<AskVolumeStatus>::with<engine::VolumeStatus>, caf::replies_to<StopRole>::with<RoleStopped>>;
+using Volume = caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<StoreProgressed>,
+                                caf::reacts_to<PeerProgressed>, caf::reacts_to<StoreFailed>,
+                                caf::reacts_to<Reassigned>, caf::reacts_to<SetAnswered>,
+                                caf::replies_to<AskVolumeStatus>::with<engine::VolumeStatus>,
+                                caf::replies_to<StopRole>::with<RoleStopped>>;
 
-// === Sender: the primary's one cursor towards one replica ==============================================
+// === Sender: the primary's one cursor towards one replica
+// ==============================================
 
-/// Volume -> all senders: records that were numbered this turn, dense behind the ones before; and the committed LSN.
+/// Volume -> all senders: records that were numbered this turn, dense behind the ones before; and
+/// the committed LSN.
 struct RecordsNumbered {
   engine::RecordBatch batch;  ///< Null when only `committed` moved.
   engine::Lsn committed;
-  engine::Lsn durable;        ///< The primary's own durable LSN: older records can be read from its store.
+  engine::Lsn
+      durable;  ///< The primary's own durable LSN: older records can be read from its store.
 };
 /// Volume -> Sender: epoch, version or endpoint moved; ends a session of another epoch or endpoint.
 struct PeerReassigned {
@@ -277,16 +302,19 @@ struct AskPeerStatus {};
 struct StopSender {};
 
 using Sender = caf::typed_actor<caf::reacts_to<RecordsNumbered>, caf::reacts_to<PeerReassigned>,
-                                caf::replies_to<AskPeerStatus>::with<engine::PeerStatus>, caf::reacts_to<StopSender>>;
+                                caf::replies_to<AskPeerStatus>::with<engine::PeerStatus>,
+                                caf::reacts_to<StopSender>>;
 
-// === Receiver: the replica's side of one volume ========================================================
+// === Receiver: the replica's side of one volume
+// ========================================================
 
-/// Node -> Receiver: a connection of the primary, Hello checked for cluster, node, volume and replica. Unanswered.
+/// Node -> Receiver: a connection of the primary, Hello checked for cluster, node, volume and
+/// replica. Unanswered.
 struct PeerConnected {
   std::shared_ptr<transport::Incoming> incoming;
 };
-/// Node -> Receiver: the control plane fences (the promise itself is synced by the node): take nothing below
-/// `epoch`, make all received durable, tell what there is.
+/// Node -> Receiver: the control plane fences (the promise itself is synced by the node): take
+/// nothing below `epoch`, make all received durable, tell what there is.
 struct FenceReceiver {
   engine::Epoch epoch;
 };
@@ -298,19 +326,21 @@ struct ReceiverStatus {
   engine::Epoch epoch;
   engine::Epoch promised;
   engine::SessionId session;
-  std::string state;       ///< waiting, ready, following, rebuilding, refusing
+  std::string state;  ///< waiting, ready, following, rebuilding, refusing
   std::string reason;
   engine::Lsn received;
   engine::Lsn committed;
 };
 struct AskReceiverStatus {};
 
-using Receiver = caf::typed_actor<
-    caf::reacts_to<StoreProgressed>, caf::reacts_to<StoreFailed>, caf::reacts_to<PeerConnected>,
-    caf::reacts_to<Reassigned>, caf::replies_to<FenceReceiver>::with<ReceiverFenced>,
-    caf::replies_to<AskReceiverStatus>::with<ReceiverStatus>, caf::replies_to<StopRole>::with<RoleStopped>>;
+using Receiver = caf::typed_actor<caf::reacts_to<StoreProgressed>, caf::reacts_to<StoreFailed>,
+                                  caf::reacts_to<PeerConnected>, caf::reacts_to<Reassigned>,
+                                  caf::replies_to<FenceReceiver>::with<ReceiverFenced>,
+                                  caf::replies_to<AskReceiverStatus>::with<ReceiverStatus>,
+                                  caf::replies_to<StopRole>::with<RoleStopped>>;
 
-// === Node and Control ==================================================================================
+// === Node and Control
+// ==================================================================================
 
 /// Any connection that the listener accepted.
 struct LinkAccepted {
@@ -334,15 +364,18 @@ struct StoreLost {
   engine::Error error;
 };
 
-using Node = caf::typed_actor<caf::reacts_to<LinkAccepted>, caf::reacts_to<SetProposed>, caf::reacts_to<RoleEnded>,
-                              caf::reacts_to<StoreLost>, caf::replies_to<AdminRequest>::with<AdminAnswered>,
+using Node = caf::typed_actor<caf::reacts_to<LinkAccepted>, caf::reacts_to<SetProposed>,
+                              caf::reacts_to<RoleEnded>, caf::reacts_to<StoreLost>,
+                              caf::replies_to<AdminRequest>::with<AdminAnswered>,
                               caf::replies_to<StopNode>::with<NodeStopped>>;
 
-/// A node's control link arrived at the host (Hello{purpose control} checked for cluster). Unanswered.
+/// A node's control link arrived at the host (Hello{purpose control} checked for cluster).
+/// Unanswered.
 struct ControlLinked {
   std::shared_ptr<transport::Incoming> incoming;
 };
-using Control = caf::typed_actor<caf::reacts_to<ControlLinked>, caf::replies_to<AdminRequest>::with<AdminAnswered>,
+using Control = caf::typed_actor<caf::reacts_to<ControlLinked>,
+                                 caf::replies_to<AdminRequest>::with<AdminAnswered>,
                                  caf::replies_to<StopNode>::with<NodeStopped>>;
 
 }  // namespace tidemark::actors

@@ -9,18 +9,19 @@
 
 namespace tidemark::actors {
 
-/// Where the volumes that this node serves are found; shared by the node actor (which adds and removes) and the
-/// front end (which opens). Lives on the loop.
+/// Where the volumes that this node serves are found; shared by the node actor (which adds and
+/// removes) and the front end (which opens). Lives on the loop.
 class FrontDesk;
 
 struct StoreSeed {
   EnvironmentPtr env;
-  std::string directory;                 ///< The replica's own directory.
+  std::string directory;  ///< The replica's own directory.
   engine::VolumeSpec spec;
   engine::ReplicaId replica;
-  bool create = false;                   ///< A new replica's directory; otherwise it must exist and match.
-  engine::Lsn base_lsn;                  ///< With create: nothing is trusted below (a replacement begins incomplete).
-  bool base_incomplete = false;          ///< With create: it needs a rebuild before it counts.
+  bool create = false;  ///< A new replica's directory; otherwise it must exist and match.
+  engine::Lsn
+      base_lsn;  ///< With create: nothing is trusted below (a replacement begins incomplete).
+  bool base_incomplete = false;  ///< With create: it needs a rebuild before it counts.
   caf::typed_actor<caf::reacts_to<StoreLost>> parent;
 };
 /// Sends nothing before OpenStore.
@@ -28,8 +29,8 @@ Store spawn_store(caf::actor_system& system, StoreSeed seed);
 
 struct VolumeSeed {
   EnvironmentPtr env;
-  engine::Assignment assignment;         ///< role == primary, for this node's incarnation.
-  Store store;                           ///< Opened.
+  engine::Assignment assignment;  ///< role == primary, for this node's incarnation.
+  Store store;                    ///< Opened.
   StoreFacts facts;
   Node node;
 };
@@ -40,18 +41,18 @@ struct SenderSeed {
   EnvironmentPtr env;
   engine::Assignment assignment;
   engine::ReplicaId peer;
-  Store store;                           ///< The primary's own.
+  Store store;  ///< The primary's own.
   Volume volume;
-  engine::Lsn head;                      ///< What was numbered before the first RecordsNumbered it will get.
+  engine::Lsn head;  ///< What was numbered before the first RecordsNumbered it will get.
   engine::Lsn committed;
-  engine::EpochHistory history;          ///< Of the primary's log, the current epoch included.
+  engine::EpochHistory history;  ///< Of the primary's log, the current epoch included.
 };
 Sender spawn_sender(caf::actor_system& system, SenderSeed seed);
 
 struct ReceiverSeed {
   EnvironmentPtr env;
-  engine::Assignment assignment;         ///< role == replica.
-  Store store;                           ///< Opened.
+  engine::Assignment assignment;  ///< role == replica.
+  Store store;                    ///< Opened.
   StoreFacts facts;
   engine::Epoch promised;
   Node node;
@@ -61,7 +62,7 @@ Receiver spawn_receiver(caf::actor_system& system, ReceiverSeed seed);
 struct NodeSeed {
   EnvironmentPtr env;
   std::shared_ptr<FrontDesk> desk;
-  std::optional<Control> control;        ///< On the node that hosts it.
+  std::optional<Control> control;  ///< On the node that hosts it.
 };
 Node spawn_node(caf::actor_system& system, NodeSeed seed);
 

@@ -227,12 +227,14 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
   });
 }
 
-/// CLI11 says of a mistyped command only that some command is required: name the word, and what there is.
+/// CLI11 says of a mistyped command only that some command is required: name the word, and what
+/// there is.
 std::string why_mistyped(const CLI::App& app, const CLI::ParseError& error) {
   const auto* within = &app;
   while (!within->get_subcommands().empty()) within = within->get_subcommands().front();
   const auto words = app.remaining(true);
-  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr || words.empty()) return error.what();
+  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr || words.empty())
+    return error.what();
   std::string known;
   for (const auto* command : within->get_subcommands([](const CLI::App*) { return true; }))
     known += (known.empty() ? "" : ", ") + command->get_name();

@@ -1,5 +1,5 @@
-// Preloaded into a server, counts its heap allocations in a file that the benchmark reads while it runs:
-// eight bytes, a number in the machine's order, at the path in COUNT_ALLOCATIONS.
+// Preloaded into a server, counts its heap allocations in a file that the benchmark reads while it
+// runs: eight bytes, a number in the machine's order, at the path in COUNT_ALLOCATIONS.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>

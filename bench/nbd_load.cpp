@@ -1,5 +1,6 @@
-// The benchmark's client: keeps a number of requests under way on an NBD server for some seconds, and reports rate,
-// latencies and bytes as one JSON object. It knows nothing of Tidemark, so that any server is measured alike.
+// The benchmark's client: keeps a number of requests under way on an NBD server for some seconds,
+// and reports rate, latencies and bytes as one JSON object. It knows nothing of Tidemark, so that
+// any server is measured alike.
 //
 //   nbd_load URI --op write|fua|read [--block 4096] [--depth 32] [--seconds 5] [--connections 1]
 //            [--pattern random|sequential] [--span BYTES] [--seed N]
@@ -34,8 +35,11 @@ struct Options {
 };
 
 [[noreturn]] void usage(const std::string& why) {
-  std::fprintf(stderr, "nbd_load: %s\nusage: nbd_load URI --op write|fua|read [--block N] [--depth N] [--seconds S] "
-                       "[--connections N] [--pattern random|sequential] [--span BYTES] [--seed N]\n", why.c_str());
+  std::fprintf(
+      stderr,
+      "nbd_load: %s\nusage: nbd_load URI --op write|fua|read [--block N] [--depth N] [--seconds S] "
+      "[--connections N] [--pattern random|sequential] [--span BYTES] [--seed N]\n",
+      why.c_str());
   std::exit(2);
 }
 
@@ -47,15 +51,24 @@ Options parse(int argc, char** argv) {
     const std::string key = argv[i];
     if (i + 1 == argc) usage(key + " needs a value");
     const std::string value = argv[i + 1];
-    if (key == "--op") o.op = value;
-    else if (key == "--block") o.block = std::stoull(value);
-    else if (key == "--depth") o.depth = static_cast<unsigned>(std::stoul(value));
-    else if (key == "--seconds") o.seconds = std::stod(value);
-    else if (key == "--connections") o.connections = static_cast<unsigned>(std::stoul(value));
-    else if (key == "--pattern") o.sequential = value == "sequential";
-    else if (key == "--span") o.span = std::stoull(value);
-    else if (key == "--seed") o.seed = std::stoull(value);
-    else usage("unknown option " + key);
+    if (key == "--op")
+      o.op = value;
+    else if (key == "--block")
+      o.block = std::stoull(value);
+    else if (key == "--depth")
+      o.depth = static_cast<unsigned>(std::stoul(value));
+    else if (key == "--seconds")
+      o.seconds = std::stod(value);
+    else if (key == "--connections")
+      o.connections = static_cast<unsigned>(std::stoul(value));
+    else if (key == "--pattern")
+      o.sequential = value == "sequential";
+    else if (key == "--span")
+      o.span = std::stoull(value);
+    else if (key == "--seed")
+      o.seed = std::stoull(value);
+    else
+      usage("unknown option " + key);
   }
   if (o.op != "write" && o.op != "fua" && o.op != "read") usage("--op must be write, fua or read");
   return o;
@@ -114,10 +127,11 @@ class Connection {
     const nbd_completion_callback done{&Connection::completed, &slot, nullptr};
     const auto offset = place * options_.block;
     ++under_way_;
-    const auto cookie = options_.op == "read"
-                            ? nbd_aio_pread(handle_.get(), slot.memory.data(), options_.block, offset, done, 0)
-                            : nbd_aio_pwrite(handle_.get(), slot.memory.data(), options_.block, offset, done,
-                                             options_.op == "fua" ? LIBNBD_CMD_FLAG_FUA : 0);
+    const auto cookie =
+        options_.op == "read"
+            ? nbd_aio_pread(handle_.get(), slot.memory.data(), options_.block, offset, done, 0)
+            : nbd_aio_pwrite(handle_.get(), slot.memory.data(), options_.block, offset, done,
+                             options_.op == "fua" ? LIBNBD_CMD_FLAG_FUA : 0);
     if (cookie == -1) fail();
   }
 
@@ -129,7 +143,8 @@ class Connection {
       std::exit(1);
     }
     auto& self = *slot.connection;
-    self.latencies_.push_back(std::chrono::duration<float, std::micro>(Clock::now() - slot.began).count());
+    self.latencies_.push_back(
+        std::chrono::duration<float, std::micro>(Clock::now() - slot.began).count());
     --self.under_way_;
     self.idle_.push_back(&slot);
     return 1;
@@ -167,7 +182,8 @@ void drive(std::vector<std::unique_ptr<Connection>>& connections) {
       const auto direction = nbd_aio_get_direction(handle);
       short events = 0;
       if ((direction & LIBNBD_AIO_DIRECTION_READ) != 0) events = POLLIN;
-      if ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0) events = static_cast<short>(events | POLLOUT);
+      if ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0)
+        events = static_cast<short>(events | POLLOUT);
       polls[i] = {nbd_aio_get_fd(handle), events, 0};
     }
     if (under_way == 0) return;
@@ -177,15 +193,19 @@ void drive(std::vector<std::unique_ptr<Connection>>& connections) {
     }
     for (std::size_t i = 0; i < connections.size(); ++i) {
       auto* handle = connections[i]->handle();
-      if ((polls[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && nbd_aio_notify_read(handle) == -1) Connection::fail();
-      else if ((polls[i].revents & POLLOUT) != 0 && nbd_aio_notify_write(handle) == -1) Connection::fail();
+      if ((polls[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+          nbd_aio_notify_read(handle) == -1)
+        Connection::fail();
+      else if ((polls[i].revents & POLLOUT) != 0 && nbd_aio_notify_write(handle) == -1)
+        Connection::fail();
     }
   }
 }
 
 float percentile(std::vector<float>& sorted, double p) {
   if (sorted.empty()) return 0;
-  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(p * static_cast<double>(sorted.size())))];
+  return sorted[std::min(sorted.size() - 1,
+                         static_cast<std::size_t>(p * static_cast<double>(sorted.size())))];
 }
 
 }  // namespace
@@ -199,16 +219,22 @@ int main(int argc, char** argv) {
     connections.push_back(std::make_unique<Connection>(options, options.seed + i, latencies));
   }
   const auto began = Clock::now();
-  const auto until = began + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.seconds));
+  const auto until = began + std::chrono::duration_cast<Clock::duration>(
+                                 std::chrono::duration<double>(options.seconds));
   for (auto& connection : connections) connection->fill(until);
   drive(connections);
   const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
   std::sort(latencies.begin(), latencies.end());
   const auto count = static_cast<double>(latencies.size());
-  std::printf("{\"op\":\"%s\",\"block\":%llu,\"depth\":%u,\"connections\":%u,\"requests\":%.0f,\"seconds\":%.3f,\"iops\":%.1f,"
-              "\"bytes_per_second\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}\n",
-              options.op.c_str(), static_cast<unsigned long long>(options.block), options.depth, options.connections, count,
-              seconds, count / seconds, count * static_cast<double>(options.block) / seconds, percentile(latencies, 0.5),
-              percentile(latencies, 0.99), percentile(latencies, 0.999), latencies.empty() ? 0 : latencies.back());
+  std::printf(
+      "{\"op\":\"%s\",\"block\":%llu,\"depth\":%u,\"connections\":%u,\"requests\":%.0f,\"seconds\":"
+      "%.3f,\"iops\":%.1f,"
+      "\"bytes_per_second\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}"
+      "\n",
+      options.op.c_str(), static_cast<unsigned long long>(options.block), options.depth,
+      options.connections, count, seconds, count / seconds,
+      count * static_cast<double>(options.block) / seconds, percentile(latencies, 0.5),
+      percentile(latencies, 0.99), percentile(latencies, 0.999),
+      latencies.empty() ? 0 : latencies.back());
   return 0;
 }

@@ -1,5 +1,6 @@
-// What the control plane tells a node about one volume. An assignment is whole: a stale one (lower epoch,
-// or same epoch and lower version) is refused before any side effect, the same one twice changes nothing.
+// What the control plane tells a node about one volume. An assignment is whole: a stale one (lower
+// epoch, or same epoch and lower version) is refused before any side effect, the same one twice
+// changes nothing.
 #pragma once
 
 #include <optional>
@@ -13,12 +14,12 @@ namespace tidemark::engine {
 /// What a volume is. Fixed at creation in this build, but for the name of its primary.
 struct VolumeSpec {
   VolumeId id;
-  std::string name;                ///< 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit.
-  std::uint64_t size_bytes = 0;    ///< A multiple of block_bytes.
+  std::string name;              ///< 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit.
+  std::uint64_t size_bytes = 0;  ///< A multiple of block_bytes.
   Mode mode = Mode::sync_all;
   AckPolicy ack = AckPolicy::received;
   std::uint32_t copies = 3;
-  std::uint32_t min_copies = 2;    ///< Below it writes and flushes block; never silently local-only.
+  std::uint32_t min_copies = 2;  ///< Below it writes and flushes block; never silently local-only.
   auto operator<=>(const VolumeSpec&) const = default;
 
   std::uint64_t blocks() const { return size_bytes / block_bytes; }
@@ -28,12 +29,13 @@ struct Member {
   ReplicaId replica;
   NodeId node;
   Endpoint endpoint;  ///< Where its node takes replication connections. May change.
-  Endpoint nbd;       ///< Where its node takes NBD clients; told to those who knock at a non-primary.
+  Endpoint nbd;  ///< Where its node takes NBD clients; told to those who knock at a non-primary.
   auto operator<=>(const Member&) const = default;
 };
 
-/// A (replica, incarnation) whose durability the commit rule counts. The incarnation says where it last
-/// was exact: a later one counts for durability, not for `received` answers, until re-recorded (C4).
+/// A (replica, incarnation) whose durability the commit rule counts. The incarnation says where it
+/// last was exact: a later one counts for durability, not for `received` answers, until re-recorded
+/// (C4).
 struct SetMember {
   ReplicaId replica;
   Incarnation incarnation;
@@ -45,7 +47,7 @@ struct Assignment {
   Epoch epoch;
   std::uint64_t nonce = 0;
   Version version;
-  ReplicaId self;                 ///< The receiving node's replica.
+  ReplicaId self;  ///< The receiving node's replica.
   Role role = Role::replica;
   ReplicaId primary;
   Incarnation primary_incarnation;  ///< The reign is void for any later incarnation (C1).

@@ -27,8 +27,8 @@ constexpr std::size_t alignment = 4096;
 constexpr std::size_t smallest_bits = 12;  // 4 KiB, one block
 constexpr std::size_t largest_bits = 26;   // 64 MiB: a 32 MiB NBD payload with unaligned edges
 constexpr std::size_t classes = largest_bits - smallest_bits + 1;
-// What a thread keeps for reuse per size class. 4 MiB covers the writes in flight of one busy loop turn;
-// more goes back to the allocator, so that a burst does not stay resident.
+// What a thread keeps for reuse per size class. 4 MiB covers the writes in flight of one busy loop
+// turn; more goes back to the allocator, so that a burst does not stay resident.
 constexpr std::size_t kept_bytes_max = std::size_t{4} << 20;
 
 std::size_t class_of(std::size_t bytes) {

@@ -1,8 +1,8 @@
 // Block-aligned bytes that are written once and then shared: from the socket to the log, to every
 // sender and to the extents the same memory is counted, never copied.
 //
-// A Buffer is filled by its only owner, then frozen into Slices. Memory comes from a per-thread pool of
-// size classes, so the path of a write does not allocate.
+// A Buffer is filled by its only owner, then frozen into Slices. Memory comes from a per-thread
+// pool of size classes, so the path of a write does not allocate.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
-// What happens when *we* are wrong: the process says what was believed and stops, in release builds too.
-// The world failing is a Result; a peer being wrong is a refusal; only our own broken belief is a CHECK.
+// What happens when *we* are wrong: the process says what was believed and stops, in release builds
+// too. The world failing is a Result; a peer being wrong is a refusal; only our own broken belief
+// is a CHECK.
 #pragma once
 
 #include <string_view>
@@ -14,8 +15,8 @@ namespace tidemark::engine {
 }  // namespace tidemark::engine
 
 // A macro, because the text of the condition is the message.
-#define CHECK(condition)                                                    \
-  do {                                                                      \
-    if (!(condition)) [[unlikely]]                                          \
-      ::tidemark::engine::check_failed(#condition);                         \
+#define CHECK(condition)                            \
+  do {                                              \
+    if (!(condition)) [[unlikely]]                  \
+      ::tidemark::engine::check_failed(#condition); \
   } while (false)

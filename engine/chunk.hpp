@@ -1,8 +1,10 @@
-// How the log is cut into chunks. A chunk is one WAL segment on every replica; the primary decides where it
-// ends and says so in the log, so that all replicas roll at the same record and their chunks compare (C17).
+// How the log is cut into chunks. A chunk is one WAL segment on every replica; the primary decides
+// where it ends and says so in the log, so that all replicas roll at the same record and their
+// chunks compare (C17).
 //
-// Replicas batch differently, so a chunk's size is counted at the worst batching: every record alone in its batch.
-// A chunk also ends before every epoch record: a new primary need not know how full its predecessor's was.
+// Replicas batch differently, so a chunk's size is counted at the worst batching: every record
+// alone in its batch. A chunk also ends before every epoch record: a new primary need not know how
+// full its predecessor's was.
 #pragma once
 
 #include <cstdint>

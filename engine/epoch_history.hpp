@@ -16,13 +16,14 @@ namespace tidemark::engine {
 struct EpochStart {
   Epoch epoch;
   std::uint64_t nonce = 0;
-  Lsn first;                ///< LSN of the epoch's own record.
-  std::uint8_t marks = 0;   ///< EpochBody::Mark bits.
+  Lsn first;               ///< LSN of the epoch's own record.
+  std::uint8_t marks = 0;  ///< EpochBody::Mark bits.
   Mode mode = Mode::sync_all;
   auto operator<=>(const EpochStart&) const = default;
 };
 
-/// At most this many reigns are remembered; older lines are dropped and a common point below them is "none".
+/// At most this many reigns are remembered; older lines are dropped and a common point below them
+/// is "none".
 inline constexpr std::size_t epoch_history_max = 128;
 
 /// Ordered by first LSN and by epoch, both strictly rising.

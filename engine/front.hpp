@@ -1,5 +1,5 @@
-// What a front end (the NBD server, the simulator's clients) asks of a volume, and how it is answered.
-// Requests of one loop turn travel as one batch; so do their answers.
+// What a front end (the NBD server, the simulator's clients) asks of a volume, and how it is
+// answered. Requests of one loop turn travel as one batch; so do their answers.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct FrontRequest {
   bool fua = false;        ///< Answer only when committed.
   bool no_hole = false;    ///< write_zeroes: keep the space.
   bool fast_zero = false;  ///< write_zeroes: refuse if it would cost as much as writing.
-  /// write: the blocks that the request touches, whole; the caller's bytes stand at offset % 4096. What lies
-  /// outside [offset, offset + length) is undefined and filled in by the volume (C22).
+  /// write: the blocks that the request touches, whole; the caller's bytes stand at offset % 4096.
+  /// What lies outside [offset, offset + length) is undefined and filled in by the volume (C22).
   Buffer data;
 };
 
@@ -44,11 +44,12 @@ struct FrontReply {
   std::optional<Error> error;
   /// read: exactly the bytes asked for, in order; a `zero` piece has no memory behind it.
   struct Piece {
-    Slice data;                  ///< Empty for zeros.
+    Slice data;  ///< Empty for zeros.
     std::uint64_t zero_bytes = 0;
   };
   std::vector<Piece> pieces;
-  std::vector<Allocation> allocations;  ///< block_status; covers a prefix of the range, at least one.
+  std::vector<Allocation>
+      allocations;  ///< block_status; covers a prefix of the range, at least one.
 };
 
 /// The side that asked. Called on the loop.
@@ -56,8 +57,8 @@ class FrontClient {
  public:
   virtual ~FrontClient() = default;
   virtual void on_replies(std::vector<FrontReply> replies) = 0;
-  /// The volume is no longer served here; nothing more will be answered. Close the connection: an answered
-  /// write that was not flushed may be gone (C4).
+  /// The volume is no longer served here; nothing more will be answered. Close the connection: an
+  /// answered write that was not flushed may be gone (C4).
   virtual void on_cut(const std::string& reason) = 0;
 };
 
@@ -81,9 +82,10 @@ class Exports {
  public:
   virtual ~Exports() = default;
   virtual std::vector<ExportInfo> list() const = 0;
-  /// Errc::not_found for an unknown name; Errc::unavailable where another node is primary (the text names
-  /// it and its NBD address) or nobody is.
-  virtual Result<std::unique_ptr<FrontPort>> open(const std::string& name, std::weak_ptr<FrontClient> client) = 0;
+  /// Errc::not_found for an unknown name; Errc::unavailable where another node is primary (the text
+  /// names it and its NBD address) or nobody is.
+  virtual Result<std::unique_ptr<FrontPort>> open(const std::string& name,
+                                                  std::weak_ptr<FrontClient> client) = 0;
 };
 
 /// Operators' requests (the HTTP server asks, the node answers).

@@ -1,5 +1,5 @@
-// The replication protocol as plain structs. The codec (transport/replication) gives each its bytes; who may
-// send what in which phase, and what the answer is, stands in docs/PROTOCOL.md.
+// The replication protocol as plain structs. The codec (transport/replication) gives each its
+// bytes; who may send what in which phase, and what the answer is, stands in docs/PROTOCOL.md.
 //
 //   primary's sender                                   replica's receiver
 //      Probe  ------------------------------------------>  Facts
@@ -9,8 +9,9 @@
 //      Barrier ----------------------------------------->  BarrierReached
 //      BaseBlocks, BaseZeroes, BaseDone  (bulk link) --->  BaseAck
 //
-// Every mutating message repeats volume, epoch and session. Any message may arrive late; one that names
-// another epoch or session is dropped, and says so where the sender could still care (Refused).
+// Every mutating message repeats volume, epoch and session. Any message may arrive late; one that
+// names another epoch or session is dropped, and says so where the sender could still care
+// (Refused).
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@
 
 namespace tidemark::engine {
 
-// --- any connection ---------------------------------------------------------------------------------
+// --- any connection
+// ---------------------------------------------------------------------------------
 
 inline constexpr std::uint16_t protocol_version = 1;
 
@@ -53,7 +55,8 @@ struct Hello {
   Epoch epoch;
   SessionId session;  ///< bulk: the session it serves.
 };
-/// Accepts a Hello. A newer connection of the same peer and purpose fences the older before this is sent.
+/// Accepts a Hello. A newer connection of the same peer and purpose fences the older before this is
+/// sent.
 struct HelloOk {
   std::uint16_t protocol = protocol_version;
   NodeId node;
@@ -61,9 +64,9 @@ struct HelloOk {
 };
 
 enum class RefusalCode : std::uint8_t {
-  protocol = 1,      ///< No common version, malformed frame, or a type that this phase does not allow.
+  protocol = 1,  ///< No common version, malformed frame, or a type that this phase does not allow.
   wrong_cluster = 2,
-  wrong_node = 3,    ///< Not the node, or not the UUID under that name.
+  wrong_node = 3,  ///< Not the node, or not the UUID under that name.
   wrong_volume = 4,
   wrong_replica = 5,
   stale_epoch = 6,
@@ -72,7 +75,7 @@ enum class RefusalCode : std::uint8_t {
   not_a_replica = 9,  ///< No assignment for that volume here (yet), or another role.
   store_failed = 10,
   no_space = 11,
-  bad_data = 12,      ///< Checksum, digest, gap or geometry.
+  bad_data = 12,  ///< Checksum, digest, gap or geometry.
   shutting_down = 13,
   not_yet = 14,
 };
@@ -80,11 +83,12 @@ std::string_view to_string(RefusalCode code);
 /// Ends the connection; sent once, before closing, by whoever cannot go on.
 struct Refused {
   RefusalCode code = RefusalCode::protocol;
-  std::string text;   ///< At most 512 bytes; escape before printing.
-  Epoch promised;     ///< stale_epoch: what the refuser has promised.
+  std::string text;  ///< At most 512 bytes; escape before printing.
+  Epoch promised;    ///< stale_epoch: what the refuser has promised.
 };
 
-// --- records link -----------------------------------------------------------------------------------
+// --- records link
+// -----------------------------------------------------------------------------------
 
 /// Asks for the facts on which recovery is decided. Harmless to repeat.
 struct Probe {
@@ -96,27 +100,28 @@ struct Probe {
 /// How complete a replica's extents are.
 enum class BaseState : std::uint8_t {
   complete = 1,
-  incomplete = 2,  ///< A rebuild is under way or was broken off: no read, no vote, no promotion (C6).
-  damaged = 3,     ///< Bytes proved durable are gone; only a replacement or a repair helps (C13, C14).
+  incomplete =
+      2,        ///< A rebuild is under way or was broken off: no read, no vote, no promotion (C6).
+  damaged = 3,  ///< Bytes proved durable are gone; only a replacement or a repair helps (C13, C14).
 };
 std::string_view to_string(BaseState state);
 
 /// What a replica's own disk says. The answer to Probe, and part of a Promise.
 struct Facts {
   VolumeId volume;
-  Epoch epoch;              ///< Echoes the question.
-  SessionId session;        ///< Echoes the question.
+  Epoch epoch;        ///< Echoes the question.
+  SessionId session;  ///< Echoes the question.
   EpochHistory history;
-  Lsn received;             ///< End of its log in memory.
-  Lsn durable;              ///< End of its log on disk.
-  Lsn checkpoint;           ///< All of it is in the extents, synced.
-  Lsn retained;             ///< Lowest LSN whose record it can still read; received.next() if none.
-  Lsn committed;            ///< What it knows committed, bounded by what it proved it shares (C10).
+  Lsn received;    ///< End of its log in memory.
+  Lsn durable;     ///< End of its log on disk.
+  Lsn checkpoint;  ///< All of it is in the extents, synced.
+  Lsn retained;    ///< Lowest LSN whose record it can still read; received.next() if none.
+  Lsn committed;   ///< What it knows committed, bounded by what it proved it shares (C10).
   Epoch promised;
   Incarnation incarnation;
   BaseState base = BaseState::complete;
-  bool clean = false;       ///< Its last stop was clean: nothing it had received was lost.
-  std::string damage;       ///< base == damaged: what and where.
+  bool clean = false;  ///< Its last stop was clean: nothing it had received was lost.
+  std::string damage;  ///< base == damaged: what and where.
 };
 
 /// Asks for the digest of the log up to `lsn`. Harmless to repeat.
@@ -137,19 +142,20 @@ struct DigestIs {
 enum class SessionKind : std::uint8_t { catch_up = 1, rebuild = 2 };
 std::string_view to_string(SessionKind kind);
 
-/// Begins a session; the replica drops what an older one left. For catch_up the replica truncates to
-/// `common_point` first when it is ahead of it. For rebuild it durably marks itself base_incomplete, forgets
-/// log and extents, and starts its log behind `common_point` (the base LSN) with `digest`.
+/// Begins a session; the replica drops what an older one left. For catch_up the replica truncates
+/// to `common_point` first when it is ahead of it. For rebuild it durably marks itself
+/// base_incomplete, forgets log and extents, and starts its log behind `common_point` (the base
+/// LSN) with `digest`.
 struct StartSession {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
   SessionKind kind = SessionKind::catch_up;
   Lsn common_point;
-  Digest digest;             ///< Of the log at common_point.
-  Lsn target;                ///< Frozen: the primary's head when it was planned.
-  EpochHistory history;      ///< Rebuild: the reigns up to common_point.
-  std::string reason;        ///< For the replica's recovery log.
+  Digest digest;         ///< Of the log at common_point.
+  Lsn target;            ///< Frozen: the primary's head when it was planned.
+  EpochHistory history;  ///< Rebuild: the reigns up to common_point.
+  std::string reason;    ///< For the replica's recovery log.
 };
 /// Truncation or reset is durable; records from `next` may come.
 struct SessionReady {
@@ -159,8 +165,8 @@ struct SessionReady {
   Lsn next;
 };
 
-/// A dense run of records behind what was sent before in this session. Duplicates of what the replica holds
-/// are acknowledged again when equal, and end the session when not (C27).
+/// A dense run of records behind what was sent before in this session. Duplicates of what the
+/// replica holds are acknowledged again when equal, and end the session when not (C27).
 struct Records {
   VolumeId volume;
   Epoch epoch;
@@ -172,7 +178,8 @@ inline constexpr std::uint32_t records_per_frame_max = 1024;
 /// Payload bytes in one Records frame. 4 MiB: one 64 KiB write at depth 64.
 inline constexpr std::uint32_t records_frame_bytes_max = 4u << 20;
 
-/// The primary's numbers while no records go: sent when committed moved, and each 500 ms while idle.
+/// The primary's numbers while no records go: sent when committed moved, and each 500 ms while
+/// idle.
 struct Progress {
   VolumeId volume;
   Epoch epoch;
@@ -180,20 +187,20 @@ struct Progress {
   Lsn committed;
 };
 
-/// The replica's numbers. Counts only if epoch and session are current and `digest` is the primary's
-/// at `durable` (C15). May be repeated.
+/// The replica's numbers. Counts only if epoch and session are current and `digest` is the
+/// primary's at `durable` (C15). May be repeated.
 struct Ack {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
   Lsn received;
   Lsn durable;
-  Digest digest;              ///< At `durable`.
+  Digest digest;                     ///< At `durable`.
   std::uint64_t wal_free_bytes = 0;  ///< What its log can still take; 0 when its disk is full.
 };
 
-/// Asks the replica to report once its log is durable up to `lsn`; ends a rebuild (C7): the replica clears
-/// base_incomplete durably before it answers.
+/// Asks the replica to report once its log is durable up to `lsn`; ends a rebuild (C7): the replica
+/// clears base_incomplete durably before it answers.
 struct Barrier {
   VolumeId volume;
   Epoch epoch;
@@ -207,15 +214,16 @@ struct BarrierReached {
   Lsn lsn;
 };
 
-// --- bulk link --------------------------------------------------------------------------------------
+// --- bulk link
+// --------------------------------------------------------------------------------------
 
 /// Base blocks as they stand in the source's extents, never from memory (C8).
 struct BaseBlocks {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
-  BlockRange range;             ///< At most base_blocks_max.
-  std::vector<BlockSum> sums;   ///< One per block.
+  BlockRange range;            ///< At most base_blocks_max.
+  std::vector<BlockSum> sums;  ///< One per block.
   Slice data;
 };
 inline constexpr std::uint32_t base_blocks_max = 256;
@@ -233,7 +241,8 @@ struct BaseDone {
   SessionId session;
   Lsn flush_lsn;  ///< The highest LSN whose content any copied block may hold.
 };
-/// Everything below `upto` is in the replica's extents or was skipped for newer WAL blocks. Gives credit.
+/// Everything below `upto` is in the replica's extents or was skipped for newer WAL blocks. Gives
+/// credit.
 struct BaseAck {
   VolumeId volume;
   Epoch epoch;
@@ -242,7 +251,8 @@ struct BaseAck {
   bool complete = false;  ///< Answers BaseDone.
 };
 
-// --- control link -----------------------------------------------------------------------------------
+// --- control link
+// -----------------------------------------------------------------------------------
 
 /// Node -> control: sent first, and whenever something changed.
 struct Register {
@@ -282,12 +292,12 @@ struct Heartbeat {
 struct ProposeSet {
   VolumeId volume;
   Epoch epoch;
-  Version version;               ///< The version that is to be replaced.
+  Version version;  ///< The version that is to be replaced.
   std::vector<SetMember> in_sync;
   std::string reason;
 };
-/// Control -> primary: what the set is now. `accepted` false: (epoch, version) had moved on, or the rule
-/// forbids it; `epoch`, `version`, `in_sync` tell what stands.
+/// Control -> primary: what the set is now. `accepted` false: (epoch, version) had moved on, or the
+/// rule forbids it; `epoch`, `version`, `in_sync` tell what stands.
 struct SetDecided {
   VolumeId volume;
   bool accepted = false;
@@ -296,28 +306,31 @@ struct SetDecided {
   std::vector<SetMember> in_sync;
   std::string reason;
 };
-/// Control -> member: accept nothing below `epoch` any more, make all you received durable, and tell what you hold.
+/// Control -> member: accept nothing below `epoch` any more, make all you received durable, and
+/// tell what you hold.
 struct Fence {
   VolumeId volume;
   ReplicaId replica;
   Epoch epoch;
 };
-/// Member -> control, after the promise is synced (C2). Unasked, with `ended` and the epoch of its own reign: the
-/// primary's role ended there (its store failed, say), so the control plane is to choose again.
+/// Member -> control, after the promise is synced (C2). Unasked, with `ended` and the epoch of its
+/// own reign: the primary's role ended there (its store failed, say), so the control plane is to
+/// choose again.
 struct Promise {
   VolumeId volume;
   ReplicaId replica;
-  Epoch epoch;         ///< What it promised; higher than asked means refused.
+  Epoch epoch;  ///< What it promised; higher than asked means refused.
   bool accepted = false;
-  Epoch last_epoch;    ///< Epoch of its last record.
-  Lsn end;             ///< Its last record, durable.
+  Epoch last_epoch;  ///< Epoch of its last record.
+  Lsn end;           ///< Its last record, durable.
   Lsn committed;
-  Digest digest;       ///< At `end`.
+  Digest digest;  ///< At `end`.
   Incarnation incarnation;
   BaseState base = BaseState::complete;
   bool clean = false;
   std::string problem;  ///< accepted == false: why.
-  bool ended = false;   ///< No answer to a Fence: the reign of `epoch`, its own, is over; `problem` says why.
+  bool ended =
+      false;  ///< No answer to a Fence: the reign of `epoch`, its own, is over; `problem` says why.
 };
 /// An operator's request on its way to the node that can answer it.
 struct AdminAsk {
@@ -333,11 +346,11 @@ struct AdminReply {
   std::string body;
 };
 
-using Message =
-    std::variant<Hello, HelloOk, Refused, Probe, Facts, AskDigest, DigestIs, StartSession, SessionReady, Records,
-                 Progress, Ack, Barrier, BarrierReached, BaseBlocks, BaseZeroes, BaseDone, BaseAck, Register,
-                 Registered, Assign, AssignAck, Unassign, UnassignAck, Heartbeat, ProposeSet, SetDecided, Fence,
-                 Promise, AdminAsk, AdminReply>;
+using Message = std::variant<Hello, HelloOk, Refused, Probe, Facts, AskDigest, DigestIs,
+                             StartSession, SessionReady, Records, Progress, Ack, Barrier,
+                             BarrierReached, BaseBlocks, BaseZeroes, BaseDone, BaseAck, Register,
+                             Registered, Assign, AssignAck, Unassign, UnassignAck, Heartbeat,
+                             ProposeSet, SetDecided, Fence, Promise, AdminAsk, AdminReply>;
 /// "records", "ack", ...: for logs and traces.
 std::string_view name(const Message& message);
 

@@ -1,6 +1,6 @@
-// Planted bugs: each rule that one mistake would break has a switch that makes the mistake, so that the
-// simulator can prove that it would notice. In the plain variant (daemons) planted() is a constant
-// false and the mistake does not exist in the binary.
+// Planted bugs: each rule that one mistake would break has a switch that makes the mistake, so that
+// the simulator can prove that it would notice. In the plain variant (daemons) planted() is a
+// constant false and the mistake does not exist in the binary.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,18 @@ enum class Bug : std::uint8_t {
   base_overwrites_newer_block,    ///< Rebuild's base lane ignores what the WAL lane wrote (C9).
   in_sync_before_tail,            ///< A session counts as done when its base is complete (C7).
   primary_resumes_epoch,          ///< A restarted primary goes on in its old epoch (C1).
-  torn_tail_is_corruption,        ///< Damage past everything proved durable is called corruption (C14).
-  corruption_is_torn_tail,        ///< Damage below what was proved durable is cut as a tail (C14).
+  torn_tail_is_corruption,  ///< Damage past everything proved durable is called corruption (C14).
+  corruption_is_torn_tail,  ///< Damage below what was proved durable is cut as a tail (C14).
   stale_assignment_removes_sender,  ///< A stale assignment is reconciled before it is refused.
-  commit_counts_old_epoch,        ///< Committed advances below the epoch's own record (C3).
-  candidate_by_committed,         ///< Promotion picks the highest committed (C2).
-  ack_of_other_session,           ///< Acks are counted whatever session they name (C15).
-  read_unanswerable,              ///< Reads show records the mode could not yet answer (C20).
-  unaligned_merge_on_stale_base,  ///< Merges read their base before earlier writes are numbered (C22).
-  member_leaves_before_cas,       ///< The set shrinks at the primary before the control plane agreed (C11).
-  count_,                         ///< Not a bug: how many there are.
+  commit_counts_old_epoch,          ///< Committed advances below the epoch's own record (C3).
+  candidate_by_committed,           ///< Promotion picks the highest committed (C2).
+  ack_of_other_session,             ///< Acks are counted whatever session they name (C15).
+  read_unanswerable,                ///< Reads show records the mode could not yet answer (C20).
+  unaligned_merge_on_stale_base,    ///< Merges read their base before earlier writes are numbered
+                                    ///< (C22).
+  member_leaves_before_cas,  ///< The set shrinks at the primary before the control plane agreed
+                             ///< (C11).
+  count_,                    ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

@@ -13,9 +13,9 @@
 namespace tidemark::engine {
 
 enum class Errc : std::uint8_t {
-  io_failed,      ///< The disk answered with an error; the store that saw it is dead (C23).
-  no_space,       ///< A full disk or a full reservation. Not a failure of the store.
-  corrupt,        ///< Bytes that were proved durable no longer match their checksum.
+  io_failed,  ///< The disk answered with an error; the store that saw it is dead (C23).
+  no_space,   ///< A full disk or a full reservation. Not a failure of the store.
+  corrupt,    ///< Bytes that were proved durable no longer match their checksum.
   not_found,
   already_exists,
   busy,           ///< Somebody else owns it (a lock, a running operation).
@@ -42,15 +42,27 @@ class [[nodiscard]] Result {
 
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
-  T& value() & { CHECK(has_value()); return std::get<0>(state_); }
-  const T& value() const& { CHECK(has_value()); return std::get<0>(state_); }
-  T&& value() && { CHECK(has_value()); return std::get<0>(std::move(state_)); }
+  T& value() & {
+    CHECK(has_value());
+    return std::get<0>(state_);
+  }
+  const T& value() const& {
+    CHECK(has_value());
+    return std::get<0>(state_);
+  }
+  T&& value() && {
+    CHECK(has_value());
+    return std::get<0>(std::move(state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { CHECK(!has_value()); return std::get<1>(state_); }
+  const Error& error() const {
+    CHECK(!has_value());
+    return std::get<1>(state_);
+  }
 
  private:
   std::variant<T, Error> state_;

@@ -88,8 +88,8 @@ class Session {
  public:
   Session(SessionId id, Epoch epoch, MonoTime now);
 
-  /// What the session took: its numbers so far, or what they were when it was done. The streaming that follows
-  /// is not its work.
+  /// What the session took: its numbers so far, or what they were when it was done. The streaming
+  /// that follows is not its work.
   const SessionNumbers& work() const { return work_ ? *work_ : numbers; }
   SessionId id() const { return id_; }
   Epoch epoch() const { return epoch_; }

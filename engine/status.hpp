@@ -1,4 +1,5 @@
-// What the system says of itself: plain snapshots, the same for `tidemark status`, metrics and the simulator.
+// What the system says of itself: plain snapshots, the same for `tidemark status`, metrics and the
+// simulator.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +17,12 @@ namespace tidemark::engine {
 enum class PeerState : std::uint8_t {
   disconnected,  ///< No link; retrying.
   connecting,
-  probing,       ///< Facts and digests are being compared.
-  preparing,     ///< A session was started; truncation or reset is under way.
-  catching_up,   ///< Records flow towards the frozen target.
-  rebuilding,    ///< Two lanes.
-  streaming,     ///< In line: what is numbered is sent at once.
-  refused,       ///< It cannot be brought in line; the reason says why and what helps.
+  probing,      ///< Facts and digests are being compared.
+  preparing,    ///< A session was started; truncation or reset is under way.
+  catching_up,  ///< Records flow towards the frozen target.
+  rebuilding,   ///< Two lanes.
+  streaming,    ///< In line: what is numbered is sent at once.
+  refused,      ///< It cannot be brought in line; the reason says why and what helps.
   stopped,
 };
 std::string_view to_string(PeerState state);
@@ -31,10 +32,10 @@ struct PeerStatus {
   NodeId node;
   Endpoint endpoint;
   PeerState state = PeerState::disconnected;
-  std::string reason;          ///< Why it is where it is, for people.
+  std::string reason;  ///< Why it is where it is, for people.
   SessionId session;
   SessionKind kind = SessionKind::catch_up;
-  std::string outcome;         ///< The last outcome with its proof.
+  std::string outcome;  ///< The last outcome with its proof.
   Lsn target;
   Lsn received;
   Lsn durable;
@@ -42,37 +43,37 @@ struct PeerStatus {
   bool exact = false;
   std::uint64_t lag_lsns = 0;
   std::uint64_t lag_bytes = 0;
-  std::uint64_t lag_milliseconds = 0;      ///< Age of the oldest record it lacks.
-  std::uint64_t session_bytes = 0;         ///< Sent in the current or last session, frames included.
+  std::uint64_t lag_milliseconds = 0;  ///< Age of the oldest record it lacks.
+  std::uint64_t session_bytes = 0;     ///< Sent in the current or last session, frames included.
   std::uint64_t session_payload_bytes = 0;
-  std::uint64_t session_base_blocks = 0;   ///< Rebuild: base blocks sent or sent as zero ranges.
+  std::uint64_t session_base_blocks = 0;  ///< Rebuild: base blocks sent or sent as zero ranges.
   std::uint64_t session_base_blocks_all = 0;
   std::uint64_t session_milliseconds = 0;  ///< How long it has run or took.
   std::vector<std::string> pins;
 };
 
 struct StoreStatus {
-  Lsn end;            ///< Last record in memory.
+  Lsn end;  ///< Last record in memory.
   Lsn durable;
-  Lsn committed;      ///< Local committed: the flusher's limit with `durable`.
+  Lsn committed;  ///< Local committed: the flusher's limit with `durable`.
   Lsn checkpoint;
-  Lsn retained;       ///< Lowest readable LSN.
+  Lsn retained;  ///< Lowest readable LSN.
   BaseState base = BaseState::complete;
-  std::string problem;            ///< Damage, a full disk, a failed store; empty when healthy.
-  std::uint64_t wal_bytes = 0;    ///< Segments on disk.
+  std::string problem;          ///< Damage, a full disk, a failed store; empty when healthy.
+  std::uint64_t wal_bytes = 0;  ///< Segments on disk.
   std::uint64_t wal_free_bytes = 0;
-  std::uint64_t dirty_blocks = 0; ///< In the log but not in the extents.
-  std::uint64_t memory_bytes = 0; ///< Record payload kept in memory.
+  std::uint64_t dirty_blocks = 0;  ///< In the log but not in the extents.
+  std::uint64_t memory_bytes = 0;  ///< Record payload kept in memory.
   std::uint64_t wal_bytes_written = 0;
   std::uint64_t extent_bytes_written = 0;
-  std::uint64_t wal_writes = 0;   ///< Group commits.
+  std::uint64_t wal_writes = 0;  ///< Group commits.
   std::uint64_t flushes = 0;
 };
 
 struct VolumeStatus {
   Assignment assignment;
   bool serving = false;
-  std::string waiting_for;   ///< Why requests wait or nothing is served; empty when healthy.
+  std::string waiting_for;  ///< Why requests wait or nothing is served; empty when healthy.
   Lsn head;
   Lsn durable;
   Lsn committed;
@@ -83,7 +84,8 @@ struct VolumeStatus {
   std::uint64_t read_bytes = 0;
   std::uint64_t written_bytes = 0;
   std::uint64_t waiting_requests = 0;
-  std::uint64_t stall_milliseconds_max = 0;  ///< Longest time an acknowledged-by-commit request waited.
+  std::uint64_t stall_milliseconds_max =
+      0;  ///< Longest time an acknowledged-by-commit request waited.
   std::vector<PeerStatus> peers;
 };
 

@@ -1,5 +1,5 @@
-// Time as a seam: the one clock and the one way to be woken. Daemons run it on the loop, the simulator on
-// virtual time; nothing else in the core knows what time it is.
+// Time as a seam: the one clock and the one way to be woken. Daemons run it on the loop, the
+// simulator on virtual time; nothing else in the core knows what time it is.
 #pragma once
 
 #include <cstdint>

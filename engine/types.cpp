@@ -6,19 +6,32 @@ namespace tidemark::engine {
 
 std::string_view to_string(Errc code) {
   switch (code) {
-    case Errc::io_failed: return "io_failed";
-    case Errc::no_space: return "no_space";
-    case Errc::corrupt: return "corrupt";
-    case Errc::not_found: return "not_found";
-    case Errc::already_exists: return "already_exists";
-    case Errc::busy: return "busy";
-    case Errc::invalid: return "invalid";
-    case Errc::stale: return "stale";
-    case Errc::refused: return "refused";
-    case Errc::unavailable: return "unavailable";
-    case Errc::not_yet: return "not_yet";
-    case Errc::out_of_window: return "out_of_window";
-    case Errc::cancelled: return "cancelled";
+    case Errc::io_failed:
+      return "io_failed";
+    case Errc::no_space:
+      return "no_space";
+    case Errc::corrupt:
+      return "corrupt";
+    case Errc::not_found:
+      return "not_found";
+    case Errc::already_exists:
+      return "already_exists";
+    case Errc::busy:
+      return "busy";
+    case Errc::invalid:
+      return "invalid";
+    case Errc::stale:
+      return "stale";
+    case Errc::refused:
+      return "refused";
+    case Errc::unavailable:
+      return "unavailable";
+    case Errc::not_yet:
+      return "not_yet";
+    case Errc::out_of_window:
+      return "out_of_window";
+    case Errc::cancelled:
+      return "cancelled";
   }
   return "unknown";
 }
@@ -77,25 +90,32 @@ std::string to_string(const Digest& digest) {
 
 std::string_view to_string(Mode mode) {
   switch (mode) {
-    case Mode::sync_all: return "sync_all";
-    case Mode::sync_quorum: return "sync_quorum";
-    case Mode::best_effort: return "best_effort";
+    case Mode::sync_all:
+      return "sync_all";
+    case Mode::sync_quorum:
+      return "sync_quorum";
+    case Mode::best_effort:
+      return "best_effort";
   }
   return "unknown";
 }
 
 std::string_view to_string(AckPolicy ack) {
   switch (ack) {
-    case AckPolicy::received: return "received";
-    case AckPolicy::durable: return "durable";
+    case AckPolicy::received:
+      return "received";
+    case AckPolicy::durable:
+      return "durable";
   }
   return "unknown";
 }
 
 std::string_view to_string(Role role) {
   switch (role) {
-    case Role::replica: return "replica";
-    case Role::primary: return "primary";
+    case Role::replica:
+      return "replica";
+    case Role::primary:
+      return "primary";
   }
   return "unknown";
 }

@@ -31,7 +31,8 @@ using Incarnation = Id<struct IncarnationTag>;
 /// One effort to bring one replica in line; never reused within a primary's reign. 0 = none.
 using SessionId = Id<struct SessionTag>;
 
-/// Time since an arbitrary start (CLOCK_BOOTTIME in daemons, virtual in the simulator), nanoseconds.
+/// Time since an arbitrary start (CLOCK_BOOTTIME in daemons, virtual in the simulator),
+/// nanoseconds.
 using MonoTime = Position<struct MonoTag>;
 /// Time since the Unix epoch, nanoseconds. Display and restore-to-moment only; never a lease.
 using WallTime = Position<struct WallTag>;
@@ -95,8 +96,8 @@ struct Digest {
 };
 std::string to_string(const Digest& digest);
 
-/// Where writes of one front end come from: (node, incarnation). With a per-session sequence it names
-/// a request for ever (C5).
+/// Where writes of one front end come from: (node, incarnation). With a per-session sequence it
+/// names a request for ever (C5).
 struct FrontSession {
   std::uint64_t node_key = 0;  ///< First eight bytes of the node's UUID, big endian.
   Incarnation incarnation;

@@ -19,18 +19,25 @@ struct Unit {
 };
 
 constexpr std::array size_units = {
-    Unit{"", 1},           Unit{"B", 1},           Unit{"K", 1ull << 10}, Unit{"KiB", 1ull << 10},
-    Unit{"M", 1ull << 20}, Unit{"MiB", 1ull << 20}, Unit{"G", 1ull << 30}, Unit{"GiB", 1ull << 30},
+    Unit{"", 1},           Unit{"B", 1},
+    Unit{"K", 1ull << 10}, Unit{"KiB", 1ull << 10},
+    Unit{"M", 1ull << 20}, Unit{"MiB", 1ull << 20},
+    Unit{"G", 1ull << 30}, Unit{"GiB", 1ull << 30},
     Unit{"T", 1ull << 40}, Unit{"TiB", 1ull << 40},
 };
 constexpr std::array duration_units = {
-    Unit{"us", 1000}, Unit{"ms", millisecond}, Unit{"s", second}, Unit{"min", 60 * second},
+    Unit{"us", 1000},
+    Unit{"ms", millisecond},
+    Unit{"s", second},
+    Unit{"min", 60 * second},
 };
 
 // A decimal number and the unit behind it; nothing when the number is missing or out of any range.
 std::optional<std::pair<double, std::string_view>> split(std::string_view text) {
   std::size_t digits = 0;
-  while (digits < text.size() && ((text[digits] >= '0' && text[digits] <= '9') || text[digits] == '.')) ++digits;
+  while (digits < text.size() &&
+         ((text[digits] >= '0' && text[digits] <= '9') || text[digits] == '.'))
+    ++digits;
   double number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + digits, number);
   if (digits == 0 || failed != std::errc{} || end != text.data() + digits) return std::nullopt;
@@ -56,7 +63,10 @@ std::optional<std::uint64_t> scaled(const std::array<Unit, n>& units, std::strin
 
 Result<std::uint64_t> parse_size(std::string_view text) {
   if (const auto bytes = scaled(size_units, text)) return *bytes;
-  return Error{Errc::invalid, fmt::format("\"{}\" is no size; right would be \"64MiB\" or \"1GiB\" (K, M, G, T are binary)", text)};
+  return Error{
+      Errc::invalid,
+      fmt::format("\"{}\" is no size; right would be \"64MiB\" or \"1GiB\" (K, M, G, T are binary)",
+                  text)};
 }
 
 std::string format_size(std::uint64_t bytes) {
@@ -68,12 +78,16 @@ std::string format_size(std::uint64_t bytes) {
     value /= 1024;
     unit = next;
   }
-  return value == std::floor(value) ? fmt::format("{:.0f} {}", value, unit) : fmt::format("{:.2f} {}", value, unit);
+  return value == std::floor(value) ? fmt::format("{:.0f} {}", value, unit)
+                                    : fmt::format("{:.2f} {}", value, unit);
 }
 
 Result<std::uint64_t> parse_duration(std::string_view text) {
   if (const auto nanoseconds = scaled(duration_units, text)) return *nanoseconds;
-  return Error{Errc::invalid, fmt::format("\"{}\" is no duration; right would be \"100ms\" or \"2s\" (us, ms, s, min)", text)};
+  return Error{
+      Errc::invalid,
+      fmt::format("\"{}\" is no duration; right would be \"100ms\" or \"2s\" (us, ms, s, min)",
+                  text)};
 }
 
 std::string format_duration(std::uint64_t nanoseconds) {

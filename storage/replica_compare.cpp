@@ -40,7 +40,8 @@ Task<Result<Lsn>> ReplicaStore::hold_flush() {
   arm_hold_timer();
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
-  // What may be flushed as well: compared at the extents' own LSN, a copy that never flushed would prove nothing.
+  // What may be flushed as well: compared at the extents' own LSN, a copy that never flushed would
+  // prove nothing.
   co_return std::max(flusher_->ceiling(), std::min(committed_, wal_->durable()));
 }
 

@@ -5,8 +5,9 @@
 namespace tidemark::actors {
 namespace {
 
-// How many posted handlers settle() runs before actors that are still ready are ended instead of run. One handler may be a
-// whole drain (8,192 messages, about 1 ms), so an actor that sends to itself costs a daemon's end a tenth of a second.
+// How many posted handlers settle() runs before actors that are still ready are ended instead of
+// run. One handler may be a whole drain (8,192 messages, about 1 ms), so an actor that sends to
+// itself costs a daemon's end a tenth of a second.
 constexpr std::size_t settle_handlers_with_actors_max = 100;
 // And without actors, for completions that wait in line: more than sockets and ring can hold.
 constexpr std::size_t settle_handlers_max = 100'000;

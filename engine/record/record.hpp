@@ -1,11 +1,12 @@
-// One entry of a volume's log, as it stands in the WAL and travels on the wire: encoded and checksummed
-// once, on the primary, and verified everywhere.
+// One entry of a volume's log, as it stands in the WAL and travels on the wire: encoded and
+// checksummed once, on the primary, and verified everywhere.
 //
 //   head = header (128 bytes) + inline body or per-block checksums          payload = whole blocks
 //
-// The head's CRC binds the volume and covers everything in the head; the head holds a checksum of every block
-// of the payload; the digest chains header and checksums to the record before. So two logs with an equal
-// digest at one LSN are equal up to it. Byte layout and golden bytes: docs/DATA_FORMAT.md.
+// The head's CRC binds the volume and covers everything in the head; the head holds a checksum of
+// every block of the payload; the digest chains header and checksums to the record before. So two
+// logs with an equal digest at one LSN are equal up to it. Byte layout and golden bytes:
+// docs/DATA_FORMAT.md.
 #pragma once
 
 #include <array>
@@ -26,13 +27,14 @@
 namespace tidemark::engine {
 
 enum class RecordKind : std::uint8_t {
-  write = 1,        ///< Whole blocks with content.
-  trim = 2,         ///< Blocks that read as zeros from here on; their space may be given back.
-  write_zeroes = 3, ///< Blocks that read as zeros; `flag_no_hole` asks to keep their space.
-  epoch = 4,        ///< A new reign begins (EpochBody).
-  chunk_end = 5,    ///< The chunk ends with this record: every replica rolls its segment behind it (C17).
-  resize = 6,       ///< Planned: size changes are records (C24).
-  configure = 7,    ///< Planned: mode and member changes are records (C12).
+  write = 1,         ///< Whole blocks with content.
+  trim = 2,          ///< Blocks that read as zeros from here on; their space may be given back.
+  write_zeroes = 3,  ///< Blocks that read as zeros; `flag_no_hole` asks to keep their space.
+  epoch = 4,         ///< A new reign begins (EpochBody).
+  chunk_end =
+      5,  ///< The chunk ends with this record: every replica rolls its segment behind it (C17).
+  resize = 6,     ///< Planned: size changes are records (C24).
+  configure = 7,  ///< Planned: mode and member changes are records (C12).
 };
 std::string_view to_string(RecordKind kind);
 
@@ -54,7 +56,7 @@ struct EpochBody {
   Incarnation incarnation;
   Mode mode = Mode::sync_all;
   std::uint8_t marks = normal;
-  Lsn previous_end;  ///< The last LSN before this record; RecordBuilder fills it in.
+  Lsn previous_end;                ///< The last LSN before this record; RecordBuilder fills it in.
   std::vector<ReplicaId> members;  ///< At most 16.
 };
 inline constexpr std::size_t epoch_members_max = 16;
@@ -65,15 +67,15 @@ struct RecordHeader {
   std::uint8_t flags = 0;
   Epoch epoch;
   Lsn lsn;
-  BlockRange range;             ///< Empty for control records.
-  FrontSession session;         ///< Who asked for it (C5); zero for control records.
-  std::uint64_t sequence = 0;   ///< Position in that front-end session's stream of requests.
-  WallTime raw_time;            ///< The primary's clock when it numbered the record.
-  WallTime mono_time;           ///< The same made monotone over the volume's log (C25).
-  std::uint64_t sums_hash = 0;  ///< XXH3 over the block checksums or the inline body.
+  BlockRange range;                 ///< Empty for control records.
+  FrontSession session;             ///< Who asked for it (C5); zero for control records.
+  std::uint64_t sequence = 0;       ///< Position in that front-end session's stream of requests.
+  WallTime raw_time;                ///< The primary's clock when it numbered the record.
+  WallTime mono_time;               ///< The same made monotone over the volume's log (C25).
+  std::uint64_t sums_hash = 0;      ///< XXH3 over the block checksums or the inline body.
   std::uint32_t inline_bytes = 0;   ///< Size of the inline body (control records).
   std::uint32_t payload_bytes = 0;  ///< Blocks in `range` times 4096 for `write`, else 0.
-  Digest digest;                ///< Of the log up to and including this record.
+  Digest digest;                    ///< Of the log up to and including this record.
 };
 
 class Record;
@@ -104,7 +106,9 @@ class Record {
   const RecordHeader& header() const { return header_; }
   Lsn lsn() const { return header_.lsn; }
   /// Encoded header plus checksums or inline body: what WAL descriptors and frames carry.
-  std::span<const std::byte> head() const { return {spill_ ? spill_.get() : small_.data(), head_bytes_}; }
+  std::span<const std::byte> head() const {
+    return {spill_ ? spill_.get() : small_.data(), head_bytes_};
+  }
   /// Checksum of the i-th block of the range (kind write).
   BlockSum sum(std::uint64_t i) const;
   const Slice& payload() const { return payload_; }
@@ -123,7 +127,8 @@ class Record {
   friend Result<RecordPtr> decode_record(VolumeKey, std::span<const std::byte>, Slice);
   Record() = default;
   /// A record as somebody sealed it; the caller has verified all three.
-  static RecordPtr restored(const RecordHeader& header, std::span<const std::byte> head, Slice payload);
+  static RecordPtr restored(const RecordHeader& header, std::span<const std::byte> head,
+                            Slice payload);
   /// Makes room for a head of `bytes`; its content is undefined until written.
   std::byte* reserve_head(std::size_t bytes);
   /// Gives a record that nobody refers to back to its thread's pool.
@@ -163,7 +168,8 @@ class RecordBuilder {
   /// `payload` is whole blocks, `range.count` of them, at most record_blocks_max.
   RecordPtr write(Epoch epoch, BlockRange range, Slice payload, const Origin& origin);
   /// trim or write_zeroes of any number of blocks: one record (C24).
-  RecordPtr zero(Epoch epoch, RecordKind kind, std::uint8_t flags, BlockRange range, const Origin& origin);
+  RecordPtr zero(Epoch epoch, RecordKind kind, std::uint8_t flags, BlockRange range,
+                 const Origin& origin);
   /// Control records name no front-end session: only the times of `origin` are taken.
   RecordPtr epoch(Epoch epoch, const EpochBody& body, const Origin& origin);
   RecordPtr chunk_end(Epoch epoch, const Origin& origin);
@@ -179,8 +185,9 @@ class RecordBuilder {
   Digest digest_;
 };
 
-/// Bytes of head that follow the header of `head` (a span of at least record_header_bytes), or an error
-/// where the header's own fields are impossible. Lets a reader know how much to wait for before it trusts it.
+/// Bytes of head that follow the header of `head` (a span of at least record_header_bytes), or an
+/// error where the header's own fields are impossible. Lets a reader know how much to wait for
+/// before it trusts it.
 Result<std::size_t> record_head_bytes(std::span<const std::byte> header);
 
 /// Verifies the head's CRC and bounds, and every block of `payload` against its checksum.
@@ -192,7 +199,8 @@ Result<RecordHeader> decode_header(VolumeKey key, std::span<const std::byte> hea
 BlockSum head_sum(std::span<const std::byte> head, std::uint64_t i);
 Result<EpochBody> decode_epoch(std::span<const std::byte> inline_body);
 
-/// The digest after a record whose head is `head` (digest and crc fields are left out of the chain).
+/// The digest after a record whose head is `head` (digest and crc fields are left out of the
+/// chain).
 Digest chain(const Digest& before, std::span<const std::byte> head);
 
 /// A run of consecutive records, shared by WAL and senders. Never empty.

@@ -23,7 +23,9 @@ std::string mistake(const std::string& text) {
   return config ? "" : config.error().text;
 }
 
-bool says(const std::string& text, const std::string& what) { return text.find(what) != std::string::npos; }
+bool says(const std::string& text, const std::string& what) {
+  return text.find(what) != std::string::npos;
+}
 
 }  // namespace
 
@@ -58,7 +60,8 @@ BOOST_AUTO_TEST_CASE(a_wrong_unit_says_what_would_be_right) {
 
 BOOST_AUTO_TEST_CASE(missing_keys_are_all_named_at_once) {
   const auto text = mistake("insecure = false\n");
-  for (auto key : {"dir", "listen.replication", "listen.nbd", "control.address"}) BOOST_TEST(says(text, key), key);
+  for (auto key : {"dir", "listen.replication", "listen.nbd", "control.address"})
+    BOOST_TEST(says(text, key), key);
 }
 
 BOOST_AUTO_TEST_CASE(contradictions_are_refused) {
@@ -74,8 +77,10 @@ BOOST_AUTO_TEST_CASE(listening_beyond_loopback_needs_an_explicit_word) {
 }
 
 BOOST_AUTO_TEST_CASE(endpoints_are_literal_addresses_with_a_port) {
-  for (auto endpoint : {"127.0.0.1:1", "[::1]:9101", "10.0.0.1:65535"}) BOOST_TEST(daemon::check_endpoint(endpoint).has_value(), endpoint);
-  for (auto endpoint : {"", ":9101", "localhost:9101", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x", "::1:9101", "127.0.0.1:91 "}) {
+  for (auto endpoint : {"127.0.0.1:1", "[::1]:9101", "10.0.0.1:65535"})
+    BOOST_TEST(daemon::check_endpoint(endpoint).has_value(), endpoint);
+  for (auto endpoint : {"", ":9101", "localhost:9101", "127.0.0.1", "127.0.0.1:0",
+                        "127.0.0.1:65536", "127.0.0.1:x", "::1:9101", "127.0.0.1:91 "}) {
     BOOST_TEST(!daemon::check_endpoint(endpoint).has_value(), endpoint);
   }
 }

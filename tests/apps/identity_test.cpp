@@ -15,7 +15,8 @@ using namespace tidemark::daemon;
 namespace {
 
 struct Folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("tidemark-identity-" + std::to_string(::getpid()));
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("tidemark-identity-" + std::to_string(::getpid()));
   Folder() {
     std::filesystem::remove_all(path);
     std::filesystem::create_directory(path);
@@ -48,7 +49,8 @@ BOOST_AUTO_TEST_CASE(a_folder_with_anything_in_it_is_never_taken) {
 
 BOOST_AUTO_TEST_CASE(missing_emptied_and_damaged_directories_are_told_apart) {
   Folder folder;
-  BOOST_TEST(read_identity(folder.in("none")).error().text.find("is not there") != std::string::npos);
+  BOOST_TEST(read_identity(folder.in("none")).error().text.find("is not there") !=
+             std::string::npos);
   std::filesystem::create_directory(folder.in("empty"));
   BOOST_TEST(read_identity(folder.in("empty")).error().text.find("emptied") != std::string::npos);
   std::ofstream(folder.in("empty") + "/identity.json") << "{\"format\":1}";
@@ -68,7 +70,8 @@ BOOST_AUTO_TEST_CASE(a_mistyped_token_is_refused) {
 
 BOOST_AUTO_TEST_CASE(node_names_stand_in_paths_and_uris) {
   for (auto name : {"node1", "a", "rack-7-b"}) BOOST_TEST(check_node_name(name).has_value(), name);
-  for (auto name : {"", "1node", "Node", "a/b", "..", "a b", "abcdefghijklmnopqrstuvwxyz0123456789"}) {
+  for (auto name :
+       {"", "1node", "Node", "a/b", "..", "a b", "abcdefghijklmnopqrstuvwxyz0123456789"}) {
     BOOST_TEST(!check_node_name(name).has_value(), name);
   }
 }

@@ -1,4 +1,5 @@
-// What the lossy line's world stands on: random numbers, and a replica's disk whose memory can be lost.
+// What the lossy line's world stands on: random numbers, and a replica's disk whose memory can be
+// lost.
 #pragma once
 
 #include <map>

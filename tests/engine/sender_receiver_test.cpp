@@ -1,5 +1,5 @@
-// The two machines of a session against each other on a lossy line: in the end both must hold the same
-// log and blocks, and what was acknowledged must have been true.
+// The two machines of a session against each other on a lossy line: in the end both must hold the
+// same log and blocks, and what was acknowledged must have been true.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 
