@@ -203,8 +203,7 @@ json::object to_json(const engine::control::NodeView& node, const std::string& h
   return object;
 }
 
-// --- request bodies
-// -------------------------------------------------------------------------------------
+// --- request bodies ------------------------------------------------------------------------------
 
 Result<json::object> parse_body(const std::string& body,
                                 std::initializer_list<std::string_view> known) {

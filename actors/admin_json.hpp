@@ -21,8 +21,7 @@ namespace tidemark::actors {
 
 namespace json = boost::json;
 
-// --- answers
-// ------------------------------------------------------------------------------------------
+// --- answers -------------------------------------------------------------------------------------
 
 engine::AdminReply answer_json(std::uint16_t status, const json::value& body);
 /// {"error": text, "code": "invalid"} under the HTTP status that fits the code.
@@ -42,8 +41,7 @@ json::object to_json(const engine::control::NodeView& node, const std::string& h
 /// 2025-01-31T12:00:00.123Z
 std::string to_text(engine::WallTime at);
 
-// --- request bodies
-// -------------------------------------------------------------------------------------
+// --- request bodies ------------------------------------------------------------------------------
 
 /// A JSON object with no other keys than `known`; an empty body is an empty object. Errc::invalid
 /// names the key or the position.

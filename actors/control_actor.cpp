@@ -53,8 +53,7 @@ engine::control::Moment ControlShell::moment() {
   return {env_->clock.now(), {env_->rng.next(), env_->rng.next(), env_->rng.next()}};
 }
 
-// --- links
-// --------------------------------------------------------------------------------------------
+// --- links ---------------------------------------------------------------------------------------
 
 void ControlShell::linked(transport::Incoming incoming) {
   if (!problem_.empty()) {
@@ -130,8 +129,7 @@ void ControlShell::beat() {
   run(plane_.on_tick(moment()));
 }
 
-// --- effects, in order
-// ----------------------------------------------------------------------------------
+// --- effects, in order ---------------------------------------------------------------------------
 
 void ControlShell::run(engine::control::Effects effects) {
   for (auto& effect : effects) queue_.push_back(std::move(effect));
@@ -195,8 +193,7 @@ void ControlShell::perform(engine::control::Report& effect) {
   env_->events.event(effect.event);
 }
 
-// --- operators
-// --------------------------------------------------------------------------------------------
+// --- operators -----------------------------------------------------------------------------------
 
 void ControlShell::ask_node(const std::string& node, engine::AdminAsk ask, std::uint64_t budget,
                             AdminAnswer answer) {
@@ -236,8 +233,7 @@ void ControlShell::look_at_waiting() {
   for (auto& [finish, done] : over) finish(done);
 }
 
-// --- the actor
-// ----------------------------------------------------------------------------------------------
+// --- the actor -----------------------------------------------------------------------------------
 
 namespace {
 

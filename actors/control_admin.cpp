@@ -13,8 +13,8 @@ using engine::Error;
 ControlAdmin::ControlAdmin(ControlShell& control, engine::AdminAsk asked, AdminAnswer done)
     : shell(control), ask(std::move(asked)), parts(path_parts(ask.path)), answer(std::move(done)) {}
 
-/// Answers with the volume as it stands when nothing is pending any more, or after 30 s with what
-/// is.
+/// Answers with the volume as it stands when nothing is pending any more,
+/// or after 30 s with what is.
 void ControlAdmin::when_settled(const engine::VolumeId& id, std::uint16_t status) {
   if (shell.waiting_.size() >= admin_requests_max) {
     return answer(
@@ -195,8 +195,7 @@ void ControlAdmin::nodes() {
   answer(answer_json(200, json::object{{"nodes", std::move(all)}}));
 }
 
-// --- routing
-// ----------------------------------------------------------------------------------------------
+// --- routing -------------------------------------------------------------------------------------
 
 void ControlAdmin::route() {
   const auto is = [&](std::string_view method, std::size_t count, std::string_view second,

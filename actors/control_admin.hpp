@@ -1,4 +1,4 @@
-// One operator's request at the control plane. Private to control_*.cpp and admin_compare.cpp.
+// One operator's request at the control plane. Private to control_*.cpp.
 // Copyable: what must wait for nodes keeps a copy.
 #pragma once
 

@@ -1,9 +1,10 @@
-// `volume compare`: every copy's log digest and block checksums at one LSN, while the volume goes
-// on.
+// `volume compare`: every copy's log digest and block checksums at one LSN,
+// while the volume goes on.
 //
-//   hold every copy's flusher -> X = the highest LSN any copy's extents may hold -> bring every
-//   copy to X -> compare log digests -> compare checksums of groups of blocks -> drill into groups
-//   that differ -> release
+//   hold every copy's flusher
+//     -> X = the highest LSN that any copy's extents hold or could be flushed to
+//     -> bring every copy to X -> compare log digests -> compare checksums of groups of blocks
+//     -> drill into groups that differ -> release
 #include <algorithm>
 #include <deque>
 
@@ -130,8 +131,8 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     less();
   }
 
-  /// Every copy comes to the highest LSN that any copy's extents may hold; the logs are re-read up
-  /// to there.
+  /// Every copy comes to the highest LSN that any copy's extents hold or could be flushed to; the
+  /// logs are re-read up to there.
   void align() {
     for (const auto& copy : copies_) {
       if (copy.compared) at_ = std::max(at_, copy.limit);
@@ -191,8 +192,8 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
 
   void compare_groups() {
     const auto groups = (question_.count + question_.group - 1) / question_.group;
-    // A copy whose disk failed meanwhile has answered with fewer groups: it is not compared any
-    // further.
+    // A copy whose disk failed meanwhile has answered with fewer groups:
+    // it is not compared any further.
     for (auto& copy : copies_) {
       const auto found = hashes_.find(copy.node);
       if (!copy.compared || (found != hashes_.end() && found->second.size() == groups)) continue;

@@ -1,5 +1,5 @@
-// The control actor's inside: links of nodes, the queue of effects, operators' requests. Private to
-// control_*.cpp.
+// The control actor's inside: links of nodes, the queue of effects, operators' requests.
+// Private to control_*.cpp.
 #pragma once
 
 #include <deque>

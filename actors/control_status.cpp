@@ -1,5 +1,5 @@
-// The whole cluster's status: what the control plane decided, merged with what every node says of
-// itself.
+// The whole cluster's status: what the control plane decided,
+// merged with what every node says of itself.
 #include <algorithm>
 
 #include "actors/admin_json.hpp"

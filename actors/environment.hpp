@@ -15,7 +15,7 @@
 
 namespace tidemark::actors {
 
-/// Limits and delays, all configurable; the defaults are those of docs and `tidemarkd --help`.
+/// Limits and delays, all configurable; the defaults are those of packaging/tidemark.toml.
 struct Settings {
   std::uint64_t segment_bytes = 64ull << 20;          ///< One WAL segment = one chunk.
   std::uint64_t wal_retention_bytes = 1024ull << 20;  ///< Log kept per volume, at least 4 segments.

@@ -6,8 +6,8 @@
 namespace tidemark::actors {
 namespace {
 
-// As many volumes as a cluster may have: a peer's text never makes an entry, only our own events
-// do.
+// As many volumes as a cluster may have: a peer's text never makes an entry,
+// only our own events do.
 constexpr std::size_t volumes_max = 1024;
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The recovery log: the last events of each volume with their moments, in front of the sink they go
-// to anyway.
+// The recovery log: the last events of each volume with their moments,
+// in front of the sink they go to anyway.
 #pragma once
 
 #include <deque>
@@ -18,8 +18,8 @@ class EventLog final : public engine::EventSink {
  public:
   EventLog(engine::EventSink& next, const engine::Clock& clock) : next_(next), clock_(clock) {}
 
-  /// Keeps what names a volume (field "volume"), at most recovery_log_max each; passes everything
-  /// on.
+  /// Keeps what names a volume (field "volume"), at most recovery_log_max each;
+  /// passes everything on.
   void event(const engine::Event& event) override;
   const std::deque<engine::LoggedEvent>* of(const std::string& volume) const;
 
@@ -29,8 +29,8 @@ class EventLog final : public engine::EventSink {
   std::map<std::string, std::deque<engine::LoggedEvent>> logs_;
 };
 
-/// Names the volume in what its store, role and senders tell, so that the recovery log has all of
-/// it.
+/// Names the volume in what its store, role and senders tell,
+/// so that the recovery log has all of it.
 class VolumeSink final : public engine::EventSink {
  public:
   VolumeSink(engine::EventSink& next, std::string volume)

@@ -27,8 +27,8 @@ class FrontDesk final : public engine::Exports {
   void add(engine::ExportInfo info, Volume volume);
   /// It does no longer: its clients are cut with `reason`, those that asked nothing yet included.
   void remove(const std::string& name, const std::string& reason = "no longer served here");
-  /// Another node serves `name`, or nobody does: what open() then says. Clients of a volume here
-  /// are cut.
+  /// Another node serves `name`, or nobody does: what open() then says.
+  /// Clients of a volume here are cut.
   void elsewhere(const std::string& name, std::string text);
 
   std::vector<engine::ExportInfo> list() const override;

@@ -1,19 +1,20 @@
 // All actors and all messages between them: who reads this file knows the system.
 //
-//    front end ==Submit==> Volume ==AppendRecords==> Store          (primary's node; one Store per
-//    replica)
-//                            |  \==RecordsNumbered==> Sender ~~~link~~~> Receiver
-//                            ==AppendRecords==> Store |                          | (replica's node)
-//                            +<==PeerProgressed=========+
-//                            +<==StoreProgressed======================== Store
-//    Node: one per daemon; owns the stores, plays each replica's role (Volume or Receiver), talks
-//    to Control. Control: the embedded control plane, on the node that hosts it.
+//   front end ==Submit==> Volume ==AppendRecords==> Store       primary's node; a Store per replica
+//                         Volume ==RecordsNumbered==> Sender    one per other member
+//   Sender ~~~link~~~> Receiver ==AppendRecords==> Store        replica's node
+//
+//   Sender ==PeerProgressed==> Volume                           what comes back
+//   Store ==StoreProgressed==> its Volume or Receiver
+//
+//   Node: one per daemon; owns the stores, plays each replica's role (Volume or Receiver), talks to
+//   Control, which is the embedded control plane, on the node that hosts it.
 //
 // Everything runs on one loop, so a message costs no lock and no thread hop. Records and requests
 // travel as shared batches, one message per loop turn; only numbers come back. Questions
 // (replies_to) are asked with an infinite time-out and both branches; what can fail answers a
-// Result inside the reply. Link and timer callbacks enter an actor as messages to itself (the *Turn
-// structs private to each actor's file).
+// Result inside the reply. Link and timer callbacks enter an actor as messages to itself, which are
+// private to that actor's files (those of Node and Control: link_turns.hpp).
 #pragma once
 
 #include <caf/all.hpp>
@@ -37,8 +38,7 @@
 
 namespace tidemark::actors {
 
-// === Store: one replica's bytes on this node's disk
-// ====================================================
+// === Store: one replica's bytes on this node's disk ==============================================
 
 /// What an opened store holds. All numbers are those of its own disk.
 struct StoreFacts {
@@ -52,7 +52,6 @@ struct StoreFacts {
   engine::Lsn committed;
   engine::EpochHistory history;
   engine::WallTime mono_time;  ///< Of the last record.
-  engine::Lsn chunk_first;     ///< First LSN of the open chunk.
   std::uint64_t chunk_bytes =
       0;  ///< What the open chunk takes at the worst batching (see chunk_cost).
   std::uint64_t chunk_bytes_max = 0;
@@ -62,9 +61,9 @@ struct StoreFacts {
   std::uint64_t wal_free_bytes = 0;
 };
 
-/// Volume or Receiver -> Store: append these, dense behind the end of the log; `committed` is local
-/// committed. Never answered one by one: StoreProgressed tells. Records must have been admitted
-/// against wal_free_bytes.
+/// Volume or Receiver -> Store: append these, dense behind the end of the log; `committed` is
+/// local committed. Never answered one by one: StoreProgressed tells. Records must have been
+/// admitted against wal_free_bytes.
 struct AppendRecords {
   engine::RecordBatch batch;
   engine::Lsn committed;
@@ -81,8 +80,8 @@ struct StoreProgressed {
   engine::Lsn retained;
   std::uint64_t wal_free_bytes = 0;
 };
-/// Store -> its listener and its node, once: fail-stop (C23). Nothing it still holds will become
-/// durable.
+/// Store -> its listener and its node, once: fail-stop (C23).
+/// Nothing it still holds will become durable.
 struct StoreFailed {
   engine::Error error;
 };
@@ -94,8 +93,8 @@ struct SetListener {
   StoreListener listener;
 };
 
-/// The newest content of whole blocks as the log and extents have it, in order; one piece per
-/// source run.
+/// The newest content of whole blocks as the log and extents have it, in order;
+/// one piece per source run.
 struct ReadBlocks {
   engine::BlockRange range;
 };
@@ -118,8 +117,8 @@ struct ReadLog {
 struct LogRead {
   engine::Result<engine::RecordBatch> batch;  ///< out_of_window below what is retained.
 };
-/// Digest of the log at an LSN; nothing when it is no longer (or not yet) known. Lsn{} is the empty
-/// log.
+/// Digest of the log at an LSN; nothing when it is no longer (or not yet) known.
+/// Lsn{} is the empty log.
 struct AskLogDigest {
   engine::Lsn lsn;
 };
@@ -137,8 +136,8 @@ struct ResetStore {
   engine::Digest digest;
   engine::EpochHistory history;
 };
-/// Rebuild's base lane: written unless the WAL lane wrote the block since the reset. `sums` empty:
-/// zeros.
+/// Rebuild's base lane: written unless the WAL lane wrote the block since the reset.
+/// `sums` empty: zeros.
 struct WriteBase {
   engine::BlockRange range;
   std::vector<engine::BlockSum> sums;
@@ -148,7 +147,8 @@ struct WriteBase {
 struct FinishRebuild {
   engine::Lsn at;
 };
-/// The answer to everything above that has no value.
+/// The answer to what has no value: TruncateLog, ResetStore, WriteBase, FinishRebuild, PinLog,
+/// StopStore, DestroyStore.
 struct StoreDone {
   engine::Status status;
 };
@@ -167,8 +167,8 @@ struct BaseRun {
 struct BaseRead {
   engine::Result<BaseRun> run;
 };
-/// Keeps the log from `from` on until released. One pin per id; pinning again moves it forward
-/// only.
+/// Keeps the log from `from` on until released.
+/// One pin per id; pinning again moves it forward only.
 struct PinLog {
   std::uint64_t id = 0;
   engine::Lsn from;
@@ -176,9 +176,9 @@ struct PinLog {
 struct UnpinLog {
   std::uint64_t id = 0;
 };
-/// Compare, step 1: flush no further; answers the highest LSN the extents may hold. Released after
-/// 60 s of silence.
+/// Compare, step 1: flush nothing until told to what LSN. Released after 60 s of silence.
 struct HoldFlush {};
+/// The highest LSN that the extents hold or could be flushed to.
 struct FlushHeld {
   engine::Result<engine::Lsn> limit;
 };
@@ -198,8 +198,8 @@ struct CopyHash {
 };
 struct ReleaseFlush {};
 struct AskStoreStatus {};
-/// Stops: drains and, when `clean`, flushes and marks a clean stop. Answers StoreDone, then the
-/// actor ends.
+/// Stops: drains and, when `clean`, flushes and marks a clean stop.
+/// Answers StoreDone, then the actor ends.
 struct StopStore {
   bool clean = false;
 };
@@ -224,8 +224,7 @@ using Store = caf::typed_actor<
     caf::replies_to<StopStore>::with<StoreDone>, caf::replies_to<DestroyStore>::with<StoreDone>,
     caf::replies_to<OpenStore>::with<StoreOpened>>;
 
-// === Volume: the primary's side of one volume
-// ==========================================================
+// === Volume: the primary's side of one volume ====================================================
 
 /// Front end -> Volume: requests of one turn, in order. The client is told by FrontClient.
 struct FrontBatch {
@@ -256,8 +255,8 @@ struct PeerProgressed {
 struct SetAnswered {
   engine::SetDecided decided;
 };
-/// Volume -> Node: ask the control plane (the node keeps no state about it; the volume repeats it
-/// until answered).
+/// Volume -> Node: ask the control plane (the node keeps no state about it;
+/// the volume repeats it until answered).
 struct SetProposed {
   engine::ProposeSet proposal;
 };
@@ -268,8 +267,8 @@ struct RoleEnded {
   std::string reason;
 };
 struct AskVolumeStatus {};
-/// Node -> Volume: cut all clients, stop senders, number nothing more. Answers when the store is no
-/// longer used.
+/// Node -> Volume: cut all clients, stop senders, number nothing more.
+/// Answers when the store is no longer used.
 struct StopRole {
   std::string reason;
 };
@@ -283,16 +282,13 @@ using Volume = caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<StoreProg
                                 caf::replies_to<AskVolumeStatus>::with<engine::VolumeStatus>,
                                 caf::replies_to<StopRole>::with<RoleStopped>>;
 
-// === Sender: the primary's one cursor towards one replica
-// ==============================================
+// === Sender: the primary's one cursor towards one replica ========================================
 
 /// Volume -> all senders: records that were numbered this turn, dense behind the ones before; and
 /// the committed LSN.
 struct RecordsNumbered {
   engine::RecordBatch batch;  ///< Null when only `committed` moved.
   engine::Lsn committed;
-  engine::Lsn
-      durable;  ///< The primary's own durable LSN: older records can be read from its store.
 };
 /// Volume -> Sender: epoch, version or endpoint moved; ends a session of another epoch or endpoint.
 struct PeerReassigned {
@@ -305,11 +301,10 @@ using Sender = caf::typed_actor<caf::reacts_to<RecordsNumbered>, caf::reacts_to<
                                 caf::replies_to<AskPeerStatus>::with<engine::PeerStatus>,
                                 caf::reacts_to<StopSender>>;
 
-// === Receiver: the replica's side of one volume
-// ========================================================
+// === Receiver: the replica's side of one volume ==================================================
 
-/// Node -> Receiver: a connection of the primary, Hello checked for cluster, node, volume and
-/// replica. Unanswered.
+/// Node -> Receiver: a connection of the primary, Hello checked for cluster, node,
+/// volume and replica. Unanswered.
 struct PeerConnected {
   std::shared_ptr<transport::Incoming> incoming;
 };
@@ -339,8 +334,7 @@ using Receiver = caf::typed_actor<caf::reacts_to<StoreProgressed>, caf::reacts_t
                                   caf::replies_to<AskReceiverStatus>::with<ReceiverStatus>,
                                   caf::replies_to<StopRole>::with<RoleStopped>>;
 
-// === Node and Control
-// ==================================================================================
+// === Node and Control ============================================================================
 
 /// Any connection that the listener accepted.
 struct LinkAccepted {
@@ -369,8 +363,8 @@ using Node = caf::typed_actor<caf::reacts_to<LinkAccepted>, caf::reacts_to<SetPr
                               caf::replies_to<AdminRequest>::with<AdminAnswered>,
                               caf::replies_to<StopNode>::with<NodeStopped>>;
 
-/// A node's control link arrived at the host (Hello{purpose control} checked for cluster).
-/// Unanswered.
+/// A node's control link arrived at the host (Hello{purpose control} checked
+/// for cluster). Unanswered.
 struct ControlLinked {
   std::shared_ptr<transport::Incoming> incoming;
 };

@@ -1,6 +1,6 @@
-// How a link's callbacks enter the node and control actors: as messages to themselves, each with
-// the key of the link, so that a word of a connection that was given up meanwhile is recognised and
-// dropped.
+// How a link's callbacks enter the node and control actors: as messages to themselves, each
+// with the key of the link, so that a word of a connection that was given up meanwhile is
+// recognised and dropped.
 #pragma once
 
 #include <caf/all.hpp>

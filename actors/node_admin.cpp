@@ -253,8 +253,7 @@ void NodeShell::metrics(AdminAnswer answer) {
   });
 }
 
-// --- compare: one copy's part
-// -------------------------------------------------------------------------------
+// --- compare: one copy's part --------------------------------------------------------------------
 
 /// hold -> {limit} or {damage}; hash -> {log | log_error, groups, damaged}; release -> {}. The
 /// control plane puts the copies side by side.

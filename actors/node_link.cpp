@@ -1,5 +1,5 @@
-// The node's one link to the control plane, over the network even on the host itself: connect,
-// register, beat.
+// The node's one link to the control plane, over the network even on the host itself:
+// connect, register, beat.
 #include <algorithm>
 
 #include "actors/admin_json.hpp"

@@ -118,8 +118,7 @@ void NodeShell::committed(const engine::Status& status) {
   drain();
 }
 
-// --- stores
-// -----------------------------------------------------------------------------------------------
+// --- stores --------------------------------------------------------------------------------------
 
 Store NodeShell::spawn_for(const roles::OpenStore& wish) {
   auto& s = slot(wish.spec.id);
@@ -171,8 +170,7 @@ void NodeShell::store_lost(const StoreLost& m) {
   if (auto* s = find(m.volume)) run(m.volume, s->role.on_store_lost(m.error));
 }
 
-// --- roles
-// ------------------------------------------------------------------------------------------------
+// --- roles ---------------------------------------------------------------------------------------
 
 void NodeShell::perform(const VolumeId& id, roles::StartRole& effect) {
   auto& s = slot(id);
@@ -247,8 +245,8 @@ void NodeShell::perform(const VolumeId&, roles::Report& effect) {
   env_->events.event(effect.event);
 }
 
-/// Keeps the front desk true: an export while this node reigns, else a sentence that names who
-/// does.
+/// Keeps the front desk true: an export while this node reigns,
+/// else a sentence that names who does.
 void NodeShell::show(Slot& s) {
   if (!desk_) return;
   const auto& local = s.role.local();
@@ -270,8 +268,7 @@ void NodeShell::show(Slot& s) {
   s.served = serves;
 }
 
-// --- connections of primaries
-// -------------------------------------------------------------------------------
+// --- connections of primaries --------------------------------------------------------------------
 
 void NodeShell::accepted(transport::Incoming incoming) {
   const auto refuse = [&](engine::Refused why) {

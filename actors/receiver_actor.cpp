@@ -1,5 +1,5 @@
-// The receiver machine's shell: messages become events, effects are performed in order. Decides
-// nothing.
+// The receiver machine's shell: messages become events, effects are performed in order.
+// Decides nothing.
 #include <map>
 #include <memory>
 #include <utility>
@@ -70,8 +70,8 @@ engine::Status store_gone(Self self, const caf::error& error) {
                        "the store does not answer: " + self->system().render(error)};
 }
 
-/// Asks the store for a step; the answer comes back as the event that `to_event` makes of its
-/// status.
+/// Asks the store for a step; the answer comes back as the event
+/// that `to_event` makes of its status.
 template <class Question, class ToEvent>
 void ask_step(Self self, Question question, ToEvent to_event) {
   self->request(self->state.store, caf::infinite, std::move(question))
@@ -95,7 +95,6 @@ StoreFacts facts_now(const ReceiverState& s) {
   facts.history = n.history;
   facts.mono_time = n.mono_time;
   // Whoever reigns next begins a chunk with its epoch record.
-  facts.chunk_first = n.received.next();
   facts.chunk_bytes = 0;
   facts.base = n.base;
   facts.damage = n.damage;

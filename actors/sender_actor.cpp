@@ -1,5 +1,5 @@
-// The sender machine's shell: messages become events, effects are performed in order. Decides
-// nothing.
+// The sender machine's shell: messages become events, effects are performed in order.
+// Decides nothing.
 #include <array>
 #include <memory>
 #include <utility>
@@ -244,7 +244,7 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
   run(self, outflow::Started{});
   return {
       [self](const RecordsNumbered& m) {
-        run(self, outflow::RecordsAdded{m.batch, m.committed, m.durable});
+        run(self, outflow::RecordsAdded{m.batch, m.committed});
       },
       [self](const PeerReassigned& m) { run(self, outflow::AssignmentChanged{m.assignment}); },
       [self](const AskPeerStatus&) {

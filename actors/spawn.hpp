@@ -18,9 +18,7 @@ struct StoreSeed {
   std::string directory;  ///< The replica's own directory.
   engine::VolumeSpec spec;
   engine::ReplicaId replica;
-  bool create = false;  ///< A new replica's directory; otherwise it must exist and match.
-  engine::Lsn
-      base_lsn;  ///< With create: nothing is trusted below (a replacement begins incomplete).
+  bool create = false;           ///< A new replica's directory; otherwise it must exist and match.
   bool base_incomplete = false;  ///< With create: it needs a rebuild before it counts.
   caf::typed_actor<caf::reacts_to<StoreLost>> parent;
 };

@@ -55,7 +55,6 @@ StoreFacts facts_of(const storage::OpenedStore& o, engine::ReplicaId replica) {
   f.committed = o.committed;
   f.history = o.history;
   f.mono_time = o.end.mono_time;
-  f.chunk_first = o.end.chunk_first;
   f.chunk_bytes = o.end.chunk_bytes;
   f.chunk_bytes_max = o.chunk_bytes_max;
   f.base = o.base;
@@ -177,8 +176,8 @@ class StoreState {
   }
 
  private:
-  /// An open store that is asked again: what it holds, once all of it is durable. Nobody appends
-  /// meanwhile.
+  /// An open store that is asked again: what it holds, once all of it is durable.
+  /// Nobody appends meanwhile.
   caf::result<StoreOpened> facts_when_durable() {
     if (ending_ || failure_) return StoreOpened{failure_ ? *failure_ : not_open()};
     if (store_.durable() == store_.facts().end.lsn)

@@ -108,7 +108,7 @@ void VolumeActor::ship() {
     self->send(store, CommittedAdvanced{committed});
   }
   for (const auto& [replica, sender] : senders) {
-    self->send(sender, RecordsNumbered{batch, committed, machine->durable()});
+    self->send(sender, RecordsNumbered{batch, committed});
   }
   numbered.clear();
   only_batch = nullptr;

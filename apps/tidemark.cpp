@@ -14,6 +14,7 @@
 
 #include "apps/cli/client.hpp"
 #include "apps/cli/render.hpp"
+#include "engine/types.hpp"
 #include "engine/units.hpp"
 
 namespace {
@@ -104,15 +105,11 @@ int create(const Common& common, const CreateWords& words) {
 // A word that ends up in a path of the admin interface must not be able to name another one.
 const auto name_word = CLI::Validator(
     [](std::string& text) -> std::string {
-      const auto fine = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '.' || c == '_' || c == '-';
-      };
-      bool good = !text.empty() && text.size() <= 64 && text.front() != '.' && text.front() != '-';
-      for (char c : text) good = good && fine(c);
-      return good ? ""
-                  : fmt::format("\"{}\" is no name; right would be 1 to 64 of A-Z a-z 0-9 . _ -",
-                                text);
+      if (engine::is_name(text)) return {};
+      return fmt::format(
+          "\"{}\" is no name; right would be 1 to 64 of A-Z a-z 0-9 . _ -, "
+          "beginning with a letter or digit",
+          text);
     },
     "NAME");
 
@@ -227,8 +224,8 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
   });
 }
 
-/// CLI11 says of a mistyped command only that some command is required: name the word, and what
-/// there is.
+/// CLI11 says of a mistyped command only that some command is required:
+/// name the word, and what there is.
 std::string why_mistyped(const CLI::App& app, const CLI::ParseError& error) {
   const auto* within = &app;
   while (!within->get_subcommands().empty()) within = within->get_subcommands().front();

@@ -1,5 +1,5 @@
-// tidemarkd: one node. `init` makes its directory, `run` runs it in the foreground, `check` reads
-// its configuration.
+// tidemarkd: one node. `init` makes its directory, `run` runs it in the foreground,
+// `check` reads its configuration.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

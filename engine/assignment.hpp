@@ -1,6 +1,6 @@
-// What the control plane tells a node about one volume. An assignment is whole: a stale one (lower
-// epoch, or same epoch and lower version) is refused before any side effect, the same one twice
-// changes nothing.
+// What the control plane tells a node about one volume. An assignment is whole: a stale one
+// (lower epoch, or same epoch and lower version) is refused before any side effect, the same one
+// twice changes nothing.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@
 
 namespace tidemark::engine {
 
-/// What a volume is. Fixed at creation in this build, but for the name of its primary.
+/// What a volume is. Fixed at creation in this build, `copies` too: members may come and go.
 struct VolumeSpec {
   VolumeId id;
   std::string name;              ///< 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit.
@@ -33,9 +33,9 @@ struct Member {
   auto operator<=>(const Member&) const = default;
 };
 
-/// A (replica, incarnation) whose durability the commit rule counts. The incarnation says where it
-/// last was exact: a later one counts for durability, not for `received` answers, until re-recorded
-/// (C4).
+/// A (replica, incarnation) whose durability the commit rule counts. The incarnation says
+/// where it last was exact: a later one counts for durability, not for `received` answers,
+/// until re-recorded (C4).
 struct SetMember {
   ReplicaId replica;
   Incarnation incarnation;

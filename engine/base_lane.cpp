@@ -68,8 +68,8 @@ Status BaseIntake::accept(BlockRange range, std::uint64_t bytes) {
   if (range.first != next_ || range.empty() || range.count > blocks_ - next_.value) {
     return Error{Errc::invalid, at() + ": not the next run"};
   }
-  // One run more than the window: the source counts what was acknowledged, which lags behind what
-  // is written.
+  // One run more than the window: the source counts what was acknowledged,
+  // which lags behind what is written.
   if (window_bytes_ > base_window_bytes_max || accepted_.size() > base_window_runs_max) {
     return Error{Errc::invalid, at() + ": beyond the window"};
   }

@@ -15,8 +15,8 @@
 
 namespace tidemark::engine {
 
-/// Bytes on their way through the base lane: 8 reads of 1 MiB, one round trip at 10 Gbit/s and 6
-/// ms.
+/// Bytes on their way through the base lane: 8 reads of 1 MiB,
+/// one round trip at 10 Gbit/s and 6 ms.
 inline constexpr std::uint64_t base_window_bytes_max = 8u << 20;
 /// Runs on their way, for volumes of many small holes.
 inline constexpr std::size_t base_window_runs_max = 1024;
@@ -44,7 +44,6 @@ class BaseFeed {
   /// False where the other side claims more than it was sent.
   bool acked(BlockIndex upto);
 
-  BlockIndex next() const { return next_; }
   std::uint64_t blocks() const { return blocks_; }
   Lsn flush_lsn() const { return flush_lsn_; }
   std::uint64_t window_bytes() const { return window_bytes_; }
@@ -77,9 +76,7 @@ class BaseIntake {
 
   /// Everything below is in the extents.
   BlockIndex upto() const { return upto_; }
-  bool writing() const { return !accepted_.empty(); }
   bool complete() const { return finished_ && accepted_.empty(); }
-  bool finished() const { return finished_; }
 
  private:
   struct Run {

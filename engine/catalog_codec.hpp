@@ -1,6 +1,6 @@
-// How a node's and the control plane's records stand in the catalog: (kind, version, fields),
-// little-endian, strings and lists with their length in front (docs/DATA_FORMAT.md, "Catalog
-// values").
+// How a node's and the control plane's records stand in the catalog: (kind, version,
+// fields), little-endian, strings and lists with their length in front
+// (docs/DATA_FORMAT.md, "Catalog values").
 //
 // Decoding is total: any bytes give a value or nothing, never a half-filled value, never an
 // allocation that the bytes did not pay for.

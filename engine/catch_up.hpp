@@ -1,5 +1,5 @@
-// Executes a catch-up plan: start, replay, done. It can refuse to go on, but never choose another
-// way.
+// Executes a catch-up plan: start, replay, done.
+// It can refuse to go on, but never choose another way.
 //
 //   starting ──ready at cp+1──► replaying ──durable >= target──► done
 #pragma once
@@ -21,7 +21,6 @@ class CatchUp {
   /// True exactly once: when the frozen target is witnessed durable. The head may have moved on
   /// since: what lies beyond the target is streaming's.
   bool durable(Lsn lsn);
-  Step step() const { return step_; }
 
  private:
   Step step_ = Step::starting;

@@ -1,6 +1,6 @@
-// What happens when *we* are wrong: the process says what was believed and stops, in release builds
-// too. The world failing is a Result; a peer being wrong is a refusal; only our own broken belief
-// is a CHECK.
+// What happens when *we* are wrong: the process says what was believed and stops, in release
+// builds too. The world failing is a Result; a peer being wrong is a refusal; only our own broken
+// belief is a CHECK.
 #pragma once
 
 #include <string_view>

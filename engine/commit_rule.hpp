@@ -36,9 +36,9 @@ struct CommitInputs {
   std::span<const CountedCopy> others;
 };
 
-/// The highest LSN that is durable wherever the mode demands; Lsn{} while that lies below the
-/// reign's own record (C3). sync_quorum is counted as sync_all, which is stricter: a majority rule
-/// is planned.
+/// The highest LSN that is durable wherever the mode demands; Lsn{} while that lies below
+/// the reign's own record (C3). sync_quorum is counted as sync_all, which is stricter: a
+/// majority rule is planned.
 Lsn committed(const CommitInputs& in);
 
 /// The highest LSN whose WRITE may be answered, and whose content may be read, given `committed`

@@ -18,8 +18,8 @@
 
 namespace tidemark::engine {
 
-/// Records whose durability was not acknowledged. Beyond it nothing is sent: 262144 x 40 bytes = 10
-/// MiB per replica.
+/// Records whose durability was not acknowledged.
+/// Beyond it nothing is sent: 262144 x 40 bytes = 10 MiB per replica.
 inline constexpr std::size_t unacknowledged_records_max = 262'144;
 
 /// What an Ack proved.
@@ -48,8 +48,8 @@ class Cursor {
   /// the common point.
   Lsn durable() const { return proved_ ? durable_ : Lsn{}; }
   std::uint64_t in_flight_bytes() const { return in_flight_bytes_; }
-  /// Bytes that may be sent now; 0 where the credit is used up or too many records wait to become
-  /// durable.
+  /// Bytes that may be sent now; 0 where the credit is used up or too many records wait
+  /// to become durable.
   std::uint64_t room_bytes() const;
   /// Enough room to be worth a read of the log: a quarter of the credit, or nothing in flight.
   bool worth_reading() const;

@@ -22,8 +22,8 @@ struct EpochStart {
   auto operator<=>(const EpochStart&) const = default;
 };
 
-/// At most this many reigns are remembered; older lines are dropped and a common point below them
-/// is "none".
+/// At most this many reigns are remembered; older lines are dropped
+/// and a common point below them is "none".
 inline constexpr std::size_t epoch_history_max = 128;
 
 /// Ordered by first LSN and by epoch, both strictly rising.

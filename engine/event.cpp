@@ -12,8 +12,8 @@ bool is_word(char c) {
 
 bool is_printable(char c) { return c >= ' ' && c <= '~'; }
 
-// What may stand without quotes: printable, and nothing that a reader of key=value would stumble
-// over.
+// What may stand without quotes: printable, and nothing that a reader
+// of key=value would stumble over.
 bool is_plain(char c) { return is_printable(c) && c != ' ' && c != '"' && c != '\\' && c != '='; }
 
 // Names and keys come from the code; should a peer's text ever become one, it stays one word.

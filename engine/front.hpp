@@ -24,9 +24,8 @@ struct FrontRequest {
   FrontOp op = FrontOp::read;
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
-  bool fua = false;        ///< Answer only when committed.
-  bool no_hole = false;    ///< write_zeroes: keep the space.
-  bool fast_zero = false;  ///< write_zeroes: refuse if it would cost as much as writing.
+  bool fua = false;      ///< Answer only when committed.
+  bool no_hole = false;  ///< write_zeroes: keep the space.
   /// write: the blocks that the request touches, whole; the caller's bytes stand at offset % 4096.
   /// What lies outside [offset, offset + length) is undefined and filled in by the volume (C22).
   Buffer data;

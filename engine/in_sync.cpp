@@ -132,8 +132,8 @@ bool InSync::decide(const SetDecided& decided, MonoTime now) {
     recount();
     return false;
   }
-  // A newer version stands, ours or another's: what was proposed on the old one can't be accepted
-  // any more.
+  // A newer version stands, ours or another's: what was proposed
+  // on the old one can't be accepted any more.
   if (in(decided.in_sync, self_.replica) == nullptr) return false;
   take_set(decided.in_sync, decided.version);
   return true;

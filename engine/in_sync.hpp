@@ -2,10 +2,12 @@
 // control plane. Membership is recorded there by compare-and-swap on (epoch, version), never
 // inferred from who is connected.
 //
-//   outside ──streams, proved──► counting ──witness──► joining ──accepted──► member
-//      ▲                            │ away               │ refused             │ away, stalled,
-//      full └────────────────────────────┴────────────────────┘                     ▼ ▲ accepted
-//      ◄──── leaving └─────────────────────────────────────────────────────────┘
+//   outside   ──streams, proved─────────────► counting
+//   counting  ──away, stalled, full─────────► outside
+//   counting  ──witnessed, asked for────────► joining
+//   joining   ──accepted────────────────────► member        or refused──► counting, outside
+//   member    ──away, stalled, full, asked──► leaving
+//   leaving   ──accepted────────────────────► outside       or refused──► member
 //
 // Everybody but `outside` counts: a joining member from before the request, a leaving one until its
 // accepted answer; while an answer is unknown the union counts (C11). A member recorded under an
@@ -71,8 +73,8 @@ class InSync {
   void numbered(Lsn head_before, MonoTime now);
   /// The proposal to send now: a new one, the unanswered one again, or nothing.
   std::optional<ProposeSet> propose(const LogNumbers& log, MonoTime now);
-  /// The control plane's answer. True when the set changed; late and foreign answers change
-  /// nothing.
+  /// The control plane's answer. True when the set changed;
+  /// late and foreign answers change nothing.
   bool decide(const SetDecided& decided, MonoTime now);
   /// A newer version of the same epoch. True when it was taken.
   bool reassign(const Assignment& assignment, MonoTime now);
@@ -85,11 +87,11 @@ class InSync {
   Version version() const { return version_; }
   /// Somebody is away, full, or being decided on: look again soon.
   bool unsettled() const;
-  /// A counted member can take no more and the set can't do without it: nothing new may be
-  /// numbered.
+  /// A counted member can take no more and the set can't do without it:
+  /// nothing new may be numbered.
   bool full_member_stays() const;
-  /// In words, who holds committed back and why the set does not go on without it; empty when
-  /// nobody does.
+  /// In words, who holds committed back and why the set does not go on without it;
+  /// empty when nobody does.
   std::string waiting_for(const LogNumbers& log) const;
   /// What happened since the last call, for the recovery log.
   std::vector<Event> take_events();

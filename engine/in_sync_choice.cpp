@@ -1,5 +1,5 @@
-// What the in-sync set should become: who leaves and why, who may join, and what min_copies
-// forbids.
+// What the in-sync set should become: who leaves and why, who may join,
+// and what min_copies forbids.
 #include <algorithm>
 
 #include "engine/in_sync.hpp"
@@ -21,9 +21,9 @@ void add_reason(std::string& reason, const std::string& more) {
 
 }  // namespace
 
-/// A streaming, proved replica begins to count so that its witness is of a moment from which it
-/// counted. One that stalls meanwhile is dropped: nothing was asked for yet, so nobody else counts
-/// it.
+/// A streaming, proved replica begins to count so that its witness is of a moment from
+/// which it counted. One that stalls meanwhile is dropped: nothing was asked for yet, so
+/// nobody else counts it.
 void InSync::update_counting(const LogNumbers& log, MonoTime now) {
   bool changed = false;
   for (auto& peer : peers_) {

@@ -15,8 +15,8 @@ void LagMarks::numbered(Lsn head, std::uint64_t bytes, MonoTime now) {
   spacing_ *= 2;
   std::deque<Mark> thinned;
   for (std::size_t i = 0; i + 1 < marks_.size(); i += 2) {
-    // The older one's beginning with the younger one's end: ages are told too long, never too
-    // short.
+    // The older one's beginning with the younger one's end:
+    // ages are told too long, never too short.
     thinned.push_back({marks_[i + 1].upto, marks_[i].bytes_before, marks_[i].at});
   }
   if (marks_.size() % 2 != 0) thinned.push_back(marks_.back());

@@ -11,8 +11,8 @@ namespace tidemark::engine {
 
 class LagMarks {
  public:
-  /// Beyond it every second mark is dropped and new ones are set half as often: a long lag is told
-  /// less exactly.
+  /// Beyond it every second mark is dropped and new ones are set half as often:
+  /// a long lag is told less exactly.
   static constexpr std::size_t marks_max = 512;
   /// Marks closer to each other than this tell nothing new.
   static constexpr std::uint64_t spacing = 5 * millisecond;

@@ -9,9 +9,9 @@
 //      Barrier ----------------------------------------->  BarrierReached
 //      BaseBlocks, BaseZeroes, BaseDone  (bulk link) --->  BaseAck
 //
-// Every mutating message repeats volume, epoch and session. Any message may arrive late; one that
-// names another epoch or session is dropped, and says so where the sender could still care
-// (Refused).
+// Every mutating message repeats volume, epoch and session. Any message may arrive late;
+// one that names another epoch or session is dropped, and says so where the sender could
+// still care (Refused).
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,7 @@
 
 namespace tidemark::engine {
 
-// --- any connection
-// ---------------------------------------------------------------------------------
+// --- any connection ------------------------------------------------------------------------------
 
 inline constexpr std::uint16_t protocol_version = 1;
 
@@ -55,8 +54,8 @@ struct Hello {
   Epoch epoch;
   SessionId session;  ///< bulk: the session it serves.
 };
-/// Accepts a Hello. A newer connection of the same peer and purpose fences the older before this is
-/// sent.
+/// Accepts a Hello. A newer connection of the same peer
+/// and purpose fences the older before this is sent.
 struct HelloOk {
   std::uint16_t protocol = protocol_version;
   NodeId node;
@@ -87,8 +86,7 @@ struct Refused {
   Epoch promised;    ///< stale_epoch: what the refuser has promised.
 };
 
-// --- records link
-// -----------------------------------------------------------------------------------
+// --- records link --------------------------------------------------------------------------------
 
 /// Asks for the facts on which recovery is decided. Harmless to repeat.
 struct Probe {
@@ -178,8 +176,8 @@ inline constexpr std::uint32_t records_per_frame_max = 1024;
 /// Payload bytes in one Records frame. 4 MiB: one 64 KiB write at depth 64.
 inline constexpr std::uint32_t records_frame_bytes_max = 4u << 20;
 
-/// The primary's numbers while no records go: sent when committed moved, and each 500 ms while
-/// idle.
+/// The primary's numbers while no records go: sent when committed moved,
+/// and each 500 ms while idle.
 struct Progress {
   VolumeId volume;
   Epoch epoch;
@@ -214,8 +212,7 @@ struct BarrierReached {
   Lsn lsn;
 };
 
-// --- bulk link
-// --------------------------------------------------------------------------------------
+// --- bulk link -----------------------------------------------------------------------------------
 
 /// Base blocks as they stand in the source's extents, never from memory (C8).
 struct BaseBlocks {
@@ -241,8 +238,8 @@ struct BaseDone {
   SessionId session;
   Lsn flush_lsn;  ///< The highest LSN whose content any copied block may hold.
 };
-/// Everything below `upto` is in the replica's extents or was skipped for newer WAL blocks. Gives
-/// credit.
+/// Everything below `upto` is in the replica's extents or was skipped
+/// for newer WAL blocks. Gives credit.
 struct BaseAck {
   VolumeId volume;
   Epoch epoch;
@@ -251,10 +248,9 @@ struct BaseAck {
   bool complete = false;  ///< Answers BaseDone.
 };
 
-// --- control link
-// -----------------------------------------------------------------------------------
+// --- control link --------------------------------------------------------------------------------
 
-/// Node -> control: sent first, and whenever something changed.
+/// Node -> control: the first message of every control link, and only then.
 struct Register {
   NodeId node;
   Incarnation incarnation;
@@ -313,9 +309,9 @@ struct Fence {
   ReplicaId replica;
   Epoch epoch;
 };
-/// Member -> control, after the promise is synced (C2). Unasked, with `ended` and the epoch of its
-/// own reign: the primary's role ended there (its store failed, say), so the control plane is to
-/// choose again.
+/// Member -> control, after the promise is synced (C2). Unasked, with `ended` and the epoch of
+/// its own reign: the primary's role ended there (its store failed, say), so the control plane
+/// is to choose again.
 struct Promise {
   VolumeId volume;
   ReplicaId replica;

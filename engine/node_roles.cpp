@@ -17,8 +17,7 @@ Effects ReplicaRole::start() {
   return out;
 }
 
-// --- the control plane speaks
-// -------------------------------------------------------------------------
+// --- the control plane speaks --------------------------------------------------------------------
 
 void ReplicaRole::refuse(const Assignment& arriving, std::string_view why, Effects& out) const {
   out.push_back(Report{Event(Level::debug, "assignment_refused")
@@ -122,8 +121,7 @@ Effects ReplicaRole::on_unassign(const Unassign& m) {
   return out;
 }
 
-// --- the store and the role answer
-// ----------------------------------------------------------------------
+// --- the store and the role answer ---------------------------------------------------------------
 
 Effects ReplicaRole::on_opened(const Result<Held>& held) {
   CHECK(step_ == Step::opening);
@@ -180,8 +178,8 @@ Effects ReplicaRole::on_destroyed(const Status& status) {
                              .with("directory", gone.directory)
                              .with("reason", status.error().text)});
   }
-  // What could not be deleted is forgotten nevertheless: its identity is over, an audit finds the
-  // files.
+  // What could not be deleted is forgotten nevertheless:
+  // its identity is over, an audit finds the files.
   removed_ = std::max(removed_, gone.replica);
   out.push_back(Persist{{{key(local_prefix), std::nullopt},
                          {key(promise_prefix), std::nullopt},
@@ -222,8 +220,8 @@ Effects ReplicaRole::on_store_lost(const Error& error) {
   return out;
 }
 
-/// A store that failed is read by nobody any more; a restart may find it sound (C23). Damage is for
-/// good (C13).
+/// A store that failed is read by nobody any more; a restart may find it sound (C23).
+/// Damage is for good (C13).
 void ReplicaRole::lost(const Error& error, Effects& out) {
   if (store_ != StoreState::lost) {
     out.push_back(Report{Event(Level::error, "store_lost")
@@ -271,8 +269,7 @@ Effects ReplicaRole::on_tick() {
   return out;
 }
 
-// --- what to do next
-// ------------------------------------------------------------------------------------
+// --- what to do next -----------------------------------------------------------------------------
 
 void ReplicaRole::pump(Effects& out) {
   if (step_ != Step::none || !local_) return;
@@ -379,8 +376,7 @@ std::string ReplicaRole::key(std::string_view prefix) const {
   return std::string(prefix) + to_string(volume_);
 }
 
-// --- views
-// ------------------------------------------------------------------------------------------------
+// --- views ---------------------------------------------------------------------------------------
 
 Epoch ReplicaRole::promised() const {
   return local_ ? std::max(promised_, local_->assignment.epoch) : promised_;

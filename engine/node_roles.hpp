@@ -1,14 +1,14 @@
-// Which role a node plays for one volume: a machine between what the control plane says
-// (assignments, fences, unassignments) and what the node's store and role actor answer. Does no
-// I/O.
+// Which role a node plays for one volume: a machine between what the control plane
+// says (assignments, fences, unassignments) and what the node's store and role actor
+// answer. Does no I/O.
 //
 //      Assign --persist--> [open store] --facts--> [start role] --> primary / replica
 //      Fence  --persist--> [stop primary | fence receiver] --facts--> Promise
 //      Unassign ---------> [stop role] --> [destroy store] --forget--> UnassignAck
 //
-// One step is under way at a time; what arrives meanwhile is remembered and the next step is found
-// from what stands then. Effects are done in order, and what follows a Persist waits until it is
-// durable.
+// One step is under way at a time; what arrives meanwhile is remembered and the next step is
+// found from what stands then. Effects are done in order, and what follows a Persist waits
+// until it is durable.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,7 @@ struct Held {
   std::string damage;
 };
 
-// --- effects
-// ----------------------------------------------------------------------------------------
+// --- effects -------------------------------------------------------------------------------------
 
 struct Persist {
   std::vector<std::pair<std::string, std::optional<std::string>>> changes;
@@ -67,8 +66,8 @@ struct Reassign {
 struct FenceReceiver {
   Epoch epoch;
 };
-/// Answer: on_destroyed. The store may never have been opened, then its directory goes
-/// nevertheless.
+/// Answer: on_destroyed. The store may never have been opened,
+/// then its directory goes nevertheless.
 struct DestroyStore {
   LocalVolume local;
 };

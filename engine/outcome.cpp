@@ -64,8 +64,8 @@ bool possible(const Facts& r) {
   return r.checkpoint <= r.durable && r.durable <= r.received && r.committed <= r.received;
 }
 
-// Records beyond cp must go. Their blocks were never flushed where committed is known to lie at or
-// below cp.
+// Records beyond cp must go. Their blocks were never flushed where committed is known
+// to lie at or below cp.
 Row row_of_longer(const OutcomeFacts& f, bool excused) {
   if (excused && !f.replica.clean) return Row::forked_flush_unknown;
   if (f.common_point.next() < f.retained) return Row::tail_to_cut_beyond_retention;

@@ -1,12 +1,13 @@
 // What is to be done with a replica: one total function from facts to an outcome with its proof.
 //
-// Nothing else decides. A failure, a timer or an old session never picks the next step; the next
-// handshake's facts do. Every corner is a row with a name, also those that this build cannot
-// execute.
+// Nothing else decides. A failure, a timer or an old session never picks the next step;
+// the next handshake's facts do. Every corner is a row with a name, also those that this
+// build cannot execute.
 //
-//        log of the replica   1 ........ K ....... C ..... R        K checkpoint, C committed, R
-//        received log of the primary   1 ..... S ........... cp ........ H   S retained from, cp
-//        common point, H head
+//   log of the replica   1 ........ K ....... C ..... R
+//   log of the primary   1 ..... S ........... cp ........ H
+//
+//   K checkpoint, C committed, R received; S retained from, cp common point, H head
 #pragma once
 
 #include <optional>
@@ -42,12 +43,10 @@ enum class OutcomeRow : std::uint8_t {
   committed_beyond_common_point,   ///< refuse: cp < C (C18).
   forked_below_checkpoint,         ///< rebuild_full: cp < K, excused likewise.
   checkpoint_beyond_common_point,  ///< refuse: cp < K, so its extents hold what our log does not.
-  acknowledged_records_lost,  ///< rebuild_full: durable below what it acknowledged in this reign
-                              ///< (C13).
+  acknowledged_records_lost,  ///< rebuild_full: durable below what it acknowledged to us (C13).
   digests_unequal,            ///< not_yet: equal histories, other content: bisect (C21).
   digest_unknown,             ///< rebuild_full: equality at cp cannot be shown.
-  forked_flush_unknown,  ///< rebuild_full: R > cp, excused, and its extents may hold more than C
-                         ///< tells.
+  forked_flush_unknown,       ///< rebuild_full: R > cp, excused; its extents may hold more than C.
   tail_to_cut_beyond_retention,  ///< rebuild_full: R > cp and our log no longer begins at cp + 1.
   no_common_point,               ///< truncate: R > 0 and nothing is shared: to the empty log.
   replica_ahead,                 ///< truncate: R > cp == H.
@@ -61,15 +60,14 @@ enum class OutcomeRow : std::uint8_t {
 };
 std::string_view to_string(OutcomeRow row);
 
-/// Better ways that the design names and this build cannot execute; what is done instead is in the
-/// kind.
+/// Better ways that the design names and this build cannot execute;
+/// what is done instead is in the kind.
 enum class NotYet : std::uint8_t {
   none,
   bisect,         ///< Find the last equal chunk end (C21).
   delta,          ///< Fetch only the blocks touched beyond the common point (C6).
   snapshot_tail,  ///< Snapshot at an LSN that is still retained, then its tail.
-  readmission,    ///< A wiped replica under its old identity; `tidemark replica replace` gives it a
-                  ///< new one.
+  readmission,    ///< A wiped replica under its old identity; `replica replace` gives a new one.
 };
 std::string_view to_string(NotYet way);
 
@@ -104,7 +102,7 @@ struct Outcome {
 };
 
 /// Total: every combination of facts has exactly one row.
-/// Source: DESIGN section 6; CORRECTNESS C6, C10, C13, C18, C21.
+/// Source: docs/INVARIANTS.md C6, C10, C13, C18, C21.
 Outcome decide(const OutcomeFacts& facts);
 
 /// Whether committed records of the replica beyond `common_point` may have been lost by declared

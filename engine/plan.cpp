@@ -16,8 +16,6 @@ EpochHistory up_to(EpochHistory history, Lsn end) {
 
 Plan drawn(const Outcome& outcome, const PlanSource& source, const Budget& budget) {
   Plan plan;
-  plan.row = outcome.row;
-  plan.source = source.replica;
   plan.target = source.head;
   plan.reason = outcome.proof;
   plan.budget = budget;

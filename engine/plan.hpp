@@ -1,6 +1,6 @@
-// The planner binds everything that an executor needs: target, source, pins, reason. Executors run
-// a plan and can't derive another one; if the world moved on, the session ends and new facts make a
-// new plan.
+// The planner binds everything that an executor needs: target, source, pins, reason. Executors
+// run a plan and can't derive another one; if the world moved on, the session ends and new
+// facts make a new plan.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,6 @@ struct Budget {
 
 struct Plan {
   SessionKind kind = SessionKind::catch_up;
-  OutcomeRow row = OutcomeRow::nothing_missing;
-  ReplicaId source;  ///< Whose log and base are read: the primary's own in this build.
   Lsn common_point;  ///< Records from the next one on are sent. For rebuild: the base LSN.
   Digest digest;     ///< Of our log at common_point.
   bool truncates = false;
@@ -36,7 +34,6 @@ struct Plan {
 
 /// What the planner takes from the primary's own side, as read in the same handshake as the facts.
 struct PlanSource {
-  ReplicaId replica;
   EpochHistory history;
   Lsn head;
   Lsn checkpoint;

@@ -25,11 +25,9 @@ enum class Bug : std::uint8_t {
   candidate_by_committed,           ///< Promotion picks the highest committed (C2).
   ack_of_other_session,             ///< Acks are counted whatever session they name (C15).
   read_unanswerable,                ///< Reads show records the mode could not yet answer (C20).
-  unaligned_merge_on_stale_base,    ///< Merges read their base before earlier writes are numbered
-                                    ///< (C22).
-  member_leaves_before_cas,  ///< The set shrinks at the primary before the control plane agreed
-                             ///< (C11).
-  count_,                    ///< Not a bug: how many there are.
+  unaligned_merge_on_stale_base,    ///< Merges read before earlier writes are numbered (C22).
+  member_leaves_before_cas,         ///< The set shrinks before the control plane agreed (C11).
+  count_,                           ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

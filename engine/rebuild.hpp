@@ -4,9 +4,9 @@
 //                 base lane:  extents of the source, block 0 .. end        (bulk link)
 //                 WAL lane:   records from B+1 on, by the sender's cursor  (records link)
 //
-// A copied block may hold anything the source flushed while it was copied, so the copy is an image
-// only from the highest such LSN on: the barrier stands at or beyond it, the target, and the head
-// (C7).
+// A copied block may hold anything the source flushed while it was copied, so the copy is an
+// image only from the highest such LSN on: the barrier stands at or beyond it, the target,
+// and the head (C7).
 #pragma once
 
 #include <optional>

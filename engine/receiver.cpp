@@ -49,8 +49,7 @@ Receiver::Receiver(ReceiverConfig config)
   numbers_.committed = std::min(numbers_.committed, numbers_.received);
 }
 
-// --- links
-// ------------------------------------------------------------------------------------------
+// --- links ---------------------------------------------------------------------------------------
 
 std::optional<Refused> Receiver::objection(const Hello& hello) const {
   using C = RefusalCode;
@@ -150,8 +149,8 @@ void Receiver::leave_session() {
   base_ack_due_ = false;
 }
 
-/// Ends the session with a reason the other side hears; the sender comes back with a new link and
-/// new facts.
+/// Ends the session with a reason the other side hears;
+/// the sender comes back with a new link and new facts.
 void Receiver::refuse(LinkNumber link, RefusalCode code, std::string text, ReceiverEffects& out) {
   out.push_back(Log{Event(Level::warning, "session_refused")
                         .with("session", session_)
@@ -164,8 +163,7 @@ void Receiver::refuse(LinkNumber link, RefusalCode code, std::string text, Recei
   become(ReceiverState::waiting, out);
 }
 
-// --- the control plane and the store
-// ----------------------------------------------------------------
+// --- the control plane and the store -------------------------------------------------------------
 
 ReceiverEffects Receiver::on(const AssignmentChanged& event) {
   ReceiverEffects out;

@@ -1,11 +1,15 @@
-// The replica's side of one volume: takes what the current primary's current session sends, and
-// nothing else.
+// The replica's side of one volume: takes what the current primary's current session sends,
+// and nothing else.
 //
-//   waiting ──Hello──► ready ──StartSession──► preparing ──store done──► following        any ──►
-//   stopping ──► stopped
-//      ▲                 │                         └───────────────────► rebuilding ──barrier──►
-//      following └──── link gone, fenced, refused ───────────────────┘             any ──store
-//      broke──► refusing
+//   waiting     ──Hello─────────────────────────► ready
+//   ready       ──StartSession──────────────────► preparing
+//   preparing   ──truncated, or nothing to cut──► following
+//   preparing   ──reset─────────────────────────► rebuilding
+//   rebuilding  ──barrier, base made complete───► following
+//
+//   any of these ──link gone, fenced, refused──► waiting
+//   any of these ──store broke──► refusing
+//   any ──role ends──► stopping ──disk work done──► stopped (final)
 //
 // It acknowledges only what its own disk holds, takes only records that continue its own log by
 // digest, and knows committed only as far as this session proved that the log is shared (C10). Disk
@@ -57,8 +61,8 @@ constexpr bool allowed(ReceiverState from, ReceiverState to) {
   }
 }
 
-/// Digests of the newest records, so that a duplicate can be told from another record: 4096 x 24
-/// bytes.
+/// Digests of the newest records, so that a duplicate can be told from another record:
+/// 4096 x 24 bytes.
 inline constexpr std::size_t recent_records_max = 4096;
 /// A log with less room takes no new session: two of the largest records.
 inline constexpr std::uint64_t room_for_session_bytes = 4u << 20;

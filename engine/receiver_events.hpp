@@ -16,8 +16,7 @@
 
 namespace tidemark::engine::inflow {
 
-// --- events
-// -----------------------------------------------------------------------------------------
+// --- events --------------------------------------------------------------------------------------
 
 /// A connection whose Hello waits for an answer. Links are numbered by the shell and never reused.
 struct PeerArrived {
@@ -71,8 +70,7 @@ struct StopAsked {
   std::string reason;
 };
 
-// --- effects
-// ----------------------------------------------------------------------------------------
+// --- effects -------------------------------------------------------------------------------------
 
 /// Answers the Hello with HelloOk; what the peer says is told from here on.
 struct AcceptLink {

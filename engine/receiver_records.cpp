@@ -1,5 +1,5 @@
-// How the receiver takes records: dense, chained to its own log by digest, and only where there is
-// room.
+// How the receiver takes records: dense, chained to its own log by digest,
+// and only where there is room.
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -87,8 +87,8 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
   return Take::appended;
 }
 
-/// Local committed: the primary's number, as far as this session proved that the log is shared
-/// (C10).
+/// Local committed: the primary's number, as far as this session proved
+/// that the log is shared (C10).
 void Receiver::note_committed(Lsn number) {
   const auto local = std::min(number, numbers_.received);
   if (local <= numbers_.committed) return;

@@ -89,8 +89,8 @@ ReceiverEffects Receiver::on(const DigestRead& event) {
   return out;
 }
 
-/// What speaks against a session; the primary decided on facts, and facts can be checked here once
-/// more.
+/// What speaks against a session; the primary decided on facts,
+/// and facts can be checked here once more.
 std::optional<std::string> Receiver::objection(const StartSession& start) const {
   const auto& n = numbers_;
   if (start.target < start.common_point) return "its target lies before its beginning";
@@ -227,8 +227,7 @@ void Receiver::session_ready(ReceiverEffects& out) {
   ack_due_ = true;
 }
 
-// --- base lane
-// --------------------------------------------------------------------------------------
+// --- base lane -----------------------------------------------------------------------------------
 
 void Receiver::said(LinkNumber link, BaseBlocks& blocks, ReceiverEffects& out) {
   if (!authorised(link, blocks.volume, blocks.epoch, blocks.session, out)) return;

@@ -11,8 +11,8 @@
 namespace tidemark::engine::outflow {
 namespace {
 
-// Replicas are numbered by the control plane and never reuse a number, so neither does a reign a
-// session's.
+// Replicas are numbered by the control plane and never reuse a number,
+// so neither does a reign a session's.
 SessionId session_id(ReplicaId peer, std::uint64_t count) {
   return SessionId((peer.value << 32) | (count & 0xffff'ffff));
 }
@@ -205,8 +205,8 @@ void Sender::disconnect(EndCause cause, std::string text, Moment at, SenderEffec
   fail(cause, std::move(text), PeerState::disconnected, at, out);
 }
 
-// Every way out of a link and its session, in one step: pins back, links closed, cause told, retry
-// planned.
+// Every way out of a link and its session, in one step:
+// pins back, links closed, cause told, retry planned.
 void Sender::fail(EndCause cause, std::string text, PeerState to, Moment at, SenderEffects& out) {
   end_session(cause, text, at, out);
   close_links(out);
@@ -230,7 +230,7 @@ void Sender::end_session(EndCause cause, const std::string& text, Moment at, Sen
   if (!session_ || !session_->active()) return;
   const bool alarm = cause == EndCause::digest_mismatch || cause == EndCause::outcome_refused ||
                      cause == EndCause::outcome_not_yet;
-  session_->end(cause, at.now);
+  session_->end(at.now);
   release_pin(out);
   out.push_back(Log{Event(alarm ? Level::error : Level::info, "session_ended")
                         .with("replica", config_.peer)
@@ -248,8 +248,8 @@ void Sender::close_links(SenderEffects& out) {
   owed_since_.reset();
 }
 
-// Doubles up to the maximum; the second half of the delay is jitter, so that senders do not knock
-// together.
+// Doubles up to the maximum; the second half of the delay is jitter,
+// so that senders do not knock together.
 void Sender::schedule_retry(Moment at) {
   backoff_ = std::clamp(backoff_ * 2, config_.retry_min, config_.retry_max);
   if (state_ == PeerState::refused) backoff_ = config_.retry_max;

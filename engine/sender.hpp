@@ -1,12 +1,14 @@
 // The primary's side of one replica: the owner of the one cursor towards it. Decides, does no I/O.
 //
-//   disconnected ◄─────────── any failure, with a typed cause ────────────┐
-//        │ retry                                                          │
-//   connecting ──link──► probing ──facts, digests──► preparing ──ready──► catching_up ──target──►
-//   streaming
-//                          │                             └──ready──► rebuilding
-//                          ──barrier──────────► ▲ └──outcome──► refused ──retry──► connecting any
-//                          ──► stopped (final)
+//   disconnected, refused  ──retry──────────────► connecting
+//   connecting             ──link───────────────► probing
+//   probing                ──facts, digests─────► preparing, or refused by the outcome
+//   preparing              ──session ready──────► catching_up or rebuilding
+//   catching_up            ──target durable─────► streaming
+//   rebuilding             ──barrier witnessed──► streaming
+//
+//   any ──failure, with a typed cause──► disconnected
+//   any ──stop, no longer a member──► stopped (final)
 //
 // One link, one session: whatever ends the session closes the link, and the next one begins with
 // fresh facts. Nothing is decided by timers: they retry, repeat numbers on an idle link and end

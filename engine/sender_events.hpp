@@ -27,8 +27,7 @@ struct Moment {
   std::uint64_t random = 0;
 };
 
-// --- events
-// -----------------------------------------------------------------------------------------
+// --- events --------------------------------------------------------------------------------------
 
 struct LinkOpened {
   Lane lane = Lane::records;
@@ -51,12 +50,11 @@ struct MessageArrived {
   LinkNumber link = 0;
   Message message;
 };
-/// The primary numbered records, dense behind the ones before; or only `committed` moved (null
-/// batch).
+/// The primary numbered records, dense behind the ones before;
+/// or only `committed` moved (null batch).
 struct RecordsAdded {
   RecordBatch batch;
   Lsn committed;
-  Lsn durable;
 };
 /// The primary's own store: where its readable log begins and what its extents hold.
 struct OwnFactsRead {
@@ -97,8 +95,7 @@ struct TurnEnded {};
 struct Started {};
 struct StopRequested {};
 
-// --- effects
-// ----------------------------------------------------------------------------------------
+// --- effects -------------------------------------------------------------------------------------
 
 struct Connect {
   Lane lane = Lane::records;

@@ -91,8 +91,7 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   outcome_ = outcome.proof;
   if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;
 
-  const PlanSource source{config_.assignment.self, config_.history, head_,
-                          h.own->checkpoint,       h.base_digest,   h.our_digest};
+  const PlanSource source{config_.history, head_, h.own->checkpoint, h.base_digest, h.our_digest};
   auto plan = make_plan(outcome, source, config_.budget);
   if (plan) {
     begin_plan(std::move(*plan), at, out);
@@ -159,8 +158,8 @@ SenderEffects Sender::on(const LogPinned& event, Moment at) {
   report_due_ = true;
   send(Lane::records, start_of(plan, config_.assignment.spec.id, session_->epoch(), session_->id()),
        256, out);
-  // Truncation and reset take as long as the replica's disk does; the stall budget watches over
-  // them.
+  // Truncation and reset take as long as the replica's disk does;
+  // the stall budget watches over them.
   owed_since_.reset();
   return out;
 }

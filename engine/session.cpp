@@ -117,10 +117,9 @@ void Session::complete(MonoTime now) {
   work_ = numbers;
 }
 
-void Session::end(EndCause cause, MonoTime now) {
+void Session::end(MonoTime now) {
   const bool was_done = done();
   become(SessionPhase::ended, now);
-  cause_ = cause;
   if (!was_done) numbers.over = now;
 }
 

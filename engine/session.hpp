@@ -1,7 +1,7 @@
 // One effort to bring one replica in line, and who may still act for it.
 //
-//   probing ──plan──► pinning ──► preparing ──► running ──target reached──► done          any ──►
-//   ended (final)
+//   probing ──plan──► pinning ──pinned──► preparing ──ready──► running ──target reached──► done
+//   any ──► ended (final)
 //
 // Pins are owed from the moment they are asked for and given back exactly once, on whatever way the
 // session leaves pinning..running. `done` is streaming: the session's id stays in force for what
@@ -99,7 +99,6 @@ class Session {
   /// Records may be sent: the replica is ready for them.
   bool flowing() const { return phase_ == SessionPhase::running || phase_ == SessionPhase::done; }
   const std::optional<Plan>& plan() const { return plan_; }
-  std::optional<EndCause> cause() const { return cause_; }
 
   /// Whether a call that names `id` and `epoch` may be executed. `stopped` is the sender's.
   Authority authority(bool stopped, SessionId id, Epoch epoch) const;
@@ -108,7 +107,7 @@ class Session {
   void pinned(MonoTime now);           ///< -> preparing
   void ready(MonoTime now);            ///< -> running
   void complete(MonoTime now);         ///< -> done
-  void end(EndCause cause, MonoTime now);
+  void end(MonoTime now);
   /// True exactly once, when a pin was asked for and the session is done or ended.
   bool take_pin_release();
   bool holds_pin() const { return pin_owed_; }
@@ -129,8 +128,7 @@ class Session {
   SessionId id_;
   Epoch epoch_;
   SessionPhase phase_ = SessionPhase::probing;
-  std::optional<Plan> plan_;       ///< Set once, when probing ends.
-  std::optional<EndCause> cause_;  ///< The first cause wins.
+  std::optional<Plan> plan_;  ///< Set once, when probing ends.
   bool pin_owed_ = false;
   MonoTime last_progress_;
 };

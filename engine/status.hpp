@@ -1,5 +1,5 @@
-// What the system says of itself: plain snapshots, the same for `tidemark status`, metrics and the
-// simulator.
+// What the system says of itself: plain snapshots, the same for `tidemark status`,
+// metrics and the simulator.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "engine/types.hpp"
 
+#include <algorithm>
+
 #include "engine/result.hpp"
 
 namespace tidemark::engine {
@@ -82,6 +84,15 @@ Uuid make_uuid(std::uint64_t high, std::uint64_t low) {
   id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0f) | 0x40);
   id.bytes[8] = static_cast<std::uint8_t>((id.bytes[8] & 0x3f) | 0x80);
   return id;
+}
+
+bool is_name(std::string_view text) {
+  const auto plain = [](char c) {
+    return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9');
+  };
+  const auto fits = [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; };
+  return !text.empty() && text.size() <= name_bytes_max && plain(text.front()) &&
+         std::all_of(text.begin(), text.end(), fits);
 }
 
 std::string to_string(const Digest& digest) {

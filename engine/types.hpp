@@ -31,8 +31,8 @@ using Incarnation = Id<struct IncarnationTag>;
 /// One effort to bring one replica in line; never reused within a primary's reign. 0 = none.
 using SessionId = Id<struct SessionTag>;
 
-/// Time since an arbitrary start (CLOCK_BOOTTIME in daemons, virtual in the simulator),
-/// nanoseconds.
+/// Time since an arbitrary start (CLOCK_BOOTTIME in daemons,
+/// virtual in the simulator), nanoseconds.
 using MonoTime = Position<struct MonoTag>;
 /// Time since the Unix epoch, nanoseconds. Display and restore-to-moment only; never a lease.
 using WallTime = Position<struct WallTag>;
@@ -66,13 +66,17 @@ struct Uuid {
 };
 /// The canonical 8-4-4-4-12 lower-case form.
 std::string to_string(const Uuid& id);
-/// Accepts the canonical form only.
+/// Accepts 8-4-4-4-12 hex digits in either case.
 std::optional<Uuid> parse_uuid(std::string_view text);
 /// A version 4 UUID from 128 random bits.
 Uuid make_uuid(std::uint64_t high, std::uint64_t low);
 
 using ClusterId = Uuid;
 using VolumeId = Uuid;
+
+inline constexpr std::size_t name_bytes_max = 64;  ///< Names of nodes and volumes.
+/// 1 to 64 of [A-Za-z0-9._-], beginning with a letter or digit: it may stand in paths and URIs.
+bool is_name(std::string_view text);
 
 /// A node is (name, UUID): an old name under a new UUID is another node.
 struct NodeId {

@@ -14,8 +14,8 @@ Result<std::uint64_t> parse_size(std::string_view text);
 /// "512 B", "64 KiB", "1.50 GiB".
 std::string format_size(std::uint64_t bytes);
 
-/// Nanoseconds of "250us", "100ms", "2s", "5min". A bare number is refused: its unit would be a
-/// guess.
+/// Nanoseconds of "250us", "100ms", "2s", "5min".
+/// A bare number is refused: its unit would be a guess.
 Result<std::uint64_t> parse_duration(std::string_view text);
 /// "250 us", "1.2 ms", "3.4 s".
 std::string format_duration(std::uint64_t nanoseconds);

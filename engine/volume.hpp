@@ -1,10 +1,9 @@
 // The primary's side of one volume: numbers every change the moment it comes, ships it without
 // waiting, and answers when enough copies have it.
 //
-//   Requested ─► admitted ─► merged (unaligned edges only) ─► numbered ─► Append to store and
-//   senders
-//                                                                │
-//      StoreAdvanced, PeerReported ─► commit rule ─► answerable, committed ─► Reply
+//   Requested ─► admitted ─► merged (unaligned edges only) ─► numbered
+//   numbered ─► Append, to the store and the senders
+//   StoreAdvanced, PeerReported ─► commit rule ─► answerable, committed ─► Reply
 //
 // A read takes its data first and is answered once everything it may show could be answered (C20).
 // A FLUSH waits for the head at its arrival. Until the reign's own record is committed nothing is
@@ -40,8 +39,8 @@ struct VolumeLimits {
   std::size_t merging_max = 256;
 };
 
-/// opening: the epoch record is on its way. serving: it is committed. ended: nothing is done any
-/// more.
+/// opening: the epoch record is on its way. serving: it is committed.
+/// ended: nothing is done any more.
 enum class VolumeState : std::uint8_t { opening, serving, ended };
 std::string_view to_string(VolumeState state);
 constexpr bool allowed(VolumeState from, VolumeState to) {
@@ -71,7 +70,6 @@ class VolumeMachine {
   const EpochHistory& history() const { return history_; }
   Lsn head() const { return log_ ? log_->end() : Lsn{}; }
   Lsn committed() const { return committed_; }
-  Lsn durable() const { return durable_; }
   /// How soon the next Ticked is wanted, in nanoseconds.
   std::uint64_t tick_after() const;
   /// Something waits for an answer or to be numbered.

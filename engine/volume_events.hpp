@@ -1,6 +1,6 @@
 // What happens to a primary's volume, and what it wants done: the whole language between
-// engine::VolumeMachine and its shell (actors/volume_actor.cpp). Events are past participles,
-// effects imperatives.
+// engine::VolumeMachine and its shell (actors/volume_actor.cpp). Events are past
+// participles, effects imperatives.
 #pragma once
 
 #include <string>
@@ -30,8 +30,7 @@ struct Moment {
   WallTime wall;
 };
 
-// --- events
-// -----------------------------------------------------------------------------------------
+// --- events --------------------------------------------------------------------------------------
 
 /// The role begins, on an opened store.
 struct RoleOpened {
@@ -98,8 +97,7 @@ struct RoleStopRequested {
   Moment at;
 };
 
-// --- effects
-// ----------------------------------------------------------------------------------------
+// --- effects -------------------------------------------------------------------------------------
 
 /// Always the first effect of an event: to the own store and to every sender.
 struct Append {
@@ -123,8 +121,8 @@ struct MoveCommitted {
 struct Propose {
   ProposeSet proposal;
 };
-/// The set, an epoch or an endpoint moved: the shell carries it out with the assignment now in
-/// force.
+/// The set, an epoch or an endpoint moved: the shell carries it out
+/// with the assignment now in force.
 struct ChangeSender {
   SenderChange change;
 };

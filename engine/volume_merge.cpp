@@ -2,8 +2,10 @@
 // the block's newest numbered version: read once everything before it is numbered and appended, and
 // with whatever touches those blocks later queued behind (C22).
 //
-//   merging_:  W1 [5,6) reading   W2 [5,7) behind W1   W3 [6,7) behind W2      W4 [9,10) numbered
-//   at once
+//   merging_:  W1 [5,6)  reading its edge
+//              W2 [5,7)  behind W1
+//              W3 [6,7)  behind W2
+//              W4 [9,10) whole, numbered at once
 #include <algorithm>
 #include <cstring>
 
@@ -85,8 +87,8 @@ bool VolumeMachine::take_edge(ReadId id, Result<std::vector<FrontReply::Piece>>&
   return true;
 }
 
-/// Numbers, in order, whatever has its edges and nothing before it; asks for the edges of what got
-/// free.
+/// Numbers, in order, whatever has its edges and nothing before it;
+/// asks for the edges of what got free.
 void VolumeMachine::advance_merges(Moment at) {
   for (std::size_t i = 0; i < merging_.size(); ++i) {
     auto& change = merging_[i];

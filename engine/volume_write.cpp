@@ -1,5 +1,5 @@
-// Admission and numbering: a change is refused, waits for room, waits for its edges, or gets its
-// LSN at once.
+// Admission and numbering: a change is refused, waits for room, waits for its edges,
+// or gets its LSN at once.
 #include <algorithm>
 
 #include "engine/check.hpp"

@@ -19,8 +19,9 @@ namespace tidemark::sim {
 namespace {
 
 /// One process that runs every jobs-th seed and writes a line per seed to its pipe:
-///   start SEED / done SEED TRACE OPERATIONS CRASHES STEPS FRAMES kind=count ... / fail SEED CLASS
-///   TEXT
+///   start SEED
+///   done SEED TRACE OPERATIONS CRASHES STEPS FRAMES kind=count ...
+///   fail SEED CLASS TEXT
 struct Worker {
   pid_t pid = -1;
   int pipe = -1;

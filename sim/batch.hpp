@@ -1,5 +1,5 @@
-// Many seeds in several processes: a seed that aborts, or trips a sanitizer, ends its process and
-// nothing else.
+// Many seeds in several processes: a seed that aborts, or trips a sanitizer,
+// ends its process and nothing else.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,8 @@ struct BatchResult {
   std::vector<SeedFailure> failures;  ///< By seed.
 };
 
-/// Runs seeds [first, first + count) in forked processes. Reports of failing seeds go to standard
-/// error.
+/// Runs seeds [first, first + count) in forked processes.
+/// Reports of failing seeds go to standard error.
 BatchResult run_batch(const BatchOptions& options);
 
 /// What a failing seed prints: what broke, the last events, the command that repeats it.

@@ -63,8 +63,8 @@ void Client::connect_later(std::uint64_t delay) {
   });
 }
 
-// Node after node, beginning with the last one: that one says who is primary, but any may have
-// changed.
+// Node after node, beginning with the last one:
+// that one says who is primary, but any may have changed.
 void Client::connect() {
   if (port_ != nullptr) return;
   for (std::uint32_t i = 0; i < world_.nodes; ++i) {
@@ -163,7 +163,6 @@ void Client::received(std::uint64_t connection, const FrontReply& reply) {
   const auto pending = std::move(pending_.extract(found).mapped());
   ++answered_;
   ++counts_.answered;
-  last_answer_ = world_.events.now();
   judge(pending, reply);
   if (pending.done) pending.done(reply.error);
   turn_later();

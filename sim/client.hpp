@@ -61,8 +61,8 @@ struct Counts {
 
 class Client final : public engine::FrontClient, public std::enable_shared_from_this<Client> {
  public:
-  /// Called with the outcome of one request: no error, or its text. Not called when the connection
-  /// ended first.
+  /// Called with the outcome of one request: no error, or its text.
+  /// Not called when the connection ended first.
   using OnAnswer = std::function<void(const std::optional<engine::Error>&)>;
 
   Client(ClientWorld& world, Counts& counts, std::uint64_t id, Random random);
@@ -76,7 +76,6 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   std::uint64_t connections() const { return connection_; }
   std::size_t in_flight() const { return pending_.size(); }
   std::uint64_t answered() const { return answered_; }
-  engine::MonoTime last_answer() const { return last_answer_; }
 
   /// Sends one request. False when there is no connection.
   bool ask(const Ask& ask, OnAnswer done = nullptr);
@@ -120,7 +119,6 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   std::uint64_t last_cookie_ = 0;
   std::map<std::uint64_t, Pending> pending_;
   std::uint64_t answered_ = 0;
-  engine::MonoTime last_answer_;
   bool connecting_ = false;
   bool turning_ = false;
   bool stopped_ = false;

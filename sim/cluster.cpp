@@ -150,8 +150,8 @@ void Cluster::fail(std::string cls, std::string what) {
   failure_ = Failure{std::move(cls), std::move(what)};
 }
 
-// The only thing of the engine that the history believes: that a reign began with the loss of a
-// cache.
+// The only thing of the engine that the history believes:
+// that a reign began with the loss of a cache.
 void Cluster::delivered(const engine::Message& message) {
   const auto* assign = std::get_if<engine::Assign>(&message);
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;

@@ -148,7 +148,6 @@ class Cluster {
   History& history() { return *history_; }
   Logs& logs() { return *logs_; }
   Counts& counts() { return counts_; }
-  ClientWorld& client_world() { return *client_world_; }
   std::shared_ptr<Client> add_client();
   const std::vector<std::shared_ptr<Client>>& clients() const { return clients_; }
   /// Clients cannot reach these nodes.
@@ -163,7 +162,6 @@ class Cluster {
  private:
   bool step(engine::MonoTime limit);
   void delivered(const engine::Message& message);
-  void observe_event(const SimNode& node, const engine::Event& event);
   engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
 
   ClusterOptions options_;

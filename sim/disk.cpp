@@ -62,8 +62,8 @@ void SimDisk::note(const char* kind, const std::string& path, std::uint64_t offs
   }
 }
 
-// The shared zeros of pre-written segments are told by their address, not hashed: content all the
-// same.
+// The shared zeros of pre-written segments are told by their address, not hashed:
+// content all the same.
 void SimDisk::note_content(const std::vector<engine::Slice>& data) {
   for (const auto& slice : data) {
     trace_.mix(slice.size());

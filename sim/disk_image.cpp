@@ -143,8 +143,8 @@ void Inode::synced(std::uint64_t upto) {
   unsynced_.erase(unsynced_.begin(), it);
 }
 
-// The kernel marks pages clean after a failed write-back: they look written and are not
-// (fsyncgate).
+// The kernel marks pages clean after a failed write-back:
+// they look written and are not (fsyncgate).
 void Inode::sync_failed(bool reverts) {
   unsynced_.clear();
   if (reverts) make_current_of_durable();

@@ -46,8 +46,8 @@ class Inode {
   /// Bytes [offset, offset + bytes), which lie within the file.
   engine::Buffer read(std::uint64_t offset, std::size_t bytes) const;
 
-  /// Pages that a write of `data` at `offset` touches, merged with what stands there when it is
-  /// unaligned.
+  /// Pages that a write of `data` at `offset` touches,
+  /// merged with what stands there when it is unaligned.
   Change prepare(std::uint64_t offset, const std::vector<engine::Slice>& data) const;
   /// How many pages of a change are not allocated yet.
   std::uint64_t missing(const Change& change) const;
@@ -60,14 +60,13 @@ class Inode {
   void sync_failed(bool reverts);
   /// Power is lost: each unsynced change is kept, lost or torn.
   void power_loss(Random& random);
-  /// The change reaches the platter as power is lost: all, nothing, a prefix or single sectors of
-  /// it.
+  /// The change reaches the platter as power is lost:
+  /// all, nothing, a prefix or single sectors of it.
   void land_torn(Change change, Random& random);
   /// Flips a bit that was synced and is not zero; false when there is none at or behind `offset`.
   bool rot(std::uint64_t offset, std::uint64_t bytes, Random& random);
   /// Behind the last page that is not zeros.
   std::uint64_t written_end() const;
-  bool has_unsynced() const { return !unsynced_.empty(); }
 
   std::string path;  ///< Last name, for traces.
   bool locked = false;
@@ -121,8 +120,8 @@ class DiskImage {
   std::uint64_t fail_syncs = 0;
 
  private:
-  // A name's new inode; null: removed. Directories stand under their own name with a null inode and
-  // `directory`.
+  // A name's new inode; null: removed. Directories stand under their own name
+  // with a null inode and `directory`.
   struct Entry {
     InodePtr inode;
     bool directory = false;

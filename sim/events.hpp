@@ -1,6 +1,6 @@
-// Virtual time and everything that waits for it: timers, disk completions, deliveries, faults. One
-// heap, so all of them share one order; what is due at the same moment fires in an order drawn from
-// the seed.
+// Virtual time and everything that waits for it: timers, disk completions, deliveries, faults.
+// One heap, so all of them share one order; what is due at the same moment fires in an order
+// drawn from the seed.
 #pragma once
 
 #include <cstdint>

@@ -112,8 +112,8 @@ bool Faults::rot_a_file(std::uint32_t node) {
   std::erase_if(files, [&](const std::string& path) { return !path.ends_with(kind); });
   if (files.empty()) return false;
   const auto inode = disk.inode(files[static_cast<std::size_t>(random_.below(files.size()))]);
-  // Behind the checkpoint only the end of the log matters: half of the time the last of what was
-  // written.
+  // Behind the checkpoint only the end of the log matters:
+  // half of the time the last of what was written.
   const auto end = inode->written_end();
   const auto last = random_.chance(1, 2) ? end : std::min<std::uint64_t>(end, 64 * page_bytes);
   return inode->rot(end - last, last, random_);

@@ -1,6 +1,6 @@
-// What goes wrong in a run. A fault is begun, lasts, and is repaired; the destroying ones (a wiped
-// disk, rotten bytes) wait until every copy is whole, because only then the rest can carry the
-// volume.
+// What goes wrong in a run. A fault is begun, lasts, and is repaired; the destroying ones
+// (a wiped disk, rotten bytes) wait until every copy is whole, because only then the rest
+// can carry the volume.
 #pragma once
 
 #include <cstdint>

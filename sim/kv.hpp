@@ -1,6 +1,6 @@
-// storage::Kv for one life of a node: an ordered map whose batches are applied whole, in order,
-// after a while. What was not completed when the process died landed as a prefix of what was
-// submitted.
+// storage::Kv for one life of a node: an ordered map whose batches are applied whole, in
+// order, after a while. What was not completed when the process died landed as a prefix of
+// what was submitted.
 #pragma once
 
 #include <deque>

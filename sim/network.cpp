@@ -34,8 +34,7 @@ engine::Result<transport::Network::Connected> judge(engine::Result<engine::Messa
 
 }  // namespace
 
-// --- the hub
-// ----------------------------------------------------------------------------------------
+// --- the hub -------------------------------------------------------------------------------------
 
 void SimNet::block(std::uint32_t from, std::uint32_t to) {
   if (!blocked_.emplace(from, to).second) return;
@@ -95,8 +94,7 @@ std::shared_ptr<Wire> SimNet::control_wire(std::uint32_t node) {
   return nullptr;
 }
 
-// --- one process
-// ------------------------------------------------------------------------------------
+// --- one process ---------------------------------------------------------------------------------
 
 SimNetwork::SimNetwork(SimNet& net, LifePtr life, engine::Endpoint own, engine::ClusterId cluster)
     : net_(net), life_(std::move(life)), own_(std::move(own)), cluster_(cluster) {

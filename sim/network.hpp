@@ -1,9 +1,10 @@
-// The network between the nodes of a run: connections that delay, hold, break and report their end
-// late, like TCP between machines. Every message travels as bytes, through the codec that daemons
-// use.
+// The network between the nodes of a run: connections that delay, hold, break and report
+// their end late, like TCP between machines. Every message travels as bytes, through the
+// codec that daemons use.
 //
-//   Wire: one connection, two ends                         a cut stops deliveries at once; the ends
-//   hear of end 0 (connector) ==frames==> end 1 (acceptor)         it later, each in its own time
+//   Wire: one connection, two ends:   end 0 (connector) ==frames==> end 1 (acceptor)
+//
+//   a cut stops deliveries at once; the ends hear of it later, each in its own time
 #pragma once
 
 #include <array>
@@ -56,8 +57,8 @@ class SimNet {
   bool blocked(std::uint32_t from, std::uint32_t to) const;
   /// Breaks all connections between two nodes; either end hears of it in its own time.
   void cut(std::uint32_t a, std::uint32_t b);
-  /// A process ended: its connections break. `silent`: the machine went with it, so that nobody
-  /// says so.
+  /// A process ended: its connections break. `silent`: the machine went with it,
+  /// so that nobody says so.
   void life_ended(const Life& life, bool silent);
 
   std::uint64_t frames() const { return frames_; }

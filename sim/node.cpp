@@ -16,8 +16,8 @@ engine::Endpoint nbd_endpoint(std::uint32_t index) {
 
 }  // namespace
 
-/// What dies with the process. The order of members is that of a daemon's main: seams before
-/// actors.
+/// What dies with the process. The order of members is that of a daemon's main:
+/// seams before actors.
 struct SimNode::Process {
   class Sink final : public engine::EventSink {
    public:
@@ -110,8 +110,8 @@ void SimNode::kill(caf::actor_system& system, Kill how) {
       fmt::format("{} {}", life_->name, how == Kill::power ? "loses power" : "is killed"));
   life_->alive = false;
   auto& p = *process_;
-  // Nothing of the process may act any more: first what would call it, then its actors, then its
-  // disk.
+  // Nothing of the process may act any more: first what would call it,
+  // then its actors, then its disk.
   p.network.on_incoming(nullptr);
   world_.events.drop(*life_);
   p.actor = nullptr;

@@ -32,7 +32,6 @@ struct World {
   actors::Settings settings;
   engine::ClusterId cluster;
   std::uint32_t last_life = 0;
-  bool print_events = false;
 
   explicit World(std::uint64_t s) : seed(s), random(s) {}
 };

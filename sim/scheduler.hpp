@@ -25,14 +25,13 @@ struct Step {
   LifePtr life;  ///< Of the receiver; null for an actor of the world.
   caf::actor_id receiver = 0;
   caf::actor_id sender = 0;  ///< 0: none.
-  const char* receiver_name = "";
   const caf::type_erased_tuple& content;
 };
 
 class SimScheduler final : public caf::scheduler::abstract_coordinator {
  public:
-  /// In 1 of this many steps time moves although actors are ready: timers and completions race with
-  /// messages.
+  /// In 1 of this many steps time moves although actors are ready:
+  /// timers and completions race with messages.
   static constexpr std::uint64_t time_jump_one_in = 48;
 
   SimScheduler(caf::actor_system& system, Random& random, Events& events, Trace& trace);
@@ -41,8 +40,8 @@ class SimScheduler final : public caf::scheduler::abstract_coordinator {
                       Trace& trace);
   static SimScheduler& of(caf::actor_system& system);
 
-  /// Handles one message or fires one event that is due no later than `limit`. False: nothing to
-  /// do.
+  /// Handles one message or fires one event that is due no later than `limit`.
+  /// False: nothing to do.
   bool step(engine::MonoTime limit);
   /// Ends all actors of a life at once, their mailboxes lost: a crash. Sends nothing to anybody.
   void crash(const Life& life);

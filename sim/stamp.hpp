@@ -1,6 +1,6 @@
-// What clients write: every cell of 512 bytes says who wrote it and where it belongs, and the rest
-// of it follows from that. So a cell that is read names one write, or nothing, or is proof of
-// damage.
+// What clients write: every cell of 512 bytes says who wrote it and where it belongs, and
+// the rest of it follows from that. So a cell that is read names one write, or nothing, or
+// is proof of damage.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ using OpId = std::uint64_t;
 
 /// Fills one cell.
 void stamp(std::span<std::byte> cell, std::uint64_t volume, std::uint64_t index, OpId op);
-/// The op that wrote the cell, 0 for zeros; nothing where the bytes are neither, or belong
-/// elsewhere.
+/// The op that wrote the cell, 0 for zeros; nothing where the bytes are neither,
+/// or belong elsewhere.
 std::optional<OpId> read_stamp(std::span<const std::byte> cell, std::uint64_t volume,
                                std::uint64_t index);
 

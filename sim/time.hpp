@@ -17,8 +17,6 @@ class SimClock final : public engine::Clock {
 
   engine::MonoTime now() const override { return events_.now() + boot_offset_; }
   engine::WallTime wall() const override { return engine::WallTime(events_.now().value + skew_); }
-  /// Steps the wall clock; the monotonic one never notices.
-  void step_wall(std::uint64_t skew) { skew_ = skew; }
 
  private:
   const Events& events_;

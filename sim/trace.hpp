@@ -1,7 +1,7 @@
-// What happened, twice: a rolling hash over everything that must repeat for equal seeds, and the
-// last few hundred events for people. Nothing that depends on addresses, hash order, compiler or
-// optimisation may enter: numbers that the simulation itself gave out, names from the source, and
-// bytes.
+// What happened, twice: a rolling hash over everything that must repeat for equal seeds, and
+// the last few hundred events for people. Nothing that depends on addresses, hash order,
+// compiler or optimisation may enter: numbers that the simulation itself gave out, names from
+// the source, and bytes.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// One connection of the simulated network: two ends, frames on their way, and an end of its own
-// time.
+// One connection of the simulated network: two ends, frames on their way,
+// and an end of its own time.
 #pragma once
 
 #include <array>

@@ -16,8 +16,8 @@
 
 namespace tidemark::storage {
 
-/// An open file with its exclusive lock, released when the last reference goes and nothing is in
-/// flight.
+/// An open file with its exclusive lock, released when the last reference goes
+/// and nothing is in flight.
 class File {
  public:
   virtual ~File() = default;

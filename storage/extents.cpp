@@ -55,10 +55,11 @@ Task<Status> Extents::open() {
   if (!names) co_return names.error();
   for (const auto& name : *names) {
     FileNumber number = 0;
-    const auto parsed = std::from_chars(
-        name.data(), name.data() + std::min<std::size_t>(8, name.size()), number, 16);
-    const auto suffix = name.substr(std::min<std::size_t>(8, name.size()));
-    const bool known = parsed.ec == std::errc() && (suffix == ".dat" || suffix == ".sum");
+    const auto digits = std::min<std::size_t>(8, name.size());
+    const auto suffix = name.substr(digits);
+    const auto parsed = std::from_chars(name.data(), name.data() + digits, number, 16);
+    const bool known = parsed.ec == std::errc() && (suffix == ".dat" || suffix == ".sum") &&
+                       name == fmt::format("{:08x}{}", number, suffix);
     if (!known || number * file_blocks_ >= volume_blocks_) {
       co_return Error{Errc::invalid,
                       fmt::format("open of {}: {} does not belong there", directory_, name)};

@@ -49,13 +49,13 @@ class Extents {
 
   /// Finds the files there are. Their checksums are loaded when first needed.
   Task<engine::Status> open();
-  /// Writes runs that do not overlap, many at a time. Errors of the disk pass through (no_space
-  /// among them).
+  /// Writes runs that do not overlap, many at a time.
+  /// Errors of the disk pass through (no_space among them).
   Task<engine::Status> write(std::vector<ExtentRun> runs);
   /// Makes all completed writes durable.
   Task<engine::Status> sync();
-  /// The blocks of `range`, verified. Errc::corrupt names the first block that does not match its
-  /// checksum.
+  /// The blocks of `range`, verified. Errc::corrupt names the first block
+  /// that does not match its checksum.
   Task<engine::Result<std::vector<ExtentPiece>>> read(engine::BlockRange range);
   /// From `first`: one hole, or data of at most `blocks_max` blocks.
   Task<engine::Result<ExtentPiece>> read_run(engine::BlockIndex first, std::uint64_t blocks_max);

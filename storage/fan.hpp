@@ -9,8 +9,8 @@
 
 namespace tidemark::storage {
 
-/// Long-lived: must outlive the coroutine that awaits it by more than that coroutine's own end (see
-/// Scope).
+/// Long-lived: must outlive the coroutine that awaits it by more than
+/// that coroutine's own end (see Scope).
 class Fan {
  public:
   explicit Fan(std::size_t depth) : depth_(depth) {}

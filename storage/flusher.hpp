@@ -1,7 +1,7 @@
 // Carries committed records into the extents and moves the checkpoint behind them.
 //
-//   round: records (K, limit] -> newest version per block -> extents -> sync -> superblock with K'
-//   -> prune
+//   round: records (K, limit] -> newest version per block -> extents -> sync
+//          -> superblock with K' -> prune
 //
 // A full disk pauses it (the log still has everything); any other failure ends the store (C23).
 #pragma once
@@ -46,18 +46,16 @@ class Flusher {
   ~Flusher();
 
   void set_committed(engine::Lsn committed);
-  engine::Lsn committed() const { return committed_; }
   /// Records were appended or became durable: starts a round when one is due.
   void poke();
-  /// Flushes until the checkpoint reaches `target` (as the limit allows); answers when it did, or
-  /// failed.
+  /// Flushes until the checkpoint reaches `target` (as the limit allows);
+  /// answers when it did, or failed.
   Task<engine::Status> flush_to(engine::Lsn target);
   /// Starts no round by itself; answers when none is running.
   Task<engine::Status> hold();
   void release();
-  bool held() const { return held_; }
-  /// The log was cut behind `end`: nothing beyond counts as committed any more (C10). No round may
-  /// run.
+  /// The log was cut behind `end`: nothing beyond counts as committed any more (C10).
+  /// No round may run.
   void truncated(engine::Lsn end);
   /// Starts over at another checkpoint: after a reset. No round may run.
   void restart(CheckpointState at);

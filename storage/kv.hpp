@@ -1,6 +1,6 @@
-// The catalog as a seam: a small ordered map from string to string whose batches are atomic and
-// synced. RocksDB in daemons, a model in the simulator. Everything fits in memory, so reads are
-// synchronous.
+// The catalog as a seam: a small ordered map from string to string whose batches are atomic
+// and synced. RocksDB in daemons, a model in the simulator. Everything fits in memory, so
+// reads are synchronous.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// The newest records of the log, in memory: what is not durable yet, and behind it as much as the
-// budget keeps.
+// The newest records of the log, in memory: what is not durable yet,
+// and behind it as much as the budget keeps.
 //
 //    first ......... durable | ......... end          only what is durable may be forgotten
 #pragma once

@@ -23,8 +23,8 @@ using engine::Error;
 
 namespace {
 
-// A process is told from a later one of the same number by when it started (proc(5), stat, field
-// 22).
+// A process is told from a later one of the same number by when it started
+// (proc(5), stat, field 22).
 struct Owner {
   long pid = 0;
   std::string started;

@@ -1,5 +1,5 @@
-// One daemon per data directory: an exclusive lock on DIR/LOCK, in which the owner writes who it
-// is.
+// One daemon per data directory: an exclusive lock on DIR/LOCK,
+// in which the owner writes who it is.
 //
 // The lock of a process that was killed goes with its files, but io_uring may keep files a few
 // milliseconds beyond the process. So a busy lock is waited for, but only when the recorded owner
@@ -18,8 +18,8 @@ class OwnerLock {
   /// How long a dead owner's files may take to be released.
   static constexpr int wait_seconds = 5;
 
-  /// Errc::busy names the living owner's process; nothing was changed then. Blocks at most
-  /// wait_seconds.
+  /// Errc::busy names the living owner's process; nothing was changed then.
+  /// Blocks at most wait_seconds.
   static engine::Result<OwnerLock> take(const std::string& directory);
   OwnerLock(OwnerLock&& o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
   OwnerLock& operator=(OwnerLock&& o) noexcept {

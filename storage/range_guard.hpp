@@ -47,8 +47,8 @@ class RangeGuard {
   }
   /// Holders and those who wait.
   std::size_t size() const { return entries_.size(); }
-  /// Nobody is let in any more: for the owner's destructor, where frames that hold or wait go in
-  /// any order.
+  /// Nobody is let in any more: for the owner's destructor,
+  /// where frames that hold or wait go in any order.
   void close() { closed_ = true; }
 
  private:

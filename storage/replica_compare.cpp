@@ -1,5 +1,5 @@
-// Holding the flusher so that all copies stand at one LSN, and hashing what a copy holds there
-// (C27).
+// Holding the flusher so that all copies stand at one LSN,
+// and hashing what a copy holds there (C27).
 #ifndef XXH_INLINE_ALL
 #define XXH_INLINE_ALL
 #endif
@@ -40,8 +40,8 @@ Task<Result<Lsn>> ReplicaStore::hold_flush() {
   arm_hold_timer();
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
-  // What may be flushed as well: compared at the extents' own LSN, a copy that never flushed would
-  // prove nothing.
+  // What may be flushed as well: compared at the extents' own LSN,
+  // a copy that never flushed would prove nothing.
   co_return std::max(flusher_->ceiling(), std::min(committed_, wal_->durable()));
 }
 

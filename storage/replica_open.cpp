@@ -1,7 +1,7 @@
 // Opening and creating a replica's directory; and its superblock from then on.
 //
-//   superblock -> identity -> unfinished reset -> extents -> log (unfinished truncation included)
-//   -> dirty map
+//   superblock -> identity -> unfinished reset -> extents
+//              -> log (unfinished truncation included) -> dirty map
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -75,8 +75,8 @@ Task<Status> ReplicaStore::create() {
   auto names = co_await list_directory(disk, config_.directory);
   if (!names) co_return names.error();
   if (std::find(names->begin(), names->end(), "superblock") != names->end()) co_return Done{};
-  // Without a superblock nothing here was ever acknowledged: what a crash left of an earlier try
-  // goes.
+  // Without a superblock nothing here was ever acknowledged:
+  // what a crash left of an earlier try goes.
   for (const auto* part : {"/wal", "/extents"}) {
     auto removed = co_await remove_all(config_.directory + part);
     if (!removed) co_return removed.error();
@@ -128,8 +128,8 @@ Task<Result<RecoveredLog>> ReplicaStore::recover_log_of_superblock() {
   co_return log;
 }
 
-/// What was found becomes the state from which work goes on: no clean mark, no intent, damage on
-/// record.
+/// What was found becomes the state from which work goes on:
+/// no clean mark, no intent, damage on record.
 Task<Status> ReplicaStore::settle_superblock(const RecoveredLog& log) {
   const bool damaged = !log.damage.empty();
   const bool unsettled =

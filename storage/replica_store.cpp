@@ -1,5 +1,5 @@
-// Appending, reading and numbers. Opening: replica_open.cpp; what changes history:
-// replica_change.cpp.
+// Appending, reading and numbers. Opening: replica_open.cpp;
+// what changes history: replica_change.cpp.
 #include "storage/replica_store.hpp"
 
 #include <fmt/format.h>

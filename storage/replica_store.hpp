@@ -96,15 +96,30 @@ class ReplicaStore {
   std::optional<Pieces> read_from_memory(engine::BlockRange range) const;
   Task<engine::Result<Pieces>> read_blocks(engine::BlockRange range);
   Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range);
+  /// Records [from, ...] up to `to` and about `bytes_max`, at least one. Errc::out_of_window: below
+  /// what is retained. Errc::invalid: beyond the end. Errc::corrupt names the place.
   Task<engine::Result<std::vector<engine::RecordPtr>>> read_log(engine::Lsn from, engine::Lsn to,
                                                                 std::uint64_t bytes_max);
   Task<std::optional<engine::Digest>> log_digest(engine::Lsn lsn);
 
+  /// Cuts the log behind `to`: drains, records the intent, erases from the end, syncs (C15).
+  /// Nothing happens when the log ends there or before. Errc::refused: below the checkpoint.
   Task<engine::Status> truncate(engine::Lsn to);
+  /// Durably base_incomplete, then an empty log that begins behind `base`, whose digest and reigns
+  /// are given, and empty extents (C6).
   Task<engine::Status> reset(engine::Lsn base, engine::Digest digest, engine::EpochHistory history);
+  /// Writes the blocks of a base that the log has not written since the reset (C9). `sums` empty:
+  /// zeros. Errc::refused: no rebuild is under way. That, Errc::invalid (it does not fit), corrupt
+  /// (content against its sum) and no_space are not fatal; any other error ends the store.
   Task<engine::Status> write_base(engine::BlockRange range, std::vector<engine::BlockSum> sums,
                                   engine::Slice data);
+  /// The base is whole and the log durable up to `at`: syncs, then clears base_incomplete durably
+  /// (C7). Done already is no error. Errc::refused: damaged, or the log is not durable there.
   Task<engine::Status> finish_rebuild(engine::Lsn at);
+  /// Extents, never memory, under the flusher's guard (C8): from `first`, at most `blocks_max`
+  /// data blocks or one zero run. A block that is half written, with its content in the log above
+  /// the checkpoint, is given as zeros. Errc::unavailable: the base is not complete.
+  /// Errc::invalid: beyond the end.
   Task<engine::Result<BasePiece>> read_base(engine::BlockIndex first, std::uint32_t blocks_max);
 
   void pin(std::uint64_t id, engine::Lsn from);
@@ -156,8 +171,8 @@ class ReplicaStore {
   void fail(engine::Error error);
   void progressed();
 
-  /// Changes the superblock, durably; `both` slots where falling back to the older state would be
-  /// wrong.
+  /// Changes the superblock, durably; `both` slots where falling back
+  /// to the older state would be wrong.
   Task<engine::Status> record(std::function<void(Superblock&)> change, bool both);
   Task<engine::Status> checkpointed(CheckpointState at,
                                     const std::vector<engine::RecordPtr>& records);

@@ -49,8 +49,8 @@ Error failed(const std::string& what, const std::string& directory, const rocksd
 
 }  // namespace
 
-// Map and queue are touched on the loop, the database on the worker; the queue's lock is all that
-// they share.
+// Map and queue are touched on the loop, the database on the worker;
+// the queue's lock is all that they share.
 class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
  public:
   Impl(std::string directory, std::unique_ptr<rocksdb::DB> db, Post post)

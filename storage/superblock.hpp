@@ -1,7 +1,7 @@
-// What a replica must know before it reads anything else: whose it is, how far its extents are, and
-// what it was in the middle of. Two slots in one pre-written file; a write goes to the slot that
-// does not hold the newest state, so a torn write costs nothing (docs/DATA_FORMAT.md,
-// "Superblock").
+// What a replica must know before it reads anything else: whose it is, how far its
+// extents are, and what it was in the middle of. Two slots in one pre-written file; a
+// write goes to the slot that does not hold the newest state, so a torn write costs
+// nothing (docs/DATA_FORMAT.md, "Superblock").
 #pragma once
 
 #include <optional>
@@ -26,8 +26,8 @@ struct SessionLine {
 /// checkpoint, where a batch that seems not to continue the log costs history only.
 inline constexpr std::size_t cut_marks_max = 64;
 
-/// Older lines fall out; a front end that is not found begins anew. 128 x 24 bytes fit a slot with
-/// room.
+/// Older lines fall out; a front end that is not found begins anew.
+/// 128 x 24 bytes fit a slot with room.
 inline constexpr std::size_t session_table_max = 128;
 
 struct Superblock {

@@ -32,8 +32,8 @@ using engine::Status;
 
 namespace {
 
-// What one vectored request may carry (UIO_MAXIOV); the rest follows as if the write had been
-// short.
+// What one vectored request may carry (UIO_MAXIOV);
+// the rest follows as if the write had been short.
 constexpr std::size_t vectors_max = 1024;
 
 Errc code_of(int error) {

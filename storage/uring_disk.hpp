@@ -1,8 +1,8 @@
 // The Disk of a daemon: io_uring on the loop for reads and writes, one worker thread for what has
 // no cheap asynchronous form (open, rename, directories).
 //
-//   submissions of one turn leave in one system call; the ring's descriptor wakes the loop;
-//   completions run there
+// Submissions of one turn leave in one system call; the ring's descriptor wakes the loop;
+// completions run there.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -18,8 +18,8 @@ class UringDisk final : public Disk {
   /// Submissions that the kernel takes at once; more wait in memory, in order.
   static constexpr unsigned ring_entries = 512;
 
-  /// To be used on the one thread that runs `loop`. Throws std::system_error where the kernel has
-  /// no io_uring.
+  /// To be used on the one thread that runs `loop`.
+  /// Throws std::system_error where the kernel has no io_uring.
   explicit UringDisk(boost::asio::io_context& loop);
   /// Waits for what is in flight, whose memory the kernel still uses; completions are dropped.
   ~UringDisk() override;

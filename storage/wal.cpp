@@ -212,8 +212,8 @@ SegmentSequence Wal::start_sequence() const {
   return index_.empty() ? writer_->next_sequence() : index_.segments().front()->header.sequence;
 }
 
-// Keeps the retention; what is pinned stays twice as long, so that one lost peer can't fill the
-// disk.
+// Keeps the retention; what is pinned stays twice as long,
+// so that one lost peer can't fill the disk.
 SegmentSequence Wal::prunable_start(Lsn checkpoint) const {
   auto keep_from = checkpoint.next();
   auto pinned_from = keep_from;

@@ -50,19 +50,19 @@ class Wal {
 
   /// Everything appended is durable (or the log failed).
   Task<engine::Status> drain();
-  /// The cut that a truncation to `to` leaves inside a batch, if any; to be recorded before
-  /// truncate().
+  /// The cut that a truncation to `to` leaves inside a batch, if any;
+  /// to be recorded before truncate().
   std::optional<CutMark> cut_for(engine::Lsn to) const;
-  /// Forgets and erases what lies behind `to`, whose record ends a chunk or not. Drained, intent
-  /// recorded (C15).
+  /// Forgets and erases what lies behind `to`, whose record ends a chunk or not.
+  /// Drained, intent recorded (C15).
   Task<engine::Status> truncate(engine::Lsn to, engine::Digest digest, engine::WallTime mono_time,
                                 bool ends_chunk);
-  /// Forgets everything: the log begins anew behind `base`. What stands in the files is void by the
-  /// new start.
+  /// Forgets everything: the log begins anew behind `base`.
+  /// What stands in the files is void by the new start.
   void restart(engine::Lsn base, engine::Digest digest, engine::WallTime mono_time);
 
-  /// Segments that may go when everything up to `checkpoint` is in the extents, twice recorded: the
-  /// new start.
+  /// Segments that may go when everything up to `checkpoint` is in the extents,
+  /// twice recorded: the new start.
   SegmentSequence prunable_start(engine::Lsn checkpoint) const;
   /// The start is durable: what lies before may be used again.
   void prune(SegmentSequence start);
@@ -71,8 +71,8 @@ class Wal {
 
   void pin(std::uint64_t id, engine::Lsn from);
   void unpin(std::uint64_t id) { pins_.erase(id); }
-  /// May the log grow beyond its retention to go on? Asked when it would have to wait for the
-  /// flusher.
+  /// May the log grow beyond its retention to go on? Asked when it would have to wait
+  /// for the flusher.
   std::function<bool()> may_grow;
   std::function<void()> on_durable;
   std::function<void(engine::Error)> on_failed;
@@ -84,13 +84,11 @@ class Wal {
   engine::Digest durable_digest() const { return writer_->durable_digest(); }
   engine::Lsn retained() const { return index_.retained(end().lsn); }
   bool short_of_space() const { return writer_->starved() || pool_.spares() == 0; }
-  bool starved() const { return writer_->starved(); }
   std::uint64_t free_bytes() const;
   std::uint64_t disk_bytes() const { return pool_.files() * context_.segment_bytes; }
   std::uint64_t memory_bytes() const { return tail_->bytes(); }
   std::uint64_t writes() const { return writer_->writes(); }
   std::uint64_t bytes_written() const { return writer_->bytes_written(); }
-  std::uint64_t segment_bytes() const { return context_.segment_bytes; }
   /// Creates missing spares.
   void top_up();
   /// Nothing more is written; files are released once what is being created is done with.

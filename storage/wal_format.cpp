@@ -17,8 +17,8 @@ using engine::Lsn;
 constexpr std::uint64_t segment_magic = 0x3147455357444954;  // "TIDWSEG1"
 constexpr std::uint32_t batch_magic = 0x31424d54;            // "TMB1"
 
-// Offsets within a batch header. The CRC at 0 covers the header behind it, that at 4 all record
-// heads.
+// Offsets within a batch header. The CRC at 0 covers the header behind it,
+// that at 4 all record heads.
 constexpr std::size_t header_crc_at = 0;
 constexpr std::size_t heads_crc_at = 4;
 constexpr std::size_t magic_at = 8;

@@ -61,8 +61,8 @@ struct BatchHeader {
   std::uint64_t bytes() const { return head_area() + payload_bytes; }
 };
 
-/// One write: at most this many records, and about as many bytes. 4 MiB amortise a device flush to
-/// nothing.
+/// One write: at most this many records, and about as many bytes.
+/// 4 MiB amortise a device flush to nothing.
 inline constexpr std::uint32_t batch_records_max =
     1000;  // with the head below IOV_MAX (1024) slices
 inline constexpr std::uint64_t batch_bytes_max = 4ull << 20;
@@ -72,8 +72,8 @@ inline constexpr std::uint64_t batch_span_max = batch_bytes_max + engine::record
                                                 engine::block_bytes;
 static_assert(batch_bytes_max >= engine::record_payload_bytes_max);
 
-/// Header, heads and padding of a batch whose numbers `header` holds; `records` are those of the
-/// batch.
+/// Header, heads and padding of a batch whose numbers `header` holds;
+/// `records` are those of the batch.
 engine::Buffer encode_batch_head(engine::VolumeKey key, const BatchHeader& header,
                                  std::span<const engine::RecordPtr> records);
 /// The header alone, from the first bytes of `block`; nothing if it is none of this volume.

@@ -66,7 +66,6 @@ class WalIndex {
   void push(SegmentPtr segment) { log_.push_back(std::move(segment)); }
   bool empty() const { return log_.empty(); }
   Segment& back() const { return *log_.back(); }
-  const SegmentPtr& back_ptr() const { return log_.back(); }
   /// The lowest readable LSN; `end` + 1 when nothing is.
   engine::Lsn retained(engine::Lsn end) const {
     return log_.empty() ? end.next() : log_.front()->first();

@@ -26,9 +26,8 @@ constexpr std::uint64_t erase_write_bytes = 1u << 20;
 std::optional<std::uint32_t> slot_of(const std::string& name) {
   if (name.size() != 12 || !name.ends_with(".seg")) return std::nullopt;
   std::uint32_t slot = 0;
-  const auto* end = name.data() + 8;
-  const auto parsed = std::from_chars(name.data(), end, slot, 16);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  const auto parsed = std::from_chars(name.data(), name.data() + 8, slot, 16);
+  if (parsed.ec != std::errc() || name != segment_name(slot)) return std::nullopt;
   return slot;
 }
 
@@ -160,8 +159,8 @@ void keep_better(Evidence& all, Evidence found) {
   all.where = std::move(found.where);
 }
 
-/// Everything at and behind the end of the log that could prove it longer; `upto` speaks of the
-/// last segment.
+/// Everything at and behind the end of the log that could prove it longer;
+/// `upto` speaks of the last segment.
 Task<Result<Evidence>> gather_evidence(const ScanState& state, const Beyond& beyond) {
   const auto& context = *state.context;
   const auto x = state.log.end.lsn.next();
@@ -254,8 +253,8 @@ Task<Status> settle_tail(ScanState& state, const Beyond& beyond) {
   co_return Done{};
 }
 
-/// An unfinished truncation is done again, whole: nothing behind it counts, so nothing there is
-/// judged.
+/// An unfinished truncation is done again, whole:
+/// nothing behind it counts, so nothing there is judged.
 Task<Status> redo_truncation(ScanState& state, const Beyond& beyond) {
   auto& log = state.log;
   if (log.end.lsn < *state.input->truncate_to) {

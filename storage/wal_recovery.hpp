@@ -19,8 +19,8 @@
 
 namespace tidemark::storage {
 
-/// A batch that a truncation cut in two: only records up to `to` count (they can't be rewritten in
-/// place safely).
+/// A batch that a truncation cut in two: only records up to `to` count
+/// (they can't be rewritten in place safely).
 struct CutMark {
   SegmentSequence sequence;
   std::uint64_t offset = 0;

@@ -17,8 +17,8 @@ using engine::Result;
 using engine::Status;
 
 constexpr std::uint64_t window_bytes = 1u << 20;
-// Behind a torn batch at most writes_in_flight_max - 1 others can stand, and it itself takes one
-// place.
+// Behind a torn batch at most writes_in_flight_max - 1 others can stand,
+// and it itself takes one place.
 constexpr std::uint64_t in_flight_span_max = writes_in_flight_max * batch_span_max + block_bytes;
 
 /// What was found at an offset where a batch may stand.
@@ -75,8 +75,8 @@ void take_record(ScanState& state, const ReplayedRecord& record, std::uint64_t c
   if (h.lsn > state.input->checkpoint) state.log.replay.push_back(record);
 }
 
-/// The batch at `offset`, verified as a whole; nothing, with the reason in `why`, if none stands
-/// there.
+/// The batch at `offset`, verified as a whole; nothing, with the reason in `why`,
+/// if none stands there.
 Task<Result<std::optional<FoundBatch>>> read_batch(const ScanState& state, SegmentWindow& window,
                                                    const Segment& segment, std::uint64_t offset,
                                                    std::string& why) {
@@ -131,8 +131,8 @@ std::uint32_t records_that_count(const ScanState& state, const BatchHeader& h) {
   return last < h.first ? 0 : static_cast<std::uint32_t>(last - h.first + 1);
 }
 
-/// Rot below the checkpoint: the next batch of the segment that begins at or below the first needed
-/// record.
+/// Rot below the checkpoint: the next batch of the segment that begins at
+/// or below the first needed record.
 Task<Result<std::uint64_t>> next_batch_after(const ScanState& state, SegmentWindow& window,
                                              const Segment& segment, std::uint64_t offset) {
   for (offset += block_bytes; offset + block_bytes <= window.file_bytes(); offset += block_bytes) {
@@ -243,8 +243,8 @@ Task<Result<Evidence>> find_evidence(const WalContext& context, SegmentPtr segme
     const auto header = decode_batch_header(context.key, *block, at);
     if (!header || !lives.contain(header->sequence) || header->first < x) continue;
     found.upto = std::min(*size, at + header->bytes());
-    // The batch at the damage itself proves nothing about it: it was issued before it could be
-    // durable.
+    // The batch at the damage itself proves nothing about it:
+    // it was issued before it could be durable.
     if (header->durable > found.proves) {
       found.proves = header->durable;
       found.where = fmt::format("the batch at lsn {} ({}, offset {})", header->first,

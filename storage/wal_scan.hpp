@@ -35,8 +35,8 @@ struct ScanState {
   std::string stop_reason;  ///< What stood where the next batch was expected.
 };
 
-/// Takes the batches of `segment` that continue the log. The segment's header is known to continue
-/// it.
+/// Takes the batches of `segment` that continue the log.
+/// The segment's header is known to continue it.
 /// `behind`: the segment behind it, or null.
 Task<engine::Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behind);
 

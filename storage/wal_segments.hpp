@@ -38,15 +38,14 @@ class SegmentPool {
   SegmentPtr take();
   /// Pruned: to be used again once nobody reads it.
   void give_back(SegmentPtr segment);
-  /// Creates what is missing in the background. `may_grow`: a spare is wanted even beyond the
-  /// retention.
+  /// Creates what is missing in the background.
+  /// `may_grow`: a spare is wanted even beyond the retention.
   void top_up(bool may_grow);
   /// Files kept at most while nothing forces more.
   std::uint64_t target() const;
 
   std::uint64_t files() const { return in_log_ + spares_.size() + retiring_.size(); }
   std::size_t spares() const { return spares_.size() + retiring_.size(); }
-  bool creating() const { return creating_; }
   /// How many more files the disk could take, beyond the reserve; as last looked at.
   std::uint64_t creatable() const { return creatable_; }
   /// Looks again. Not for every write: it asks the file system.

@@ -1,5 +1,5 @@
-// The append path: records gather while writes are in flight, the next write takes them all (group
-// commit).
+// The append path: records gather while writes are in flight,
+// the next write takes them all (group commit).
 //
 //   appended:  1 2 3 4 5 6 7 8 9        memory tail
 //   slots:     [1 2][3 4 5]             in flight, at most writes_in_flight_max
@@ -22,8 +22,8 @@
 
 namespace tidemark::storage {
 
-/// Batches in flight. See docs/decisions for the measurement; recovery looks this far behind a torn
-/// batch.
+/// Batches in flight. Two: one is written while the next gathers.
+/// Recovery looks this far behind a torn batch.
 inline constexpr std::size_t writes_in_flight_max = 2;
 
 /// Where a log ends, and what it needs to go on.
@@ -42,8 +42,8 @@ class WalWriter {
 
   /// Takes what was appended to the memory tail since the last call.
   void append(const engine::RecordPtr& record);
-  /// Issues what can be issued. Called once after the appends of a turn, and by itself after
-  /// completions.
+  /// Issues what can be issued. Called once after the appends of a turn,
+  /// and by itself after completions.
   void pump();
   void set_committed(engine::Lsn committed) { committed_ = committed; }
 
@@ -51,11 +51,10 @@ class WalWriter {
   engine::Lsn durable() const { return durable_.lsn; }
   engine::Digest durable_digest() const { return durable_.digest; }
   bool drained() const { return slots_.empty() && durable_.lsn == end_.lsn; }
-  bool failed() const { return failed_; }
   /// Waits for a segment file that the pool does not have.
   bool starved() const { return starved_; }
-  /// Worst cost of what may still be appended and of what is not durable yet, given the spare
-  /// files.
+  /// Worst cost of what may still be appended and of what is not durable yet,
+  /// given the spare files.
   std::uint64_t free_bytes(std::uint64_t spare_segments) const;
   std::uint64_t writes() const { return writes_; }
   std::uint64_t bytes_written() const { return bytes_written_; }

@@ -1,9 +1,9 @@
 // Connections as a seam: ordered messages to one peer that may end at any time.
 //
-// A Link delivers in order and at most once; silence is no error, on_down is. Bounds: what a link
-// holds unsent is counted by queued_bytes(), and senders stop at their credit; a frame is bounded
-// by its type before memory is allocated for it. TCP in daemons, the simulated network in the
-// simulator.
+// A Link delivers in order and at most once; silence is no error, on_down is. Bounds: what a
+// link holds unsent is counted by queued_bytes(), and senders stop at their credit; a frame
+// is bounded by its type before memory is allocated for it. TCP in daemons, the simulated
+// network in the simulator.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class Link {
   virtual std::size_t queued_bytes() const = 0;
   /// Sends what is queued (a Refused, say), then closes. on_down is not called for one's own close.
   virtual void close() = 0;
-  /// Who receives from now on; the old receiver gets nothing more. Messages wait until there is
-  /// one.
+  /// Who receives from now on; the old receiver gets nothing more.
+  /// Messages wait until there is one.
   virtual void attach(std::weak_ptr<LinkEvents> events) = 0;
   virtual const std::string& peer() const = 0;  ///< For logs: address and purpose.
 };
@@ -51,12 +51,13 @@ struct Incoming {
 class Network {
  public:
   virtual ~Network() = default;
-  /// Connects and sends `hello`; `done` gets the link once HelloOk came, with the peer's identity,
-  /// or the error (a Refused arrives as Errc::refused with its text). Times out after 3 s.
+  /// A link whose Hello was accepted, and by whom.
   struct Connected {
     LinkPtr link;
     engine::HelloOk peer;
   };
+  /// Connects and sends `hello`; `done` gets the link once HelloOk came, with the peer's identity,
+  /// or the error (a Refused arrives as Errc::refused with its text). Times out after 3 s.
   virtual void connect(const engine::Endpoint& to, engine::Hello hello,
                        std::function<void(engine::Result<Connected>)> done) = 0;
   /// Who gets incoming connections.

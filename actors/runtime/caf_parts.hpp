@@ -14,9 +14,9 @@
 
 namespace tidemark::actors {
 
-/// CAF's own timers are not used: engine::Timers is the one way to be woken, and CAF never forgets
-/// the timer of an answered request. Arming one (a finite request timeout, delayed_send) is our
-/// mistake.
+/// CAF's own timers are not used: engine::Timers is the one way to be woken, and CAF never
+/// forgets the timer of an answered request. Arming one (a finite request timeout,
+/// delayed_send) is our mistake.
 class NoTimersClock final : public caf::actor_clock {
  public:
   void set_ordinary_timeout(time_point, caf::abstract_actor*, caf::atom_value,

@@ -35,8 +35,8 @@ class Loop {
 
   /// Runs handlers, timers and actors on this thread until stop(). May be called again.
   void run();
-  /// Ends run() after the handler that is running. Any thread; not a signal handler (use signal_set
-  /// on io()).
+  /// Ends run() after the handler that is running.
+  /// Any thread; not a signal handler (use signal_set on io()).
   void stop();
   /// After run(): drops timers and runs what is already posted, because it may hold actors, so that
   /// sockets, disk and actors can be destroyed in any order. Nothing new is waited for; actors that

@@ -86,8 +86,8 @@ void LoopScheduler::run(caf::resumable* job) {
   }
 }
 
-// quit + finalize runs on_exit, which destroys an actor's state; CAF's cleanup_and_release skips
-// it.
+// quit + finalize runs on_exit, which destroys an actor's state;
+// CAF's cleanup_and_release skips it.
 void LoopScheduler::end(caf::resumable* job) {
   if (job->subtype() == caf::resumable::scheduled_actor) {
     auto& actor = *static_cast<caf::scheduled_actor*>(job);

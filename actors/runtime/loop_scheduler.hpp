@@ -38,8 +38,8 @@ class LoopScheduler final : public caf::scheduler::abstract_coordinator {
 
  protected:
   void start() override;
-  /// Called by ~actor_system once the loop no longer runs: ends what is still ready instead of
-  /// running it.
+  /// Called by ~actor_system once the loop no longer runs:
+  /// ends what is still ready instead of running it.
   void stop() override;
   /// Any thread.
   void enqueue(caf::resumable* job) override { push(job); }

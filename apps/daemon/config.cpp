@@ -4,10 +4,7 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
-#include <boost/asio/ip/address.hpp>
-
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -15,6 +12,7 @@
 #include <vector>
 
 #include "engine/units.hpp"
+#include "transport/replication/endpoint.hpp"
 
 namespace tidemark::daemon {
 
@@ -40,8 +38,8 @@ std::size_t edits(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// Walks one file: each known key is taken by a function that says what is wrong with a value, or
-// nothing.
+// Walks one file: each known key is taken by a function that says what is wrong
+// with a value, or nothing.
 class Reader {
  public:
   using Take = std::function<std::string(const toml::node&)>;
@@ -200,6 +198,11 @@ std::vector<Reader::Key> keys_of(Config& c) {
   };
 }
 
+bool is_loopback(const engine::Endpoint& endpoint) {
+  const auto parsed = transport::parse_endpoint(endpoint);
+  return parsed && parsed->loopback;
+}
+
 // What no single value shows: settings that contradict each other.
 std::vector<std::string> contradictions(const Config& c) {
   std::vector<std::string> found;
@@ -242,36 +245,12 @@ std::string joined(const std::vector<std::string>& lines) {
 }  // namespace
 
 engine::Status check_endpoint(const std::string& text) {
-  const auto wrong = [&] {
-    return Error{
-        Errc::invalid,
-        fmt::format("\"{}\" is no address; right would be \"127.0.0.1:9101\" or \"[::1]:9101\"",
-                    text)};
-  };
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos) return wrong();
-  auto host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string::npos) {
-    return wrong();
-  }
-  boost::system::error_code failed;
-  boost::asio::ip::make_address(host, failed);
-  unsigned port = 0;
-  const auto* first = text.data() + colon + 1;
-  const auto* last = text.data() + text.size();
-  const auto [end, bad] = std::from_chars(first, last, port);
-  if (failed || bad != std::errc{} || end != last || port == 0 || port > 65535) return wrong();
-  return engine::Done{};
-}
-
-bool is_loopback(const engine::Endpoint& endpoint) {
-  auto host = endpoint.substr(0, endpoint.rfind(':'));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  boost::system::error_code failed;
-  const auto address = boost::asio::ip::make_address(host, failed);
-  return !failed && address.is_loopback();
+  const auto parsed = transport::parse_endpoint(text);
+  if (!parsed) return parsed.error();
+  if (parsed->port != 0) return engine::Done{};
+  return Error{
+      Errc::invalid,
+      fmt::format("endpoint \"{}\": others must know the port; right would be 1 to 65535", text)};
 }
 
 Result<Config> parse_config(const std::string& text, const std::string& path) {

@@ -1,6 +1,6 @@
-// The daemon's configuration: strict TOML. What is not understood is refused with file, line and
-// what would be right; nothing is guessed and nothing ignored. Every key with its default:
-// packaging/tidemark.toml.
+// The daemon's configuration: strict TOML. What is not understood is refused with file,
+// line and what would be right; nothing is guessed and nothing ignored. Every key with
+// its default: packaging/tidemark.toml.
 #pragma once
 
 #include <string>
@@ -16,21 +16,19 @@ struct Config {
   engine::Endpoint replication;  ///< `listen.replication`: nodes, control.
   engine::Endpoint nbd;          ///< `listen.nbd`: clients.
   std::string admin;  ///< `listen.admin`: path of a Unix socket; DIR/admin.sock unless given.
-  engine::Endpoint control;  ///< `control.address`: replication address of the node that hosts the
-                             ///< control plane.
+  engine::Endpoint control;  ///< `control.address`: of the host of the control plane.
   bool insecure = false;     ///< Allows listening beyond loopback without TLS.
   std::string log_level = "info";
   actors::Settings settings;
 };
 
-/// Reads and checks a file. Errc::invalid: one line per mistake, each `file:line: what; what would
-/// be right`.
+/// Reads and checks a file. Errc::invalid: one line per mistake,
+/// each `file:line: what; what would be right`.
 engine::Result<Config> read_config(const std::string& path);
 /// The same from memory; `path` only names it.
 engine::Result<Config> parse_config(const std::string& text, const std::string& path);
 
 /// "127.0.0.1:9101" or "[::1]:9101" (a literal address, a port from 1 to 65535).
 engine::Status check_endpoint(const std::string& text);
-bool is_loopback(const engine::Endpoint& endpoint);
 
 }  // namespace tidemark::daemon

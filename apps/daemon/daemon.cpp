@@ -212,8 +212,8 @@ class Daemon {
             .with("reason", e.reason));
   }
 
-  // In this order of destruction, last to first: actors and doors end before the seams that they
-  // use.
+  // In this order of destruction, last to first:
+  // actors and doors end before the seams that they use.
   Config config_;
   Identity identity_;
   engine::Incarnation incarnation_;

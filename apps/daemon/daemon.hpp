@@ -8,7 +8,7 @@
 namespace tidemark::daemon {
 
 /// Runs until SIGTERM or SIGINT: drains, flushes, marks a clean stop, returns 0. A second signal
-/// ends the process at once. Returns 1 after printing why it could not start or had to end.
+/// ends the process at once. Returns 1 after printing why it could not start.
 int run(const Config& config);
 
 struct InitWish {

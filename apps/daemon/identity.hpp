@@ -23,8 +23,8 @@ engine::Result<engine::ClusterId> parse_token(const std::string& token);
 /// 1 to 32 of [a-z0-9-], beginning with a letter: names of nodes stand in paths, logs and URIs.
 engine::Status check_node_name(const std::string& name);
 
-/// Creates `directory` (its parent must exist; an existing directory must be empty) with identity,
-/// volumes folder and an empty catalog, all synced. Nothing else ever creates one.
+/// Creates `directory` (its parent must exist; an existing directory must be empty) with identity
+/// and volumes folder, all synced; init() adds the catalog. Nothing else ever creates one.
 engine::Status create_directory(const std::string& directory, const Identity& identity);
 /// Errc::not_found: no directory, or one that `tidemarkd init` did not make or that was emptied;
 /// Errc::corrupt: damaged.

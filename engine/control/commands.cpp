@@ -1,5 +1,5 @@
-// What operators ask for: volumes made and deleted, copies added, taken away and replaced, nodes
-// let in again.
+// What operators ask for: volumes made and deleted, copies added, taken away and replaced,
+// nodes let in again.
 #include <algorithm>
 #include <set>
 #include <tuple>
@@ -9,15 +9,6 @@
 
 namespace tidemark::engine::control {
 namespace {
-
-bool is_name(const std::string& text) {
-  const auto plain = [](char c) {
-    return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9');
-  };
-  const auto fits = [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; };
-  return !text.empty() && text.size() <= 64 && plain(text.front()) &&
-         std::all_of(text.begin(), text.end(), fits);
-}
 
 /// The same volume was asked for before; its id is not part of a wish.
 bool same_wish(const VolumeSpec& a, VolumeSpec b) {

@@ -37,8 +37,7 @@ Status ControlPlane::load(const std::vector<std::pair<std::string, std::string>>
   return Done{};
 }
 
-// --- nodes come and go
-// ------------------------------------------------------------------------------
+// --- nodes come and go ---------------------------------------------------------------------------
 
 std::optional<Refused> ControlPlane::unwelcome(const Register& m) const {
   const auto known = nodes_.find(m.node.name);
@@ -159,8 +158,7 @@ Effects ControlPlane::on_link_down(LinkKey link) {
   return {Report{{}, Event(Level::warning, "node_disconnected").with("node", name)}};
 }
 
-// --- what nodes answer
-// ------------------------------------------------------------------------------
+// --- what nodes answer ---------------------------------------------------------------------------
 
 Effects ControlPlane::on_message(LinkKey link, const AssignAck& m) {
   const auto* session = session_of(link);
@@ -275,8 +273,7 @@ void ControlPlane::decided(LinkKey link, const Volume& volume, bool accepted,
   out.push_back(Send{link, SetDecided{r.spec.id, accepted, r.epoch, r.version, r.in_sync, reason}});
 }
 
-// --- time
-// -------------------------------------------------------------------------------------------
+// --- time ----------------------------------------------------------------------------------------
 
 Effects ControlPlane::on_tick(const Moment& at) {
   Effects out;
@@ -302,8 +299,7 @@ bool ControlPlane::awaited(const Volume& volume, const Placement& member) const 
   return acked == volume.acked.end() || acked->second < wanted;
 }
 
-// --- shared by the handlers
-// ---------------------------------------------------------------------------
+// --- shared by the handlers ----------------------------------------------------------------------
 
 void ControlPlane::persist(const Volume& volume, Effects& out) const {
   out.push_back(Persist{{{key_of(volume.record), encode(volume.record)}}});

@@ -1,12 +1,10 @@
 // The embedded control plane: decides who is primary of what and which copies count. Does no I/O.
 //
-//                         create
-//                           |         RegisterArrived with a newer incarnation of the primary's
-//                           node, v         the primary's own word that its role ended, or an
-//                           operator
-//     promises ---choose--> settled --------------------------------------------> fencing(epoch')
-//                 ^                                                                  |
-//                 +------------------------------------------------------------------+
+//   nothing          ──create─────────────────────────────────────► settled
+//   settled          ──the primary's node started again,
+//                      its own word that its role ended, an operator──► fencing(epoch')
+//   fencing(epoch')  ──promises, choice───────────────────────────► settled, in epoch'
+//   fencing(epoch')  ──a higher promise, an operator──────────────► fencing(a higher one)
 //
 // Effects are done in order, and what follows a Persist waits until it is durable, later calls'
 // effects included: nothing is ever told to a node that a crash could take back. After a crash the
@@ -33,8 +31,7 @@ namespace tidemark::engine::control {
 /// Names a connection of a node; never reused while the process lives.
 using LinkKey = std::uint64_t;
 
-// --- effects
-// ----------------------------------------------------------------------------------------
+// --- effects -------------------------------------------------------------------------------------
 
 /// Make all of it durable at once, then go on.
 struct Persist {
@@ -57,8 +54,7 @@ struct Report {
 using Effect = std::variant<Persist, Send, Drop, Report>;
 using Effects = std::vector<Effect>;
 
-// --- inputs
-// -----------------------------------------------------------------------------------------
+// --- inputs --------------------------------------------------------------------------------------
 
 /// The moment of an input, and random numbers that it may use up.
 struct Moment {
@@ -103,8 +99,8 @@ class ControlPlane {
   /// Tells again what was not acknowledged; ends a wait for promises.
   Effects on_tick(const Moment& at);
 
-  // An operator's wishes. An error changes nothing; success may still have to be awaited, see
-  // pending().
+  // An operator's wishes. An error changes nothing;
+  // success may still have to be awaited, see pending().
   Result<Effects> create(const CreateVolume& wish, const Moment& at);
   Result<Effects> remove(const std::string& volume);
   Result<Effects> promote(const std::string& volume, const std::string& node, const Moment& at);
@@ -122,8 +118,8 @@ class ControlPlane {
   const VolumeRecord* volume(const VolumeId& id) const;
   std::optional<LinkKey> link_of(const std::string& node) const;
   std::optional<std::string> node_of(LinkKey link) const;
-  /// What still has to happen until the volume is as it was last decided, for people; empty:
-  /// nothing.
+  /// What still has to happen until the volume is as it was last decided,
+  /// for people; empty: nothing.
   std::vector<std::string> pending(const VolumeId& id) const;
   /// The part of it that the nodes in reach have to do.
   std::vector<std::string> pending_reachable(const VolumeId& id) const;

@@ -104,8 +104,8 @@ void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at,
   record.primary_incarnation = promise.incarnation;
   record.marks = choice.exact ? std::uint8_t{0} : static_cast<std::uint8_t>(EpochBody::cache_lost);
   record.wanted = ReplicaId();
-  // Its own log is now the truth, so it is exact by definition; the others are as exact as they
-  // were recorded.
+  // Its own log is now the truth, so it is exact by definition;
+  // the others are as exact as they were recorded.
   const SetMember itself{record.primary, promise.incarnation};
   if (record.spec.mode == Mode::best_effort) record.in_sync.clear();
   std::erase_if(record.in_sync, [&](const SetMember& m) { return m.replica == record.primary; });

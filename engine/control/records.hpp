@@ -1,10 +1,11 @@
-// What the control plane remembers, one catalog value each. Whoever has these has all of its state:
-// what else it holds in memory (links, promises, acknowledgements) is asked for again after a
-// restart.
+// What the control plane remembers, one catalog value each. Whoever has these has all of
+// its state: what else it holds in memory (links, promises, acknowledgements) is asked for
+// again after a restart.
 //
-//    control/node/<name>      who may call itself so, where it is, its last incarnation
-//    control/volume/<uuid>    spec, members, reign (epoch, nonce, primary), set, version, what is
-//    under way control/counters         the next ReplicaId
+//   control/node/<name>     who may call itself so, where it is, its last incarnation
+//   control/volume/<uuid>   spec, members, reign (epoch, nonce, primary), set, version,
+//                           what is under way
+//   control/counters        the next ReplicaId
 #pragma once
 
 #include <map>

@@ -31,8 +31,8 @@ BlockSum zero_block_sum(VolumeKey key, BlockIndex block);
 
 /// CRC-32C of `bytes`, continued from `seed` (0 to begin).
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t seed = 0);
-/// The same by table: what CPUs without SSE4.2 run. Public so that a test can hold both against
-/// each other.
+/// The same by table: what CPUs without SSE4.2 run.
+/// Public so that a test can hold both against each other.
 std::uint32_t crc32c_portable(std::span<const std::byte> bytes, std::uint32_t seed = 0);
 
 }  // namespace tidemark::engine

@@ -1,6 +1,6 @@
-// Reading records back from a disk or a peer. Total: any bytes give a record or an Error. Sizes are
-// judged before anything is believed, then the CRC, then what the fields say together, then the
-// payload.
+// Reading records back from a disk or a peer. Total: any bytes give a record or an Error.
+// Sizes are judged before anything is believed, then the CRC, then what the fields say
+// together, then the payload.
 #ifndef XXH_INLINE_ALL
 #define XXH_INLINE_ALL
 #endif

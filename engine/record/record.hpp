@@ -3,10 +3,10 @@
 //
 //   head = header (128 bytes) + inline body or per-block checksums          payload = whole blocks
 //
-// The head's CRC binds the volume and covers everything in the head; the head holds a checksum of
-// every block of the payload; the digest chains header and checksums to the record before. So two
-// logs with an equal digest at one LSN are equal up to it. Byte layout and golden bytes:
-// docs/DATA_FORMAT.md.
+// The head's CRC binds the volume and covers everything in the head; the head holds a
+// checksum of every block of the payload; the digest chains header and checksums to the
+// record before. So two logs with an equal digest at one LSN are equal up to it. Byte layout
+// and golden bytes: docs/DATA_FORMAT.md.
 #pragma once
 
 #include <array>
@@ -199,8 +199,8 @@ Result<RecordHeader> decode_header(VolumeKey key, std::span<const std::byte> hea
 BlockSum head_sum(std::span<const std::byte> head, std::uint64_t i);
 Result<EpochBody> decode_epoch(std::span<const std::byte> inline_body);
 
-/// The digest after a record whose head is `head` (digest and crc fields are left out of the
-/// chain).
+/// The digest after a record whose head is `head`
+/// (digest and crc fields are left out of the chain).
 Digest chain(const Digest& before, std::span<const std::byte> head);
 
 /// A run of consecutive records, shared by WAL and senders. Never empty.

@@ -135,7 +135,6 @@ std::string History::describe(const Entry& e) const {
 
 void History::cell_read(Reign reign, engine::MonoTime began, engine::MonoTime ended,
                         std::uint64_t index, std::optional<OpId> value) {
-  ++judged_;
   auto& cell = cells_[static_cast<std::size_t>(index)];
   const Read r{reign, began, ended};
   if (!value) {

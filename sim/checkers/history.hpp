@@ -1,6 +1,6 @@
-// The clients' side of the story, and the judge of every read. Trusts nothing of the engine but
-// whether a reign began with the cache_lost mark; everything else is what clients asked and were
-// answered.
+// The clients' side of the story, and the judge of every read. Trusts nothing of the engine
+// but whether a reign began with the cache_lost mark; everything else is what clients asked
+// and were answered.
 //
 // Each cell of a volume is a register. A read may return a write's value unless
 //   - the write began after the read ended, or nobody ever wrote it          (corrupt, future)
@@ -40,14 +40,14 @@ class History {
 
   /// A connection was opened to the process `life`; which reign that is.
   Reign opened(std::uint32_t life);
-  /// The reign that begins next (or has begun and was not opened yet) says that answered writes
-  /// were lost.
+  /// The reign that begins next (or has begun and was not opened yet) says
+  /// that answered writes were lost.
   void cache_lost() { cache_lost_ = true; }
   /// Its connections were cut, or its process ended. Harmless to repeat.
   void reign_over(Reign reign);
 
-  /// `zeros`: TRIM or WRITE_ZEROES. Requests of one connection and reign take effect in the order
-  /// of these calls.
+  /// `zeros`: TRIM or WRITE_ZEROES. Requests of one connection and reign take effect
+  /// in the order of these calls.
   OpId write_begun(std::uint64_t connection, Reign reign, engine::MonoTime at, CellRange cells,
                    bool zeros);
   void write_answered(OpId op, engine::MonoTime at, bool fua);
@@ -58,7 +58,6 @@ class History {
                  std::optional<OpId> value);
 
   std::uint64_t writes() const { return ops_.size() - 1; }
-  std::uint64_t cells_judged() const { return judged_; }
 
  private:
   struct Op {
@@ -113,7 +112,6 @@ class History {
   bool may_lose_cache_;
   bool cache_lost_ = false;
   OnFailure fail_;
-  std::uint64_t judged_ = 0;
 };
 
 }  // namespace tidemark::sim

@@ -161,8 +161,7 @@ BOOST_AUTO_TEST_CASE(a_silent_link_is_dead_after_3_seconds) {
   BOOST_TEST(link->closed);
 }
 
-// --- operators
-// ---------------------------------------------------------------------------------------------
+// --- operators -----------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(wrong_requests_are_refused_with_a_sentence) {
   WithVolume w;
@@ -235,8 +234,7 @@ BOOST_AUTO_TEST_CASE(the_status_merges_what_nodes_say_and_names_who_does_not_ans
   BOOST_TEST(volumes.find(R"("state":"unreachable")") != std::string::npos);
 }
 
-// --- compare
-// -----------------------------------------------------------------------------------------------
+// --- compare -------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(equal_copies_compare_equal_at_the_highest_limit) {
   WithVolume w;

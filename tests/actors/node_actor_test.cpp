@@ -129,8 +129,7 @@ BOOST_AUTO_TEST_CASE(connections_for_what_is_not_here_are_refused) {
               engine::RefusalCode::wrong_node);
 }
 
-// --- operators
-// ---------------------------------------------------------------------------------------------
+// --- operators -----------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(without_a_control_plane_the_status_is_the_nodes_own) {
   NodeWorld w;

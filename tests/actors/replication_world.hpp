@@ -316,7 +316,7 @@ struct ReplicationWorld {
     log.grow_to(to);
     const auto batch = log.batch(from, to);
     near_log->log.insert(near_log->log.end(), batch->begin(), batch->end());
-    caf::anon_send(sender, RecordsNumbered{batch, engine::Lsn(committed), engine::Lsn(to)});
+    caf::anon_send(sender, RecordsNumbered{batch, engine::Lsn(committed)});
     run();
   }
   template <class Answer, class Handle, class Question>

@@ -1,5 +1,5 @@
-// The sender actor and the receiver actor together: the machines' effects reach stores, links and
-// timers.
+// The sender actor and the receiver actor together:
+// the machines' effects reach stores, links and timers.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 

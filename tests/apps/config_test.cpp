@@ -79,8 +79,9 @@ BOOST_AUTO_TEST_CASE(listening_beyond_loopback_needs_an_explicit_word) {
 BOOST_AUTO_TEST_CASE(endpoints_are_literal_addresses_with_a_port) {
   for (auto endpoint : {"127.0.0.1:1", "[::1]:9101", "10.0.0.1:65535"})
     BOOST_TEST(daemon::check_endpoint(endpoint).has_value(), endpoint);
-  for (auto endpoint : {"", ":9101", "localhost:9101", "127.0.0.1", "127.0.0.1:0",
-                        "127.0.0.1:65536", "127.0.0.1:x", "::1:9101", "127.0.0.1:91 "}) {
+  for (auto endpoint :
+       {"", ":9101", "localhost:9101", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x",
+        "::1:9101", "127.0.0.1:91 ", "[127.0.0.1]:9101"}) {
     BOOST_TEST(!daemon::check_endpoint(endpoint).has_value(), endpoint);
   }
 }

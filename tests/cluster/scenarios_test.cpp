@@ -1,5 +1,5 @@
-// Named histories on the simulated cluster: each tells what happened and why nothing may be lost by
-// it.
+// Named histories on the simulated cluster: each tells what happened
+// and why nothing may be lost by it.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <string>

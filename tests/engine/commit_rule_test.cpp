@@ -42,8 +42,8 @@ Lsn model_answerable(const CommitInputs& in, Lsn committed) {
   return committed;
 }
 
-/// Every way in which one copy may stand: numbers 0..3, durable <= received, exact implies
-/// must_receive.
+/// Every way in which one copy may stand: numbers 0..3, durable <= received,
+/// exact implies must_receive.
 std::vector<CountedCopy> every_copy() {
   std::vector<CountedCopy> copies;
   for (std::uint64_t received = 0; received <= lsn_max; ++received) {

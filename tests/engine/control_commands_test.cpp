@@ -32,8 +32,7 @@ bool says(const Result<Effects>& refused, std::string_view what) {
 
 BOOST_AUTO_TEST_SUITE(control_commands)
 
-// --- delete
-// ------------------------------------------------------------------------------------------------
+// --- delete --------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_deleted_volume_is_forgotten_when_every_node_has_deleted_it) {
   auto w = three_nodes_and_a_volume();
@@ -77,8 +76,7 @@ BOOST_AUTO_TEST_CASE(replica_ids_are_not_reused_after_a_crash) {
   BOOST_TEST(members(w) == "r4@node1 r5@node2 r6@node3");
 }
 
-// --- copies
-// ------------------------------------------------------------------------------------------------
+// --- copies --------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(an_added_copy_counts_only_once_the_primary_says_so) {
   auto w = three_nodes_and_a_volume();

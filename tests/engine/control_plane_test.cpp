@@ -10,8 +10,7 @@ using namespace tidemark::engine::control::test;
 
 BOOST_AUTO_TEST_SUITE(control_plane)
 
-// --- nodes
-// ---------------------------------------------------------------------------------------------
+// --- nodes ---------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_node_is_remembered_durably_before_it_is_greeted) {
   World w;
@@ -63,8 +62,7 @@ BOOST_AUTO_TEST_CASE(the_host_of_the_control_plane_cannot_be_readmitted) {
   BOOST_TEST(refused.error().text.find("hosts the control plane") != std::string::npos);
 }
 
-// --- create
-// ----------------------------------------------------------------------------------------------
+// --- create --------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(create_persists_the_volume_before_anybody_is_told) {
   World w;
@@ -146,8 +144,7 @@ BOOST_AUTO_TEST_CASE(impossible_wishes_are_refused_with_a_sentence) {
   BOOST_TEST(w.create().find("1 of 1 known are") != std::string::npos);
 }
 
-// --- assignments
-// -------------------------------------------------------------------------------------------
+// --- assignments ---------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(an_assignment_is_repeated_until_it_is_acknowledged) {
   World w;
@@ -187,8 +184,7 @@ BOOST_AUTO_TEST_CASE(a_record_that_makes_no_sense_is_named) {
   BOOST_TEST(loaded.error().text.find("control/node/node1") != std::string::npos);
 }
 
-// --- the in-sync set
-// ----------------------------------------------------------------------------------------
+// --- the in-sync set -----------------------------------------------------------------------------
 
 ProposeSet proposal(const World& w, std::vector<SetMember> set) {
   return {w.v().spec.id, w.v().epoch, w.v().version, std::move(set), "test"};

@@ -284,8 +284,7 @@ BOOST_AUTO_TEST_CASE(best_effort_goes_on_with_the_set_member_alone) {
   BOOST_TEST(set_text(w.v().in_sync) == "1@2");
 }
 
-// --- an operator's wish
-// ----------------------------------------------------------------------------------
+// --- an operator's wish --------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(an_operator_gets_the_primary_wished_for_when_its_log_is_as_good) {
   auto w = three_nodes_and_a_volume();
@@ -324,8 +323,7 @@ BOOST_AUTO_TEST_CASE(wishes_that_cannot_be_are_refused_before_anybody_is_fenced)
   BOOST_TEST(w.v().settled());
 }
 
-// --- the whole table
-// ----------------------------------------------------------------------------------------
+// --- the whole table -----------------------------------------------------------------------------
 
 // Two members in the set and one outside, each with every combination of what can matter, against a
 // model that says the rule in its plainest form.

@@ -1,5 +1,5 @@
-// What the lossy line's world stands on: random numbers, and a replica's disk whose memory can be
-// lost.
+// What the lossy line's world stands on: random numbers,
+// and a replica's disk whose memory can be lost.
 #pragma once
 
 #include <map>
@@ -27,8 +27,8 @@ class Random {
   std::uint64_t state_;
 };
 
-/// What the replica's disk holds: a log with a durable part, and which record each base block is
-/// of.
+/// What the replica's disk holds: a log with a durable part,
+/// and which record each base block is of.
 struct ReplicaDisk {
   std::vector<RecordPtr> log;  ///< Behind base_lsn.
   Lsn base_lsn;

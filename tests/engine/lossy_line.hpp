@@ -161,12 +161,12 @@ class World {
   }
   void perform(outflow::ReportPeer& e) {
     if (!e.proved) return;
-    // What the commit rule would count must be on the replica's disk now or have been, and be the
-    // primary's.
+    // What the commit rule would count must be on the replica's disk now or have been,
+    // and be the primary's.
     if (e.durable > disk_.durable)
       trouble_ += fmt::format("reported durable {} of {}; ", e.durable, disk_.durable);
     committed_ = std::max(committed_, std::min(e.durable, log_.end()));
-    tell(outflow::RecordsAdded{nullptr, committed_, log_.end()});
+    tell(outflow::RecordsAdded{nullptr, committed_});
   }
   void perform(outflow::Log&) {}
 
@@ -282,8 +282,8 @@ class World {
   // --- the line between them ---
   using Line = std::pair<Lane, LinkNumber>;
 
-  /// The line is gone; each side that did not end it itself hears of it later, if at all in this
-  /// run's order.
+  /// The line is gone; each side that did not end it itself hears of it later,
+  /// if at all in this run's order.
   void cut(Lane lane, LinkNumber link, bool tell_primary, bool tell_replica) {
     const auto found = lines_.find({lane, link});
     if (found == lines_.end()) return;
@@ -313,7 +313,7 @@ class World {
     for (auto n = 1 + random_.below(5); n > 0; --n) {
       log_.write(random_.below(8), static_cast<std::uint8_t>(random_.next()));
     }
-    tell(outflow::RecordsAdded{log_.batch(from, log_.end().value), committed_, log_.end()});
+    tell(outflow::RecordsAdded{log_.batch(from, log_.end().value), committed_});
   }
 
   void fault() {
@@ -326,8 +326,8 @@ class World {
       case 3:
         return new_reign();
       case 4: {
-        // The replica was left out: others commit without it, and the log is pruned unless a
-        // session pins it.
+        // The replica was left out: others commit without it,
+        // and the log is pruned unless a session pins it.
         checkpoint_ = committed_ = log_.end();
         if (pins_.empty()) retained_ = checkpoint_.next();
         return;

@@ -8,8 +8,8 @@ namespace tidemark::engine {
 
 BOOST_AUTO_TEST_SUITE(messages)
 
-// The names stand in a table in the order of the variant; a message put between others would shift
-// it.
+// The names stand in a table in the order of the variant;
+// a message put between others would shift it.
 BOOST_AUTO_TEST_CASE(every_message_goes_by_its_own_name) {
   const std::pair<Message, std::string_view> expected[] = {
       {Hello{}, "hello"},

@@ -273,8 +273,7 @@ BOOST_AUTO_TEST_CASE(a_fence_for_a_replica_that_is_not_here_is_answered_with_a_r
   BOOST_TEST(render(other.on_fence(fence(2, 9))) == "say promise refused e0 (0, 0) complete");
 }
 
-// --- stores that fail
-// -----------------------------------------------------------------------------------
+// --- stores that fail ----------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_primary_whose_store_fails_gives_up_its_reign_and_says_so_until_heard) {
   auto r = playing(Role::primary);
@@ -326,8 +325,7 @@ BOOST_AUTO_TEST_CASE(a_role_that_cannot_go_on_is_stopped_and_not_started_again_i
   BOOST_TEST(render(r.on_opened(held(1))) == "start primary e2 v2");
 }
 
-// --- leaving
-// -----------------------------------------------------------------------------------------------
+// --- leaving -------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_replica_is_stopped_destroyed_forgotten_and_only_then_acknowledged) {
   auto r = playing(Role::replica);
@@ -351,8 +349,7 @@ BOOST_AUTO_TEST_CASE(a_replacement_on_the_same_node_first_deletes_what_it_replac
              "persist volume; open r5 create");
 }
 
-// --- connections
-// -------------------------------------------------------------------------------------------
+// --- connections ---------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(connections_are_admitted_by_replica_epoch_and_role) {
   Hello hello;

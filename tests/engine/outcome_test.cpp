@@ -142,8 +142,8 @@ std::string text(const Case& c) {
       static_cast<int>(c.digests), c.clean);
 }
 
-/// Boost's macros cost too much for a hundred thousand cases: it speaks only where something is
-/// wrong.
+/// Boost's macros cost too much for a hundred thousand cases:
+/// it speaks only where something is wrong.
 void check(const Case& c, std::set<OutcomeRow>& seen) {
   const auto outcome = decide(facts(c));
   seen.insert(outcome.row);
@@ -226,8 +226,8 @@ BOOST_AUTO_TEST_CASE(the_table_gives_each_row_its_kind_and_the_way_that_would_be
              "log_beyond_retention: snapshot_tail\n");
 }
 
-// C18: a wrong primary may not cut what its replica knows committed, whatever its control plane
-// says.
+// C18: a wrong primary may not cut what its replica knows committed,
+// whatever its control plane says.
 BOOST_AUTO_TEST_CASE(a_primary_that_lacks_committed_records_is_refused) {
   const Case c{.R = 110, .D = 110, .K = 50, .C = 110, .H = 61, .S = 1, .cp = 60};
   const auto outcome = decide(facts(c));

@@ -19,7 +19,6 @@ Outcome outcome_of(OutcomeRow row, std::uint64_t cp) {
 
 PlanSource source() {
   PlanSource s;
-  s.replica = ReplicaId(1);
   s.history = EpochHistory(
       {{Epoch(1), 1, Lsn(1), 0, Mode::sync_all}, {Epoch(2), 2, Lsn(15), 0, Mode::sync_all}});
   s.head = Lsn(20);
@@ -37,7 +36,6 @@ BOOST_AUTO_TEST_CASE(a_catch_up_freezes_the_head_and_pins_from_behind_the_common
   const auto p = make_plan(outcome_of(OutcomeRow::log_retained, 10), source());
   BOOST_REQUIRE(p.has_value());
   BOOST_TEST((p->kind == SessionKind::catch_up));
-  BOOST_TEST(p->source.value == 1u);
   BOOST_TEST(p->common_point.value == 10u);
   BOOST_TEST((p->digest == Digest{10, 0}));
   BOOST_TEST(p->target.value == 20u);

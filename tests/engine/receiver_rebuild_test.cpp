@@ -1,5 +1,5 @@
-// Stories of a rebuild as the receiver sees it: two lanes, a barrier, and a base that is incomplete
-// until then.
+// Stories of a rebuild as the receiver sees it:
+// two lanes, a barrier, and a base that is incomplete until then.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 

@@ -1,5 +1,5 @@
-// A receiver machine on the bench: each call tells it what happened and gives back what it asked
-// for, as text.
+// A receiver machine on the bench: each call tells it what happened
+// and gives back what it asked for, as text.
 #pragma once
 
 #include <boost/test/unit_test.hpp>

@@ -244,8 +244,7 @@ BOOST_AUTO_TEST_CASE(a_link_that_is_gone_ends_the_session_not_what_was_received)
   BOOST_TEST(has(r.say(Probe{volume(), Epoch(1), SessionId(8)}, 2), "facts received=8 durable=8"));
 }
 
-// --- fences, assignments, the end
-// -------------------------------------------------------------------
+// --- fences, assignments, the end ----------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_fence_cuts_the_old_reign_and_waits_until_all_received_is_durable) {
   Rig r(5);

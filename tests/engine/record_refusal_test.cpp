@@ -1,5 +1,5 @@
-// What the decoder refuses: damage, and lies under an honest CRC. Any bytes give a record or an
-// error.
+// What the decoder refuses: damage, and lies under an honest CRC.
+// Any bytes give a record or an error.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <functional>
@@ -214,8 +214,8 @@ BOOST_AUTO_TEST_CASE(an_epoch_record_must_follow_the_end_that_it_names) {
   check_refused(head, {}, Errc::corrupt, "does not follow");
 }
 
-// What survives thousands of random edits under an honest CRC is a record that says exactly its
-// bytes.
+// What survives thousands of random edits under an honest CRC is a record
+// that says exactly its bytes.
 BOOST_AUTO_TEST_CASE(random_heads_give_an_error_or_a_record_and_never_more) {
   std::uint64_t state = 42;
   const auto all = one_of_each_kind();

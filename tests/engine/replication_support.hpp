@@ -1,5 +1,5 @@
-// Stories of the replication machines as text: builders with sane defaults, and effects one per
-// line.
+// Stories of the replication machines as text:
+// builders with sane defaults, and effects one per line.
 #pragma once
 
 #include <fmt/format.h>
@@ -98,8 +98,7 @@ inline Assignment assignment(std::uint64_t epoch = 1, std::uint64_t version = 1,
   return a;
 }
 
-// --- rendering
-// --------------------------------------------------------------------------------------
+// --- rendering -----------------------------------------------------------------------------------
 
 struct MessageText {
   std::string operator()(const Probe&) const { return "probe"; }

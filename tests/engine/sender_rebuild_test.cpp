@@ -1,5 +1,5 @@
-// Stories of a rebuild as the sender sees it: base blocks and records side by side, and one barrier
-// at the end.
+// Stories of a rebuild as the sender sees it: base blocks and records side by side,
+// and one barrier at the end.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 

@@ -1,5 +1,5 @@
-// A sender machine on the bench: each call tells it what happened and gives back what it asked for,
-// as text.
+// A sender machine on the bench: each call tells it what happened
+// and gives back what it asked for, as text.
 #pragma once
 
 #include <boost/test/unit_test.hpp>
@@ -55,7 +55,7 @@ struct Rig {
   std::string open() { return on(LinkOpened{Lane::records, link, node(2), Incarnation(4)}); }
   std::string numbered(std::uint64_t from, std::uint64_t to, std::uint64_t committed = 0) {
     log.grow_to(to);
-    return on(RecordsAdded{log.batch(from, to), Lsn(committed), Lsn(0)});
+    return on(RecordsAdded{log.batch(from, to), Lsn(committed)});
   }
 
   Facts facts(std::uint64_t received) const {

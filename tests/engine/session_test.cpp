@@ -24,7 +24,7 @@ Session at(SessionPhase phase, Budget budget = {}) {
   if (phase >= P::preparing) s.pinned(MonoTime(120));
   if (phase >= P::running) s.ready(MonoTime(130));
   if (phase == P::done) s.complete(MonoTime(140));
-  if (phase == P::ended) s.end(EndCause::link_down, MonoTime(140));
+  if (phase == P::ended) s.end(MonoTime(140));
   return s;
 }
 
@@ -46,16 +46,16 @@ BOOST_AUTO_TEST_CASE(a_pin_comes_back_exactly_once_on_every_way_out) {
   for (const auto phase : {P::pinning, P::preparing, P::running}) {
     auto s = at(phase);
     BOOST_TEST(!s.take_pin_release());  // Not while it runs.
-    s.end(EndCause::link_down, MonoTime(200));
+    s.end(MonoTime(200));
     BOOST_TEST(s.take_pin_release());
     BOOST_TEST(!s.take_pin_release());
   }
   auto done = at(P::done);
   BOOST_TEST(done.take_pin_release());
-  done.end(EndCause::stopped, MonoTime(300));
+  done.end(MonoTime(300));
   BOOST_TEST(!done.take_pin_release());
   auto unplanned = at(P::probing);
-  unplanned.end(EndCause::link_down, MonoTime(200));
+  unplanned.end(MonoTime(200));
   BOOST_TEST(!unplanned.take_pin_release());
 }
 

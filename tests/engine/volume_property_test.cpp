@@ -248,8 +248,8 @@ class World {
     if (answerable() == 0) fail("answered before the epoch record was committed");
   }
 
-  /// Each block shows one of its versions: none that could not be answered, none older than was
-  /// answered.
+  /// Each block shows one of its versions: none that could not be answered,
+  /// none older than was answered.
   void check_read(const Pending& pending, const FrontReply& reply) {
     Image got;
     for (const auto& piece : reply.pieces) {

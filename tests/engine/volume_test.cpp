@@ -26,8 +26,7 @@ BOOST_AUTO_TEST_CASE(transitions_are_those_of_the_table) {
   BOOST_TEST(!allowed(S::ended, S::ended));
 }
 
-// --- the reign's own record (C3)
-// --------------------------------------------------------------------
+// --- the reign's own record (C3) -----------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_reign_begins_with_its_own_record_and_a_sender_for_each_other_member) {
   VolumeStory s;
@@ -73,8 +72,7 @@ BOOST_AUTO_TEST_CASE(a_reign_continues_the_log_it_found_and_commits_it_with_its_
   BOOST_TEST(s.peer(2, 42, 42) == "committed 42\n");
 }
 
-// --- answers
-// ----------------------------------------------------------------------------------------
+// --- answers -------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_write_is_answered_when_every_exact_copy_has_it_in_memory) {
   VolumeStory s;
@@ -219,8 +217,7 @@ BOOST_AUTO_TEST_CASE(each_change_has_its_own_sequence_in_the_front_ends_session)
   BOOST_TEST(batch[1]->header().sequence == 2U);
 }
 
-// --- trim and zeroes
-// --------------------------------------------------------------------------------
+// --- trim and zeroes -----------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_trim_is_one_record_of_the_whole_blocks_within) {
   VolumeStory s;
@@ -266,8 +263,7 @@ BOOST_AUTO_TEST_CASE(zeroes_may_ask_to_keep_their_space) {
   BOOST_TEST(std::get<Append>(effects[0]).batch->front()->header().flags == flag_no_hole);
 }
 
-// --- refusals
-// ---------------------------------------------------------------------------------------
+// --- refusals ------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_request_beyond_the_end_is_invalid_and_changes_nothing) {
   VolumeStory s;
@@ -349,8 +345,7 @@ BOOST_AUTO_TEST_CASE(one_write_larger_than_the_cap_still_passes) {
   BOOST_TEST(s.ask(write_request(1, 0, 8 * kib4)) == "append 2:write[0,8)\n");
 }
 
-// --- members that go
-// --------------------------------------------------------------------------------
+// --- members that go -----------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_dead_replica_delays_answers_by_100_ms_and_the_set_change_frees_them) {
   VolumeStory s;
@@ -430,8 +425,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_role_cuts_clients_and_numbers_nothing_more) {
   BOOST_TEST(quiet(s.volume.on(RoleStopRequested{"again", s.at})) == "");
 }
 
-// --- assignments
-// ------------------------------------------------------------------------------------
+// --- assignments ---------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_stale_assignment_is_refused_whole) {
   VolumeStory s;

@@ -41,8 +41,8 @@ class Client {
     socket_.set_option(boost::asio::ip::tcp::no_delay(true), not_for_unix_sockets);
   }
 
-  /// Hands `bytes` to the kernel while the loop runs, as a server that doesn't read must not block
-  /// us.
+  /// Hands `bytes` to the kernel while the loop runs,
+  /// as a server that doesn't read must not block us.
   void send(const Bytes& bytes) {
     std::optional<boost::system::error_code> done;
     boost::asio::async_write(socket_, boost::asio::buffer(bytes),

@@ -13,8 +13,8 @@ namespace {
 
 using namespace testing;
 
-/// A conversation that touches everything: options, aligned and unaligned writes, reads, status, an
-/// error.
+/// A conversation that touches everything: options, aligned and unaligned writes, reads,
+/// status, an error.
 Bytes conversation() {
   return client_flags + option(Option::structured_reply) +
          option(Option::set_meta_context, context_data("vol", {base_allocation_name})) +
@@ -33,8 +33,8 @@ void expect_service(World& world) {
 }
 
 /// What the server said, message by message and sorted: replies may overtake each other (an error
-/// of the front end need not wait for the volume), so their order depends on how the requests were
-/// cut into reads.
+/// of the front end need not wait for the volume), so their order depends on how the requests
+/// were cut into reads.
 std::vector<std::string> messages(const Bytes& bytes) {
   std::vector<std::string> all;
   Reader in(bytes);

@@ -1,6 +1,6 @@
-// Volumes in memory behind the front end's contract, for its tests and for trying real clients:
-// they keep the rules that a real volume keeps (whole blocks, order, holes) and answer when the
-// test wants it.
+// Volumes in memory behind the front end's contract, for its tests and for trying real
+// clients: they keep the rules that a real volume keeps (whole blocks, order, holes) and
+// answer when the test wants it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

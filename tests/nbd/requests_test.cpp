@@ -177,7 +177,7 @@ BOOST_AUTO_TEST_CASE(good_bye_is_always_understood) {
 BOOST_AUTO_TEST_CASE(flags_reach_the_volume_where_they_mean_something) {
   const auto zero = to_front({0x13, Command::write_zeroes, 7, 100, 200});
   BOOST_TEST((zero.op == engine::FrontOp::write_zeroes));
-  BOOST_TEST((zero.fua && zero.no_hole && zero.fast_zero));
+  BOOST_TEST((zero.fua && zero.no_hole));
   BOOST_TEST(zero.offset == 100u);
   BOOST_TEST(zero.length == 200u);
   BOOST_TEST(to_front({1, Command::write, 7, 0, 1}).fua);

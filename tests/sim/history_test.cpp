@@ -1,5 +1,5 @@
-// The judge of reads is itself judged: what is allowed passes, and every kind of breach is called
-// by its name.
+// The judge of reads is itself judged: what is allowed passes,
+// and every kind of breach is called by its name.
 #define BOOST_TEST_DYN_LINK
 #include "sim/checkers/history.hpp"
 

@@ -1,5 +1,5 @@
-// Virtual time, the scheduler, the catalog and the wires: same seed, same run; a crash leaves
-// nothing behind.
+// Virtual time, the scheduler, the catalog and the wires: same seed, same run;
+// a crash leaves nothing behind.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 #include <set>

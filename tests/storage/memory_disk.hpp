@@ -1,6 +1,6 @@
-// A disk in memory whose operations complete one by one when told, and that can lose power in
-// between: what was not durable is then lost, kept or torn by a seed. And timers that run when
-// told.
+// A disk in memory whose operations complete one by one when told, and that can lose
+// power in between: what was not durable is then lost, kept or torn by a seed. And timers
+// that run when told.
 #pragma once
 
 #include <deque>

@@ -1,5 +1,5 @@
-// A replica's store on a disk in memory, with a model of what its log and blocks must be at every
-// LSN.
+// A replica's store on a disk in memory, with a model of what its log
+// and blocks must be at every LSN.
 #pragma once
 
 #define BOOST_TEST_DYN_LINK

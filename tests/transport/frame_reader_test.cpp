@@ -52,8 +52,8 @@ std::vector<Message> one_of_each() {
   return all;
 }
 
-/// Everything the queue holds, written `portion` bytes at a time through at most `pieces` pieces of
-/// memory.
+/// Everything the queue holds, written `portion` bytes at a time through at most `pieces`
+/// pieces of memory.
 Bytes drain(SendQueue& queue, std::size_t portion, std::size_t pieces) {
   Bytes all;
   std::vector<iovec> iov(pieces);

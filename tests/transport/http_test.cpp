@@ -1,5 +1,5 @@
-// The admin door: requests reach the port as they were sent, answers come back, and nothing else
-// gets in.
+// The admin door: requests reach the port as they were sent, answers come back,
+// and nothing else gets in.
 #define BOOST_TEST_DYN_LINK
 #include <sys/stat.h>
 #include <unistd.h>

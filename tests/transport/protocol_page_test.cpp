@@ -1,5 +1,5 @@
-// docs/PROTOCOL.md says what the code does: its table of bounds and its golden frames are read from
-// the page.
+// docs/PROTOCOL.md says what the code does: its table of bounds
+// and its golden frames are read from the page.
 #define BOOST_TEST_DYN_LINK
 #include <fmt/format.h>
 #include <boost/test/unit_test.hpp>

@@ -1,5 +1,5 @@
-// Messages of every type with content drawn from a seed, and a field-by-field comparison of what
-// came back.
+// Messages of every type with content drawn from a seed,
+// and a field-by-field comparison of what came back.
 #pragma once
 
 #include <cstdint>

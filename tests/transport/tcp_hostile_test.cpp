@@ -223,8 +223,8 @@ BOOST_AUTO_TEST_CASE(ten_thousand_frames_in_one_segment_arrive_in_order) {
 BOOST_AUTO_TEST_CASE(messages_behind_a_hello_wait_for_its_answer_or_breach) {
   Rig rig;
   RawPeer peer(rig);
-  // A peer that does not wait for HelloOk: here the answer is given at once, so its frames are in
-  // order.
+  // A peer that does not wait for HelloOk: here the answer is given at once,
+  // so its frames are in order.
   peer.write(joined(bytes_of(test_hello(Purpose::control)), bytes_of(Heartbeat{5})));
   const auto owner = std::make_shared<Owner>();
   rig.incoming.back().link->attach(owner);

@@ -1,5 +1,5 @@
-// One loop with networks on it, owners that write down what they saw, and a raw socket that may
-// send anything.
+// One loop with networks on it, owners that write down what they saw,
+// and a raw socket that may send anything.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

@@ -48,8 +48,8 @@ class Exchange {
 
   void write() {
     bh::async_write(stream_, request_, [this](beast::error_code error, std::size_t) {
-      // A server that refuses may answer and close before it has read everything: the answer
-      // counts.
+      // A server that refuses may answer and close before it has read everything:
+      // the answer counts.
       const bool hung_up =
           error == asio::error::broken_pipe || error == asio::error::connection_reset;
       error && !hung_up ? fail("send", error) : read();

@@ -1,5 +1,5 @@
-// One request to a node's admin socket, for the command line: blocks until the answer is there or
-// time is up.
+// One request to a node's admin socket, for the command line:
+// blocks until the answer is there or time is up.
 #pragma once
 
 #include <chrono>

@@ -21,8 +21,8 @@ struct ServerOptions {
   std::string socket_path = {};  ///< At most 107 bytes.
   std::size_t body_bytes_max = std::size_t{1} << 20;
   std::size_t header_bytes_max = 8 * 1024;
-  /// One more is answered 503 at its first request; as many again as `refused_max`, and it is
-  /// closed unheard.
+  /// One more is answered 503 at its first request;
+  /// as many again as `refused_max`, and it is closed unheard.
   std::size_t connections_max = 64;
   std::size_t refused_max = 16;
   /// A connection that sends nothing, or does not take its answer, for so long is closed.

@@ -140,8 +140,8 @@ void Session::ask() {
 }
 
 void Session::answer_error(unsigned status, const std::string& text) {
-  // The connection ends: what of a refused request is still unread cannot be told from the next
-  // one.
+  // The connection ends: what of a refused request is still unread cannot be told
+  // from the next one.
   answer(status, error_body(status, text), false);
 }
 

@@ -1,5 +1,5 @@
-// One client of the admin door: reads a request, asks, writes the answer, again. Private to the
-// server.
+// One client of the admin door: reads a request, asks, writes the answer, again.
+// Private to the server.
 #pragma once
 
 #include <boost/asio/local/stream_protocol.hpp>

@@ -12,9 +12,9 @@ namespace tidemark::nbd {
 
 using GenericEndpoint = boost::asio::generic::stream_protocol::endpoint;
 
-/// "127.0.0.1:10809", "[::1]:10809" or "unix:/run/nbd.sock". Literal addresses only: what a name
-/// resolves to is nobody's decision here. Port 0 lets the system choose. Errc::invalid names what
-/// is wrong.
+/// "127.0.0.1:10809", "[::1]:10809" or "unix:/run/nbd.sock". Literal addresses only: what a
+/// name resolves to is nobody's decision here. Port 0 lets the system choose. Errc::invalid
+/// names what is wrong.
 engine::Result<GenericEndpoint> parse_address(std::string_view text);
 
 /// The inverse; "unix" for a Unix socket without a name (every client of one).

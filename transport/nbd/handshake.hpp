@@ -60,9 +60,9 @@ class Handshake {
   static void greet(Bytes& out);
 
   /// Handles at most one message at the front of `input` and appends the replies to `out`.
-  /// Consuming nothing with `read_on` means that the message is incomplete; it is complete within
-  /// option_header_bytes + option_bytes_max. Send the replies before the next call, so that they do
-  /// not pile up.
+  /// Consuming nothing with `read_on` means that the message is incomplete; it is complete
+  /// within option_header_bytes + option_bytes_max. Send the replies before the next call, so
+  /// that they do not pile up.
   Step step(ByteView input, Bytes& out);
 
   /// Valid once `transmission` was reached.

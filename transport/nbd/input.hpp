@@ -62,8 +62,8 @@ class Input {
   }
 
  private:
-  // Copying 64 KiB costs some 8 us, ten times a system call: from there on reads go where they
-  // belong.
+  // Copying 64 KiB costs some 8 us, ten times a system call:
+  // from there on reads go where they belong.
   static constexpr std::size_t large_payload_bytes = 65536;
   static constexpr std::size_t ahead_of_large_bytes = 512;
 

@@ -39,8 +39,8 @@ void put_server(Bytes& out, Option option, std::string_view name);
 void put_context(Bytes& out, Option option, std::uint32_t id);
 void put_infos(Bytes& out, Option option, const InfoRequest& request,
                const engine::ExportInfo& info, std::uint16_t flags);
-/// The error reply that says best why an export cannot be had. The text names the primary where
-/// there is one.
+/// The error reply that says best why an export cannot be had.
+/// The text names the primary where there is one.
 OptionReply open_failure(engine::Errc code);
 
 }  // namespace tidemark::nbd

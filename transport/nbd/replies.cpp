@@ -53,7 +53,7 @@ std::vector<Extent> merge(std::span<const engine::Allocation> allocations, std::
 
 }  // namespace
 
-ErrorCode to_error_code(engine::Errc code, bool fast_zero) {
+ErrorCode to_error_code(engine::Errc code) {
   using engine::Errc;
   switch (code) {
     case Errc::no_space:
@@ -64,16 +64,14 @@ ErrorCode to_error_code(engine::Errc code, bool fast_zero) {
       return ErrorCode::eio;
     case Errc::invalid:
     case Errc::already_exists:
-      return ErrorCode::einval;
     case Errc::not_yet:
-      return fast_zero ? ErrorCode::enotsup : ErrorCode::einval;
-    case Errc::refused:
-      return fast_zero ? ErrorCode::enotsup : ErrorCode::eshutdown;
+      return ErrorCode::einval;
     // The volume is not served here any more, or not now: a client that gets ESHUTDOWN must
     // disconnect and come again, where EIO would make a file system go read-only for good.
     case Errc::not_found:
     case Errc::busy:
     case Errc::stale:
+    case Errc::refused:
     case Errc::unavailable:
     case Errc::cancelled:
       return ErrorCode::eshutdown;

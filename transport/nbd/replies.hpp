@@ -20,21 +20,20 @@
 
 namespace tidemark::nbd {
 
-/// Most extents of one BLOCK_STATUS reply: 32 KiB. A client asks on from the first byte not
-/// covered.
+/// Most extents of one BLOCK_STATUS reply: 32 KiB.
+/// A client asks on from the first byte not covered.
 inline constexpr std::size_t extents_max = 4096;
 
-/// The NBD error for a volume's error. `fast_zero`: the request asked to be refused rather than be
-/// slow, the only case in which the protocol knows ENOTSUP.
-ErrorCode to_error_code(engine::Errc code, bool fast_zero);
+/// The NBD error for a volume's error; never `none`.
+ErrorCode to_error_code(engine::Errc code);
 
 /// Bounded by the session: it forwards no further request while too much is in flight or unsent.
 class ReplyQueue {
  public:
   /// Bytes as they stand (the handshake's). Not counted as a reply.
   void add_raw(ByteView bytes);
-  /// Success without content, for any command; in structured mode a READ needs its own kind of
-  /// reply.
+  /// Success without content, for any command;
+  /// in structured mode a READ needs its own kind of reply.
   void add_done(const RequestHeader& request, bool structured);
   /// `text` travels only in structured mode.
   void add_error(const RequestHeader& request, bool structured, ErrorCode error,

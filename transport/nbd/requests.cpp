@@ -129,7 +129,6 @@ engine::FrontRequest to_front(const RequestHeader& r) {
   request.length = r.length;
   request.fua = changes_data(r.command) && r.has(command_flag::fua);
   request.no_hole = r.has(command_flag::no_hole);
-  request.fast_zero = r.has(command_flag::fast_zero);
   return request;
 }
 

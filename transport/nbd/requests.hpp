@@ -51,8 +51,8 @@ struct Judgement {
 };
 
 /// Total over all headers. A zero length is answered at once: with success, except for
-/// BLOCK_STATUS, which cannot describe nothing (the protocol leaves it open and asks not to
-/// disconnect).
+/// BLOCK_STATUS, which cannot describe nothing (the protocol leaves it open and asks
+/// not to disconnect).
 Judgement judge(const RequestHeader& request, const Agreement& agreed);
 
 /// The request as a volume sees it, without cookie and data. `request` was judged `forward`.

@@ -21,12 +21,12 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-/// After a failed accept (mostly: out of file descriptors) the next try waits, or the loop would
-/// spin on it.
+/// After a failed accept (mostly: out of file descriptors) the next try waits,
+/// or the loop would spin on it.
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 
-/// A client whose machine died is noticed after two minutes: 60 s of silence, then six probes 10 s
-/// apart.
+/// A client whose machine died is noticed after two minutes:
+/// 60 s of silence, then six probes 10 s apart.
 constexpr int keepalive_idle_s = 60;
 constexpr int keepalive_interval_s = 10;
 constexpr int keepalive_probes = 6;

@@ -30,8 +30,8 @@ struct ConnectionEvent {
 };
 
 struct ServerOptions {
-  /// See parse_address(). Beyond loopback only with TLS or by the operator's word; the caller
-  /// checks.
+  /// See parse_address(). Beyond loopback only with TLS or by the operator's word;
+  /// the caller checks.
   std::string listen = "127.0.0.1:10809";
   /// Connections in all. Each costs 150 KiB idle, and 64 MiB at worst.
   std::uint32_t connections_max = 100;
@@ -43,8 +43,8 @@ struct ServerOptions {
   std::function<void(const ConnectionEvent&)> observe;
 };
 
-/// All on one loop: no locks. `exports` must outlive the server and what is still posted on the
-/// loop.
+/// All on one loop: no locks. `exports` must outlive the server
+/// and what is still posted on the loop.
 class Server {
  public:
   Server(boost::asio::io_context& loop, engine::Exports& exports, ServerOptions options);
@@ -52,11 +52,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Errc::invalid for an address that is none, Errc::busy for one in use, Errc::io_failed
-  /// otherwise.
+  /// Errc::invalid for an address that is none, Errc::busy for one in use,
+  /// Errc::io_failed otherwise.
   engine::Status listen();
-  /// No new connections; what is in flight is answered with ESHUTDOWN and every connection is
-  /// closed. Idempotent.
+  /// No new connections; what is in flight is answered with ESHUTDOWN
+  /// and every connection is closed. Idempotent.
   void stop();
 
   /// Where it listens, with the port that the system chose; empty when it does not.

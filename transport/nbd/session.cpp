@@ -70,8 +70,8 @@ void Session::stop() {
   close("the server is stopping");
 }
 
-/// Closing over unread bytes makes TCP reset the connection, and a reset overtakes the replies just
-/// sent.
+/// Closing over unread bytes makes TCP reset the connection,
+/// and a reset overtakes the replies just sent.
 void Session::discard_unread() {
   std::array<std::byte, 16384> scrap;
   for (std::uint64_t bytes = 0; bytes < in_flight_bytes_max;) {
@@ -271,8 +271,7 @@ void Session::add_reply(engine::FrontReply reply) {
   const auto request = in_flight_.finish(reply.cookie);
   const bool structured = handshake_.agreed().structured_replies;
   if (reply.error) {
-    const auto code = to_error_code(reply.error->code, request.has(command_flag::fast_zero));
-    replies_.add_error(request, structured, code, reply.error->text);
+    replies_.add_error(request, structured, to_error_code(reply.error->code), reply.error->text);
   } else if (request.command == Command::read) {
     counters_.bytes_read += request.length;
     replies_.add_read(request, structured, std::move(reply.pieces));
@@ -348,8 +347,8 @@ void Session::close(const std::string& why) {
   if (ended_) std::exchange(ended_, nullptr)(*this, why);
 }
 
-/// A port is never destroyed under its own feet: during a call from or into it, it goes with the
-/// next turn.
+/// A port is never destroyed under its own feet:
+/// during a call from or into it, it goes with the next turn.
 void Session::drop_port() {
   if (port_ == nullptr) return;
   if (port_calls_ == 0) return port_.reset();

@@ -1,5 +1,5 @@
-// One connection: the handshake, then requests in and replies out, on one loop and without a
-// thread.
+// One connection: the handshake, then requests in and replies out,
+// on one loop and without a thread.
 //
 //   socket --read--> Input --parse--> one batch --submit--> FrontPort
 //   socket <-sendmsg-- ReplyQueue <-------- on_replies ---- FrontPort
@@ -44,11 +44,11 @@ struct Counters {
 
 /// How long things may take.
 struct SessionTimes {
-  /// From the connection to transmission. A real client needs some round trips; qemu grants the
-  /// same 10 s.
+  /// From the connection to transmission. A real client needs some round trips;
+  /// qemu grants the same 10 s.
   std::chrono::milliseconds negotiation{10'000};
-  /// From DISC until what is in flight was answered; a volume that blocks would else hold the place
-  /// for ever.
+  /// From DISC until what is in flight was answered;
+  /// a volume that blocks would else hold the place for ever.
   std::chrono::milliseconds farewell{30'000};
 };
 

@@ -14,8 +14,8 @@ bool continues(std::string_view text, std::size_t i) {
   return i < text.size() && (byte_at(text, i) & 0xc0) == 0x80;
 }
 
-/// Bytes of the well-formed character that starts at `i`, or 0. The second byte's ranges are RFC
-/// 3629's table.
+/// Bytes of the well-formed character that starts at `i`, or 0.
+/// The second byte's ranges are RFC 3629's table.
 std::size_t character_bytes(std::string_view text, std::size_t i) {
   const auto first = byte_at(text, i);
   if (first < 0x80) return 1;

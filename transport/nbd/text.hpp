@@ -1,5 +1,5 @@
-// Words that come from strangers or go to people: which names are well formed, and what may be
-// shown.
+// Words that come from strangers or go to people:
+// which names are well formed, and what may be shown.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@ namespace tidemark::nbd {
 /// that names a volume, a node and an address, and keeps the worst reply small.
 inline constexpr std::size_t message_bytes_max = 1024;
 
-/// True for UTF-8 without NUL (RFC 3629: no overlong forms, no surrogates), as the protocol demands
-/// of strings.
+/// True for UTF-8 without NUL (RFC 3629: no overlong forms, no surrogates),
+/// as the protocol demands of strings.
 bool is_protocol_string(std::string_view text);
 
 /// `text` fit for a log line or an error reply: control characters and broken UTF-8 become '?', and

@@ -138,15 +138,13 @@ enum class Chunk : std::uint16_t {
   error = 0x8001,
 };
 
-/// The error numbers that NBD defines; they do not depend on the machine.
+/// The error numbers of NBD that this server sends; they do not depend on the machine.
 enum class ErrorCode : std::uint32_t {
   none = 0,
   eperm = 1,
   eio = 5,
   einval = 22,
   enospc = 28,
-  eoverflow = 75,
-  enotsup = 95,
   eshutdown = 108,
 };
 

@@ -18,8 +18,7 @@ using wire::Reader;
 using wire::Wire;
 using wire::Writer;
 
-// --- the table says what the layouts say
-// ------------------------------------------------------------
+// --- the table says what the layouts say ---------------------------------------------------------
 
 template <class M>
 constexpr bool has_body = std::is_same_v<M, Records> || std::is_same_v<M, BaseBlocks>;
@@ -38,8 +37,7 @@ constexpr bool rows_are_true(std::index_sequence<Index...>) {
 constexpr auto every_index = std::make_index_sequence<std::variant_size_v<Message>>();
 static_assert(rows_are_true(every_index), "frame_rules disagrees with the layouts");
 
-// --- encode
-// -----------------------------------------------------------------------------------------
+// --- encode --------------------------------------------------------------------------------------
 
 // More than this is not reserved in advance: only Records and admin bodies are larger.
 constexpr std::size_t reserved_bytes_max = 1024;
@@ -74,8 +72,7 @@ void seal(FrameType type, Frame& frame) {
   std::memcpy(frame.head.data(), bytes.data(), bytes.size());
 }
 
-// --- decode
-// -----------------------------------------------------------------------------------------
+// --- decode --------------------------------------------------------------------------------------
 
 using Decoder = Result<Message> (*)(std::span<const std::byte>, Slice, std::optional<VolumeKey>);
 

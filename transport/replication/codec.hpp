@@ -38,8 +38,8 @@ void encode(const engine::Message& message, Frame& frame);
 engine::Result<engine::Message> decode(const FrameHeader& header, std::span<const std::byte> head,
                                        engine::Slice body, std::optional<engine::VolumeKey> volume);
 
-/// The body of a frame as one slice, as a receiver holds it: itself when it is one piece, else a
-/// copy.
+/// The body of a frame as one slice, as a receiver holds it:
+/// itself when it is one piece, else a copy.
 engine::Slice joined(const std::vector<engine::Slice>& body);
 
 /// What the other end of a perfect connection would get for `frame`. For the simulator and tests.

@@ -17,8 +17,8 @@ struct HostPort {
   bool loopback = false;  ///< 127.0.0.0/8 or ::1.
   bool operator==(const HostPort&) const = default;
 };
-/// Errc::invalid says what is wrong and what would be right. Port 0 is taken: a listener's free
-/// choice.
+/// Errc::invalid says what is wrong and what would be right.
+/// Port 0 is taken: a listener's free choice.
 engine::Result<HostPort> parse_endpoint(const engine::Endpoint& text);
 engine::Endpoint to_endpoint(const HostPort& address);
 

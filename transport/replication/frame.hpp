@@ -1,7 +1,6 @@
 // The frame: how one message stands on a connection, and the table of all of them.
 //
-//   header (32 bytes)  |  head (the message's fields)  |  body (whole blocks; Records and
-//   BaseBlocks only)
+//   header (32 bytes) | head (the message's fields) | body (whole blocks; Records, BaseBlocks only)
 //
 // A header is judged before one byte is allocated for what it announces: its own CRC first, then
 // the bounds of its type. The head has a CRC; every block of a body has its checksum, in the head.
@@ -55,7 +54,6 @@ enum class FrameType : std::uint8_t {
 };
 
 // Longest strings and lists that a frame can carry.
-inline constexpr std::size_t name_bytes_max = 64;  ///< Names of nodes and volumes.
 inline constexpr std::size_t endpoint_bytes_max = 255;
 inline constexpr std::size_t text_bytes_max = 512;  ///< Reasons; longer ones are cut when encoded.
 inline constexpr std::size_t members_max = engine::epoch_members_max;

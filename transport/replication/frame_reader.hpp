@@ -1,12 +1,12 @@
-// Puts frames together from a stream that arrives in pieces of any size. Pure: the socket is
-// somebody else's.
+// Puts frames together from a stream that arrives in pieces of any size.
+// Pure: the socket is somebody else's.
 //
-//   stream ->  [ 16 KiB buffer ]  -> header judged -> head -> body
-//                                     \__ small: copied          \__ the rest is read straight into
-//                                     its Buffer
+//   stream -> [ 16 KiB buffer ] -> header judged -> head -> body
 //
-// Memory: the buffer, and per frame in progress what its header announced, within the bounds of its
-// type.
+//   what the buffer holds of head and body is copied; the rest is read straight into their memory
+//
+// Memory: the buffer, and per frame in progress what its header announced,
+// within the bounds of its type.
 #pragma once
 
 #include <array>
@@ -45,8 +45,8 @@ class FrameReader {
   /// Forgets everything that has come.
   void discard();
 
-  /// What is read ahead of the frame at the front. Bounds the copying: a body's first part passes
-  /// through here.
+  /// What is read ahead of the frame at the front.
+  /// Bounds the copying: a body's first part passes through here.
   static constexpr std::size_t buffer_bytes = 16 * 1024;
 
  private:

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "transport/replication/names.hpp"
-
 namespace tidemark::transport {
 namespace {
 

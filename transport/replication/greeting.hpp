@@ -10,9 +10,9 @@
 
 namespace tidemark::transport {
 
-/// Why this Hello cannot be taken on a node of `cluster`; nothing when it can. Looks at versions,
-/// cluster and whether it is complete for its purpose; who may be primary of what is for the node
-/// to say.
+/// Why this Hello cannot be taken on a node of `cluster`; nothing when it can. Looks at
+/// versions, cluster and whether it is complete for its purpose; who may be primary of what is
+/// for the node to say.
 std::optional<engine::Refused> flaw_of(const engine::Hello& hello,
                                        const engine::ClusterId& cluster);
 

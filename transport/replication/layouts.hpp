@@ -76,8 +76,7 @@ struct Wire<EpochHistory> {
 
 using Reason = Text<text_bytes_max>;
 
-// --- any connection
-// ---------------------------------------------------------------------------------
+// --- any connection ------------------------------------------------------------------------------
 
 template <>
 struct Wire<Hello>
@@ -91,8 +90,7 @@ template <>
 struct Wire<Refused>
     : Fields<Refused, F<&Refused::code>, F<&Refused::promised>, F<&Refused::text, Reason>> {};
 
-// --- records link
-// -----------------------------------------------------------------------------------
+// --- records link --------------------------------------------------------------------------------
 
 template <>
 struct Wire<Probe> : Fields<Probe, F<&Probe::volume>, F<&Probe::epoch>, F<&Probe::session>> {};
@@ -135,8 +133,7 @@ struct Wire<BarrierReached>
     : Fields<BarrierReached, F<&BarrierReached::volume>, F<&BarrierReached::epoch>,
              F<&BarrierReached::session>, F<&BarrierReached::lsn>> {};
 
-// --- bulk link
-// --------------------------------------------------------------------------------------
+// --- bulk link -----------------------------------------------------------------------------------
 
 /// The fixed part; one checksum per block follows.
 template <>

@@ -5,7 +5,6 @@
 
 #include "engine/messages.hpp"
 #include "transport/replication/layouts.hpp"
-#include "transport/replication/names.hpp"
 #include "transport/replication/wire.hpp"
 
 namespace tidemark::transport::wire {

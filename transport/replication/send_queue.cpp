@@ -7,8 +7,8 @@
 namespace tidemark::transport {
 namespace {
 
-/// Fills `pieces`; joins memory that happens to lie side by side, as the parts of one received body
-/// do.
+/// Fills `pieces`; joins memory that happens to lie side by side,
+/// as the parts of one received body do.
 class Gather {
  public:
   Gather(std::span<iovec> pieces, std::size_t skip) : pieces_(pieces), skip_(skip) {}

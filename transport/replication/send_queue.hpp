@@ -22,8 +22,8 @@ class SendQueue {
   std::size_t bytes() const { return bytes_; }
   /// The next pieces of memory to write, neighbours joined; returns how many of `pieces` are set.
   std::size_t gather(std::span<iovec> pieces) const;
-  /// The first `bytes` of what gather() named were written. Returns how many frames are complete by
-  /// that.
+  /// The first `bytes` of what gather() named were written.
+  /// Returns how many frames are complete by that.
   std::size_t written(std::size_t bytes);
   void clear();
 

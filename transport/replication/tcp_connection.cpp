@@ -52,8 +52,7 @@ TcpConnection::TcpConnection(Socket socket, Direction own, std::shared_ptr<TcpSh
       shared_(std::move(shared)),
       id_(++shared_->last_id) {}
 
-// --- the greeting
-// -----------------------------------------------------------------------------------
+// --- the greeting --------------------------------------------------------------------------------
 
 void TcpConnection::configure() {
   const auto fd = socket_.native_handle();
@@ -140,8 +139,7 @@ void TcpConnection::cancel_greeting(Error error) {
   die();
 }
 
-// --- sending
-// ----------------------------------------------------------------------------------------
+// --- sending -------------------------------------------------------------------------------------
 
 void TcpConnection::send(const Message& message) {
   if (state_ != State::up || overflown_) return;
@@ -213,12 +211,11 @@ bool TcpConnection::write_some() {
 void TcpConnection::all_sent() {
   error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
-  // The peer's end of stream tells that it has read everything; closing before would cut what is on
-  // its way.
+  // The peer's end of stream tells that it has read everything;
+  // closing before would cut what is on its way.
 }
 
-// --- receiving
-// --------------------------------------------------------------------------------------
+// --- receiving -----------------------------------------------------------------------------------
 
 void TcpConnection::read() {
   if (reading_ || state_ == State::dead) return;
@@ -308,8 +305,7 @@ void TcpConnection::resume() {
   if (state_ == State::up && !reading_) pump();
 }
 
-// --- the end
-// ----------------------------------------------------------------------------------------
+// --- the end -------------------------------------------------------------------------------------
 
 void TcpConnection::close() {
   if (state_ != State::up) return;

@@ -38,8 +38,8 @@ struct TcpShared {
 class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
  public:
   using Socket = boost::asio::ip::tcp::socket;
-  /// The first message of the other side, or why there is none. Called once, on the loop; not after
-  /// abort().
+  /// The first message of the other side, or why there is none.
+  /// Called once, on the loop; not after abort().
   using Greeted = std::function<void(engine::Result<engine::Message>)>;
 
   /// `own` tells which side we are.

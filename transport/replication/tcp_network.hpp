@@ -24,17 +24,17 @@ class TcpNetwork final : public Network {
   /// Closes everything at once; no callback runs from here on. Links that are still held are dead.
   ~TcpNetwork() override;
 
-  /// Claims the port. Connections are taken from on_incoming() on; until then they wait in the
-  /// kernel. Errc::invalid: no endpoint. Errc::busy: the port is taken. Errc::io_failed: anything
-  /// else.
+  /// Claims the port. Connections are taken from on_incoming() on; until then they wait in
+  /// the kernel. Errc::invalid: no endpoint. Errc::busy: the port is taken.
+  /// Errc::io_failed: anything else.
   engine::Status bind();
   /// Where it listens, with the port that was chosen. After bind().
   engine::Endpoint local() const;
 
   void connect(const engine::Endpoint& to, engine::Hello hello,
                std::function<void(engine::Result<Connected>)> done) override;
-  /// Begins to accept. `accept` gets each connection once, with a Hello that was judged; it may be
-  /// replaced.
+  /// Begins to accept. `accept` gets each connection once, with a Hello that was judged;
+  /// it may be replaced.
   void on_incoming(std::function<void(Incoming)> accept) override;
 
   /// Takes no more connections and ends those without an answered Hello; a connect() under way ends

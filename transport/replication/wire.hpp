@@ -1,9 +1,9 @@
-// How fields become bytes: little-endian, no padding, one way to write each value. A message's
-// layout is a list of its members (layouts.hpp); sizes, encoder and decoder all follow from that
-// list.
+// How fields become bytes: little-endian, no padding, one way to write each value. A
+// message's layout is a list of its members (layouts.hpp); sizes, encoder and decoder all
+// follow from that list.
 //
-//   template <> struct Wire<Probe> : Fields<Probe, F<&Probe::volume>, F<&Probe::epoch>,
-//   F<&Probe::session>> {};
+//   template <>
+//   struct Wire<Probe> : Fields<Probe, F<&Probe::volume>, F<&Probe::epoch>, F<&Probe::session>> {};
 //
 // Wire<T>::min and ::max bound the bytes of a T; put appends them; get takes them, or marks the
 // reader as failed and leaves a default. Private to the codec.
@@ -28,8 +28,8 @@ static_assert(std::endian::native == std::endian::little,
 
 using Writer = std::vector<std::byte>;
 
-/// Takes fields from the front of a span. After the first flaw every further field reads as its
-/// default.
+/// Takes fields from the front of a span.
+/// After the first flaw every further field reads as its default.
 class Reader {
  public:
   explicit Reader(std::span<const std::byte> bytes) : rest_(bytes) {}
@@ -60,8 +60,7 @@ class Reader {
 template <class T>
 struct Wire;
 
-// --- numbers
-// ----------------------------------------------------------------------------------------
+// --- numbers -------------------------------------------------------------------------------------
 
 template <class T>
 struct Number {
@@ -145,11 +144,10 @@ struct Wire<engine::Uuid> {
   }
 };
 
-// --- strings and lists
-// ------------------------------------------------------------------------------
+// --- strings and lists ---------------------------------------------------------------------------
 
-/// Length, then bytes. What is longer than Max is our own mistake; a longer one that arrives is
-/// refused.
+/// Length, then bytes. What is longer than Max is our own mistake;
+/// a longer one that arrives is refused.
 template <std::size_t Max>
 struct Name {
   using Length = std::conditional_t<(Max > 0xffff), std::uint32_t, std::uint16_t>;
@@ -211,8 +209,7 @@ struct Wire<std::optional<T>> {
   }
 };
 
-// --- structs
-// ----------------------------------------------------------------------------------------
+// --- structs -------------------------------------------------------------------------------------
 
 template <class M>
 struct MemberOf;
