@@ -210,6 +210,7 @@ void NodeShell::role_stopped(const VolumeId& id) {
   auto& s = slot(id);
   s.volume.reset();
   s.receiver.reset();
+  show(s);  // Whatever follows: no client may be sent to an actor that is gone.
   run(id, s.role.on_role_stopped());
 }
 

@@ -132,6 +132,8 @@ void VolumeActor::sender_went_down(const caf::down_msg& down) {
       seen.replica = at->first;
       senders.erase(at);
       handle(engine::PeerReported{seen, now()});
+      const bool member = machine->assignment().member(seen.replica) != nullptr;
+      if (member && machine->state() != engine::VolumeState::ended) add_sender(seen.replica);
       break;
     }
   }

@@ -18,7 +18,7 @@ void Cursor::begin(Lsn common_point, Digest digest) {
   durable_ = common_point;
   digest_ = digest;
   proved_ = false;
-  in_flight_bytes_ = 0;
+  in_flight_bytes_ = undurable_bytes_ = 0;
   sent_.clear();
 }
 
@@ -38,6 +38,7 @@ std::vector<std::vector<RecordPtr>> Cursor::take(const std::vector<RecordPtr>& b
     frames.back().push_back(record);
     frame_bytes += record->bytes();
     in_flight_bytes_ += record->bytes();
+    undurable_bytes_ += record->bytes();
     sent_.push_back({next_, record->bytes(), record->header().digest});
     next_ = next_.next();
   }
@@ -62,6 +63,7 @@ AckVerdict Cursor::acked(Lsn received, Lsn durable, const Digest& digest) {
     CHECK(sent_.front().lsn == durable_.next());
     durable_ = durable_.next();
     digest_ = sent_.front().digest;
+    undurable_bytes_ -= sent_.front().bytes;
     sent_.pop_front();
   }
   return AckVerdict::counted;
@@ -69,6 +71,7 @@ AckVerdict Cursor::acked(Lsn received, Lsn durable, const Digest& digest) {
 
 std::uint64_t Cursor::room_bytes() const {
   if (sent_.size() >= unacknowledged_records_max) return 0;
+  if (undurable_bytes_ >= unacknowledged_bytes_max) return 0;
   return in_flight_bytes_ < credit_bytes_ ? credit_bytes_ - in_flight_bytes_ : 0;
 }
 

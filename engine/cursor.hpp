@@ -21,6 +21,9 @@ namespace tidemark::engine {
 /// Records whose durability was not acknowledged.
 /// Beyond it nothing is sent: 262144 x 40 bytes = 10 MiB per replica.
 inline constexpr std::size_t unacknowledged_records_max = 262'144;
+/// Bytes likewise: what a replica received and has not on disk yet stands in its memory, and one outside
+/// the set slows nobody else down.
+inline constexpr std::uint64_t unacknowledged_bytes_max = 64ull << 20;
 
 /// What an Ack proved.
 enum class AckVerdict : std::uint8_t {
@@ -68,6 +71,7 @@ class Cursor {
   Digest digest_;                      ///< At durable_.
   bool proved_ = false;                ///< An Ack of this session reached the common point.
   std::uint64_t in_flight_bytes_ = 0;  ///< Of (received_, next_).
+  std::uint64_t undurable_bytes_ = 0;  ///< Of (durable_, next_).
   std::deque<Sent> sent_;              ///< Of (durable_, next_), dense.
 };
 

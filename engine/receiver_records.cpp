@@ -64,6 +64,12 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
     return refused(fmt::format("lsn {} is of epoch {}, the link of {}", header.lsn, header.epoch,
                                assignment_.epoch));
   }
+  const auto blocks = assignment_.spec.blocks();
+  const auto& range = header.range;
+  if (range.first.value > blocks || range.count > blocks - range.first.value) {
+    return refused(fmt::format("lsn {} covers {} blocks from {}, the volume has {}", header.lsn,
+                               range.count, range.first, blocks));
+  }
   if (chain(numbers_.digest, record.head()) != header.digest) {
     return refused(fmt::format("lsn {} does not continue the log by digest", header.lsn));
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -118,8 +119,11 @@ VolumeEffects VolumeMachine::on(const AssignmentArrived& event) {
                                .with("in_force", assignment_.epoch)});
     return finish(event.at);
   }
+  // Behind a decision whose assignment is still to come: that one brings these members too.
+  const bool behind = ours && arriving.version < assignment_.version;
+  if (behind && !planted(Bug::stale_assignment_removes_sender)) return finish(event.at);
   change_senders(senders_.reconcile(arriving));
-  if (ours && arriving.version >= assignment_.version) {
+  if (ours && !behind) {
     assignment_ = arriving;
     in_sync_->reassign(arriving, event.at.now);
   }

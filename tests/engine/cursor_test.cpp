@@ -60,6 +60,26 @@ BOOST_AUTO_TEST_CASE(beyond_the_credit_nothing_goes_until_received_moves) {
   BOOST_TEST(r.cursor.in_flight_bytes() == 2 * record);
 }
 
+// A replica outside the set slows nobody down: what it has in memory only must be bounded here.
+BOOST_AUTO_TEST_CASE(what_is_received_and_not_durable_is_bounded_too) {
+  Cursor cursor(1 << 20);
+  TestLog log;
+  log.epoch(1, 11);
+  cursor.begin(Lsn(1), log.digest(Lsn(1)));
+  std::uint64_t received = 1;
+  while (cursor.room_bytes() > 0) {
+    log.grow_to(received + 1);
+    cursor.take(*log.batch(received + 1, received + 1));
+    ++received;
+    BOOST_REQUIRE((cursor.acked(Lsn(received), Lsn(1), log.digest(Lsn(1))) == AckVerdict::counted));
+  }
+  const auto bytes = (received - 1) * log.batch(2, 2)->front()->bytes();
+  BOOST_TEST(bytes >= unacknowledged_bytes_max);
+  BOOST_TEST(bytes < unacknowledged_bytes_max + (1u << 20));
+  cursor.acked(Lsn(received), Lsn(2), log.digest(Lsn(2)));
+  BOOST_TEST(cursor.room_bytes() > 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_credit_smaller_than_a_record_still_moves) {
   Rig r(10, 1);
   BOOST_TEST(r.take(3, 10) == 1u);

@@ -194,6 +194,15 @@ BOOST_AUTO_TEST_CASE(gaps_forks_and_other_duplicates_end_the_session_and_equal_d
   BOOST_TEST(has(old.say(old.records(3, 3)), "bad_data: lsn 3 again, too old to compare"));
 }
 
+BOOST_AUTO_TEST_CASE(records_beyond_the_volume_end_the_session) {
+  Rig r(5);
+  r.follow();
+  const auto beyond = r.log.write(8, 1);
+  const auto text = r.say(Records{volume(), Epoch(1), SessionId(7), Lsn(0), {beyond}});
+  BOOST_TEST(has(text, "bad_data: lsn 6 covers 1 blocks from 8, the volume has 8"));
+  BOOST_TEST(r.receiver->numbers().received.value == 5u);
+}
+
 BOOST_AUTO_TEST_CASE(what_stood_before_a_bad_record_in_a_frame_is_kept) {
   Rig r(5);
   r.follow();
