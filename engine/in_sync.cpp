@@ -103,7 +103,7 @@ std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
     if (choice.next == recorded_) return std::nullopt;
     pending_ = std::move(choice.next);
     pending_reason_ = std::move(choice.reason);
-    late_answers_ = unanswered_;
+    ++number_;
     recount();
     events_.push_back(Event(Level::info, "set_proposed")
                           .with("from", set_text(recorded_))
@@ -111,18 +111,14 @@ std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
                           .with("reason", pending_reason_));
   }
   sent_at_ = now;
-  ++unanswered_;
   return proposal();
 }
 
 bool InSync::decide(const SetDecided& decided, MonoTime now) {
   if (decided.epoch != epoch_ || decided.volume != volume_) return false;
-  if (unanswered_ > 0) --unanswered_;
   if (decided.version < version_) return false;
   if (decided.version == version_) {
-    const bool late = late_answers_ > 0;
-    if (late) --late_answers_;
-    if (late || decided.accepted || !pending_) return false;
+    if (decided.accepted || !pending_ || decided.number != number_) return false;
     events_.push_back(Event(Level::warning, "set_refused")
                           .with("proposed", set_text(*pending_))
                           .with("stands", set_text(recorded_))
@@ -182,7 +178,6 @@ void InSync::take_set(std::vector<SetMember> in_sync, Version version) {
   version_ = version;
   keep_recorded();
   pending_.reset();
-  late_answers_ = 0;
   for (auto& peer : peers_) peer.held_in = false;
   recount();
 }
@@ -235,6 +230,7 @@ ProposeSet InSync::proposal() const {
   p.version = version_;
   p.in_sync = *pending_;
   p.reason = pending_reason_;
+  p.number = number_;
   return p;
 }
 

@@ -148,11 +148,9 @@ class InSync {
   std::optional<std::vector<SetMember>> pending_;  ///< Proposed on version_, not answered.
   std::string pending_reason_;
   MonoTime sent_at_;
-  MonoTime quiet_until_;          ///< After a refusal nothing is proposed until then.
-  std::uint64_t unanswered_ = 0;  ///< Proposals sent, repeats counted, less answers.
-  std::uint64_t late_answers_ =
-      0;                     ///< Of those, sent before pending_ was: their refusals are not its.
-  std::vector<Peer> peers_;  ///< Ordered by ReplicaId.
+  MonoTime quiet_until_;      ///< After a refusal nothing is proposed until then.
+  std::uint64_t number_ = 0;  ///< Of pending_: a refusal of an earlier proposal is not its.
+  std::vector<Peer> peers_;   ///< Ordered by ReplicaId.
   std::vector<CountedCopy> counted_;
   std::vector<Event> events_;
   std::string blocked_;  ///< What the last set_blocked said; empty when not blocked.

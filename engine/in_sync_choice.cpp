@@ -70,7 +70,8 @@ bool InSync::content(const LogNumbers& log, MonoTime now) const {
   return std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
     const bool stalls =
         peer.durable < log.head && now - peer.progress_at >= limits_.leave_after_stalled;
-    return peer.full || is_away(peer.state) || stalls || witnessed(peer, log);
+    const bool unwell = peer.full || is_away(peer.state) || stalls;
+    return (unwell && counts(peer)) || witnessed(peer, log);
   });
 }
 
@@ -84,14 +85,14 @@ InSync::Choice InSync::choose(const LogNumbers& log, MonoTime now) {
                                  [&](const SetMember& m) { return m.replica == peer.replica; });
     const bool recorded = at != recorded_.end();
     const auto why = recorded ? why_leave(peer, log, now) : std::string();
-    const auto who = fmt::format("replica {} ({})", peer.replica, peer.node);
+    const auto who = [&peer] { return fmt::format("replica {} ({})", peer.replica, peer.node); };
     if (!why.empty()) {
       leaving.push_back(*at);
-      add_reason(choice.reason, fmt::format("{} leaves: {}", who, why));
+      add_reason(choice.reason, fmt::format("{} leaves: {}", who(), why));
     } else if (witnessed(peer, log)) {
       choice.next.push_back({peer.replica, peer.incarnation});
       add_reason(choice.reason,
-                 fmt::format("{} {}: durable {}, committed {}", who,
+                 fmt::format("{} {}: durable {}, committed {}", who(),
                              recorded ? "is exact again" : "joins", peer.durable, log.committed));
     } else if (recorded) {
       choice.next.push_back(*at);

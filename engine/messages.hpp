@@ -291,6 +291,7 @@ struct ProposeSet {
   Version version;  ///< The version that is to be replaced.
   std::vector<SetMember> in_sync;
   std::string reason;
+  std::uint64_t number = 0;  ///< Of the proposal within the reign; a repeat keeps it.
 };
 /// Control -> primary: what the set is now. `accepted` false: (epoch, version) had moved on, or the
 /// rule forbids it; `epoch`, `version`, `in_sync` tell what stands.
@@ -301,6 +302,7 @@ struct SetDecided {
   Version version;
   std::vector<SetMember> in_sync;
   std::string reason;
+  std::uint64_t number = 0;  ///< Of the proposal that is answered: a late answer is told apart.
 };
 /// Control -> member: accept nothing below `epoch` any more, make all you received durable, and
 /// tell what you hold.

@@ -79,6 +79,7 @@ struct Story {
   std::string proposes() {
     const auto p = set.propose(log, now);
     if (!p) return "nothing";
+    number = p->number;
     std::string members;
     for (const auto& m : p->in_sync) members += fmt::format(" {}@{}", m.replica, m.incarnation);
     return fmt::format("v{}{}", p->version, members);
@@ -90,6 +91,7 @@ struct Story {
     d.epoch = Epoch(5);
     d.version = Version(version);
     d.in_sync = std::move(stands);
+    d.number = number;
     return set.decide(d, now);
   }
   SetMember member(std::uint64_t replica, std::uint64_t incarnation = 0) {
@@ -97,6 +99,7 @@ struct Story {
   }
 
   MonoTime now = at(1000);
+  std::uint64_t number = 0;  ///< Of the last proposal: answer() answers it.
   LogNumbers log{Lsn(1), Lsn(1), Lsn(1), Lsn(1)};
   InSync set;
 };

@@ -111,7 +111,9 @@ BOOST_AUTO_TEST_CASE(a_refusal_of_an_earlier_repeat_does_not_undo_a_later_propos
   s.streams(3, 1, 1);
   BOOST_TEST(s.proposes() == "v8 1@10 2@20 3@30");
   // The repeat is refused on version 8: that answers nothing that was asked on version 8.
+  const auto asked = s.number--;
   BOOST_TEST(!s.answer(false, 8, {s.member(1), s.member(2)}));
+  s.number = asked;
   BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::joining));
   BOOST_TEST(s.answer(true, 9, {s.member(1), s.member(2), s.member(3)}));
 }
@@ -269,6 +271,20 @@ BOOST_AUTO_TEST_CASE(a_full_member_that_cannot_be_spared_forbids_new_writes) {
   s.streams(2, 1, 1);
   s.proposes();
   BOOST_TEST(!s.set.full_member_stays());
+}
+
+BOOST_AUTO_TEST_CASE(proposals_that_nobody_heard_leave_no_trace) {
+  Story s;
+  s.closes(3);
+  for (int i = 0; i < 1000; ++i) {  // The control plane is away: repeated, never answered.
+    s.wait(500);
+    s.proposes();
+  }
+  BOOST_TEST(s.answer(true, 8, {s.member(1), s.member(2)}));
+  s.streams(3, 1, 1);
+  BOOST_TEST(s.proposes() == "v8 1@10 2@20 3@30");
+  BOOST_TEST(!s.answer(false, 8, {s.member(1), s.member(2)}));  // It has started again since.
+  BOOST_TEST((s.set.standing(ReplicaId(3)) == Standing::counting));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -58,7 +58,8 @@ BOOST_AUTO_TEST_CASE(golden_frames_are_what_is_sent) {
   for (std::size_t type = 0; type < message_types; ++type) {
     const auto name = std::string(frame_rules[type].name);
     BOOST_REQUIRE_MESSAGE(golden.contains(name), name);
-    BOOST_TEST(hex(encode(sample_message(type)).head) == golden.at(name), name);
+    const auto sent = hex(encode(sample_message(type)).head);
+    BOOST_TEST(sent == golden.at(name), name << " is sent as " << sent);
   }
 }
 

@@ -255,10 +255,11 @@ void fill(Source& s, Unassign& m) { m = {test_volume(), s.of<ReplicaId>()}; }
 void fill(Source& s, UnassignAck& m) { m = {test_volume(), s.of<ReplicaId>()}; }
 void fill(Source& s, Heartbeat& m) { m = {s.any()}; }
 void fill(Source& s, ProposeSet& m) {
-  m = {test_volume(), s.of<Epoch>(), s.of<Version>(), s.set(), s.text(text_bytes_max)};
+  m = {test_volume(), s.of<Epoch>(), s.of<Version>(), s.set(), s.text(text_bytes_max), s.any()};
 }
 void fill(Source& s, SetDecided& m) {
-  m = {test_volume(), s.flag(), s.of<Epoch>(), s.of<Version>(), s.set(), s.text(text_bytes_max)};
+  m = {test_volume(),          s.flag(), s.of<Epoch>(), s.of<Version>(), s.set(),
+       s.text(text_bytes_max), s.any()};
 }
 void fill(Source& s, Fence& m) { m = {test_volume(), s.of<ReplicaId>(), s.of<Epoch>()}; }
 void fill(Source& s, Promise& m) {

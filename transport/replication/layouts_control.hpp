@@ -71,14 +71,14 @@ struct Wire<UnassignAck> : Fields<UnassignAck, F<&UnassignAck::volume>, F<&Unass
 template <>
 struct Wire<Heartbeat> : Fields<Heartbeat, F<&Heartbeat::sequence>> {};
 template <>
-struct Wire<ProposeSet>
-    : Fields<ProposeSet, F<&ProposeSet::volume>, F<&ProposeSet::epoch>, F<&ProposeSet::version>,
-             F<&ProposeSet::in_sync, SetMembers>, F<&ProposeSet::reason, Reason>> {};
+struct Wire<ProposeSet> : Fields<ProposeSet, F<&ProposeSet::volume>, F<&ProposeSet::epoch>,
+                                 F<&ProposeSet::version>, F<&ProposeSet::in_sync, SetMembers>,
+                                 F<&ProposeSet::reason, Reason>, F<&ProposeSet::number>> {};
 template <>
 struct Wire<SetDecided>
     : Fields<SetDecided, F<&SetDecided::volume>, F<&SetDecided::accepted>, F<&SetDecided::epoch>,
              F<&SetDecided::version>, F<&SetDecided::in_sync, SetMembers>,
-             F<&SetDecided::reason, Reason>> {};
+             F<&SetDecided::reason, Reason>, F<&SetDecided::number>> {};
 template <>
 struct Wire<Fence> : Fields<Fence, F<&Fence::volume>, F<&Fence::replica>, F<&Fence::epoch>> {};
 template <>
