@@ -31,6 +31,8 @@ void ControlShell::start() {
 void ControlShell::stop() {
   if (beat_timer_ != 0) env_->timers.cancel(beat_timer_);
   beat_timer_ = 0;
+  if (choice_timer_ != 0) env_->timers.cancel(choice_timer_);
+  choice_timer_ = 0;
   const auto forwarded = std::exchange(forwarded_, {});
   for (const auto& [id, asked] : forwarded) {
     env_->timers.cancel(asked.timer);
@@ -135,6 +137,24 @@ void ControlShell::run(engine::control::Effects effects) {
   for (auto& effect : effects) queue_.push_back(std::move(effect));
   drain();
   look_at_waiting();
+  arm_choice();
+}
+
+/// The choice is due when the wait for promises is over, not at some later beat: one timer, for the
+/// earliest.
+void ControlShell::arm_choice() {
+  const auto due = plane_.choice_due();
+  if (!due || (choice_timer_ != 0 && choice_due_ <= *due)) return;
+  if (choice_timer_ != 0) env_->timers.cancel(choice_timer_);
+  const auto now = env_->clock.now();
+  choice_due_ = std::max(*due, now);
+  choice_timer_ =
+      env_->timers.after(choice_due_ - now, [me = me_] { caf::anon_send(me, ChoiceDue{}); });
+}
+
+void ControlShell::choose() {
+  choice_timer_ = 0;
+  run(plane_.on_choice_due(moment()));
 }
 
 void ControlShell::drain() {
@@ -169,10 +189,6 @@ void ControlShell::committed(const engine::Status& status) {
 void ControlShell::perform(engine::control::Send& effect) {
   const auto peer = peers_.find(effect.link);
   if (peer == peers_.end()) return;
-  if (std::holds_alternative<engine::Fence>(effect.message)) {
-    // The choice is due when the wait for promises is over, not at some later beat.
-    wake_in(env_->settings.promise_wait);
-  }
   peer->second.link->send(std::move(effect.message));
 }
 
@@ -189,6 +205,7 @@ void ControlShell::perform(engine::control::Report& effect) {
     auto& log = logs_[effect.volume];
     log.push_back({env_->clock.wall(), effect.event});
     if (log.size() > engine::recovery_log_max) log.pop_front();
+    if (plane_.volume(effect.volume) == nullptr) logs_.erase(effect.volume);  // forgotten
   }
   env_->events.event(effect.event);
 }
@@ -267,7 +284,8 @@ ControlSelf::behavior_type control_actor(ControlSelf::stateful_pointer<ControlSt
       [&shell](const ControlLinkEnded& m) { shell.ended(m.key, m.reason); },
       [&shell](const CatalogCommitted& m) { shell.committed(m.status); },
       [&shell](const BeatDue&) { shell.beat(); },
-      [&shell](const WaitOver&) { shell.wait_over(); },
+      [&shell](const WaitOver&) { shell.look_again(); },
+      [&shell](const ChoiceDue&) { shell.choose(); },
   };
 }
 

@@ -23,7 +23,8 @@ void ControlAdmin::when_settled(const engine::VolumeId& id, std::uint16_t status
   ControlShell::Waiting waiting;
   waiting.volume = id;
   waiting.deadline = shell.env_->clock.now() + admin_wait_max;
-  waiting.done = [plane = &shell.plane_, id] { return plane->pending(id).empty(); };
+  // What nodes that are away have to do is done when they come: nobody waits for that.
+  waiting.done = [plane = &shell.plane_, id] { return plane->pending_reachable(id).empty(); };
   waiting.finish = [self = *this, id, status](bool in_time) mutable {
     const auto wish = self.shell.plane_.refused_wish(id);
     if (self.parts.back() == "promote" && !wish.empty()) {

@@ -21,7 +21,7 @@ namespace tidemark::actors {
 using ControlSelf =
     Control::extend<caf::reacts_to<ControlLinkSaid>, caf::reacts_to<ControlLinkEnded>,
                     caf::reacts_to<CatalogCommitted>, caf::reacts_to<BeatDue>,
-                    caf::reacts_to<WaitOver>>;
+                    caf::reacts_to<WaitOver>, caf::reacts_to<ChoiceDue>>;
 
 using AdminAnswer = std::function<void(engine::AdminReply)>;
 
@@ -49,7 +49,8 @@ class ControlShell {
   void ended(std::uint64_t key, const std::string& reason);
   void committed(const engine::Status& status);
   void beat();
-  void wait_over() { run(plane_.on_tick(moment())); }
+  void look_again() { look_at_waiting(); }
+  void choose();
   void admin(engine::AdminAsk ask, AdminAnswer answer);
 
   /// Asks a node something about itself; an unreachable or silent one is answered for with a 503.
@@ -87,6 +88,7 @@ class ControlShell {
   void look_at_waiting();
   void arm_beat(std::uint64_t delay);
   void wake_in(std::uint64_t delay);
+  void arm_choice();
   void reply(std::uint64_t key, engine::AdminReply reply);
 
   friend struct ControlAdmin;  // One operator's request: control_admin.cpp, control_status.cpp,
@@ -107,6 +109,8 @@ class ControlShell {
   std::map<engine::VolumeId, std::deque<engine::LoggedEvent>> logs_;
   std::set<engine::VolumeId> comparing_;  ///< One comparison of a volume at a time.
   engine::TimerId beat_timer_ = 0;
+  engine::TimerId choice_timer_ = 0;
+  engine::MonoTime choice_due_;  ///< What choice_timer_ is armed for.
 };
 
 }  // namespace tidemark::actors

@@ -32,6 +32,8 @@ struct CatalogCommitted {
 struct BeatDue {};
 /// A wait that is shorter than a beat is over.
 struct WaitOver {};
+/// The wait for promises of a volume is over.
+struct ChoiceDue {};
 
 /// Passes a link's events on to an actor that takes ControlLinkSaid and ControlLinkEnded.
 template <class Handle>
@@ -61,3 +63,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::ControlLinkEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::CatalogCommitted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::BeatDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::WaitOver)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::ChoiceDue)

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/assignment.hpp"
+#include "engine/check.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::engine {
@@ -45,6 +46,7 @@ class CatalogWriter {
   void assignment(const Assignment& value);
   template <class List, class Put>
   void list(const List& values, Put put) {
+    CHECK(values.size() <= catalog_list_max);  // Or it could never be read again.
     number(values.size());
     for (const auto& value : values) put(value);
   }

@@ -61,6 +61,16 @@ bool exact(const VolumeRecord& volume, const Promise& promise) {
   return promise.clean && recorded->incarnation.value + 1 == promise.incarnation.value;
 }
 
+namespace {
+
+/// An exact member of a sync_all set holds every record that was answered or committed: what a longer log has beyond it
+/// was told to nobody (decision 0008). An operator's promotion of a busy volume would else nearly always fail.
+bool holds_all_answered(const VolumeRecord& volume, const Promise& promise) {
+  return volume.spec.mode == Mode::sync_all && exact(volume, promise);
+}
+
+}  // namespace
+
 Choice choose(const VolumeRecord& volume, const Promises& promises) {
   Choice choice;
   const Promise* best = nullptr;
@@ -74,8 +84,9 @@ Choice choose(const VolumeRecord& volume, const Promises& promises) {
   choice.why = numbers(volume, *best);
   if (!volume.wanted) return choice;
   const auto wanted = promises.find(volume.wanted);
-  const bool may = wanted != promises.end() && eligible(volume, wanted->second) &&
-                   merit(wanted->second) == merit(*best);
+  const bool may =
+      wanted != promises.end() && eligible(volume, wanted->second) &&
+      (merit(wanted->second) == merit(*best) || holds_all_answered(volume, wanted->second));
   if (may) {
     choice.winner = volume.wanted;
     choice.why = numbers(volume, wanted->second);

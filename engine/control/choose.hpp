@@ -28,8 +28,8 @@ bool eligible(const VolumeRecord& volume, const Promise& promise);
 /// the one between.)
 bool exact(const VolumeRecord& volume, const Promise& promise);
 
-/// Greatest (last record's epoch, end); among equals the old primary first,
-/// then the lowest ReplicaId.
+/// Greatest (last record's epoch, end); among equals the old primary first, then the lowest
+/// ReplicaId. The one that the operator wants where it is as good, or holds all that was answered.
 Choice choose(const VolumeRecord& volume, const Promises& promises);
 
 }  // namespace tidemark::engine::control

@@ -4,6 +4,7 @@
 #include <set>
 #include <tuple>
 
+#include "engine/catalog_codec.hpp"
 #include "engine/check.hpp"
 #include "engine/control/control_plane.hpp"
 
@@ -14,6 +15,16 @@ namespace {
 bool same_wish(const VolumeSpec& a, VolumeSpec b) {
   b.id = a.id;
   return a == b;
+}
+
+/// Former copies are remembered until their nodes say that the directory is gone; the record holds so many.
+std::optional<std::string> too_many_gone(const VolumeRecord& record) {
+  if (record.gone.size() + record.members.size() < catalog_list_max) return std::nullopt;
+  return fmt::format(
+      "{} former copies are still to be deleted on nodes that are away; start these nodes or "
+      "readmit "
+      "their names first",
+      record.gone.size());
 }
 
 }  // namespace
@@ -161,7 +172,13 @@ Result<Effects> ControlPlane::add_replica(const std::string& name, const std::st
   const auto tried = fmt::format("add a copy of volume {} on {}: ", name, node);
   const auto known = nodes_.find(node);
   if (known == nodes_.end()) return Error{Errc::not_found, tried + "there is no such node"};
-  if (volume.record.on_node(node) != nullptr) return Effects{};  // It has one.
+  if (const auto* there = volume.record.on_node(node)) {
+    if (!there->replaced_by) return Effects{};  // It has one.
+    return Error{
+        Errc::refused,
+        tried + "the copy there is being replaced; it can get a new one when that has left"};
+  }
+  if (auto full = too_many_gone(volume.record)) return Error{Errc::refused, tried + *full};
   if (volume.record.members.size() >= copies_max) {
     return Error{Errc::refused, tried + fmt::format("it has {} copies, the maximum", copies_max)};
   }
@@ -225,9 +242,14 @@ Result<Effects> ControlPlane::replace_replica(const std::string& name, const std
   if (old->replica == record.primary) {
     return Error{Errc::refused, tried + "it is the primary; promote another node first"};
   }
+  if (old->replaced_by) {
+    return Error{Errc::refused, tried + fmt::format("it is being replaced by replica {} already",
+                                                    old->replaced_by)};
+  }
   if (target != node && record.on_node(target) != nullptr) {
     return Error{Errc::refused, tried + target + " has a copy already"};
   }
+  if (auto full = too_many_gone(record)) return Error{Errc::refused, tried + *full};
   if (!nodes_.contains(target)) return Error{Errc::not_found, tried + "there is no node " + target};
   Effects out;
   if (target == node && strangers_.contains(node) && session_of(old->node) == nullptr) {
@@ -256,7 +278,8 @@ Result<Effects> ControlPlane::replace_replica(const std::string& name, const std
   place(volume, home, out);
   const auto fresh = record.members.back().replica;
   for (auto& p : record.members) {
-    if (p.replica == replaced) p.replaced_by = fresh;
+    // A replacement that is replaced itself hands on whose place it was to take.
+    if (p.replica == replaced || p.replaced_by == replaced) p.replaced_by = fresh;
   }
   if (same_home) leave(volume, replaced);
   retire_replaced(volume, out);

@@ -242,7 +242,7 @@ Effects ControlPlane::on_message(LinkKey link, const ProposeSet& m) {
   if (volume == nullptr) return out;
   const auto why_not = objection(*volume, *session, m);
   if (!why_not.empty()) {
-    decided(link, *volume, false, why_not, out);
+    decided(link, *volume, m, false, why_not, out);
     return out;
   }
   auto& record = volume->record;
@@ -262,15 +262,16 @@ Effects ControlPlane::on_message(LinkKey link, const ProposeSet& m) {
              .with("version", record.version)
              .with("reason", m.reason),
          out);
-  decided(link, *volume, true, m.reason, out);
+  decided(link, *volume, m, true, m.reason, out);
   assign_all(*volume, out);
   return out;
 }
 
-void ControlPlane::decided(LinkKey link, const Volume& volume, bool accepted,
-                           const std::string& reason, Effects& out) const {
+void ControlPlane::decided(LinkKey link, const Volume& volume, const ProposeSet& asked,
+                           bool accepted, const std::string& reason, Effects& out) const {
   const auto& r = volume.record;
-  out.push_back(Send{link, SetDecided{r.spec.id, accepted, r.epoch, r.version, r.in_sync, reason}});
+  out.push_back(Send{
+      link, SetDecided{r.spec.id, accepted, r.epoch, r.version, r.in_sync, reason, asked.number}});
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -339,6 +340,10 @@ void ControlPlane::leave(Volume& volume, ReplicaId replica) const {
   if (may_come) record.gone.push_back(*member);
   std::erase_if(record.in_sync, [&](const SetMember& m) { return m.replica == replica; });
   std::erase_if(record.members, [&](const Placement& p) { return p.replica == replica; });
+  // Whom it was to replace stays.
+  for (auto& p : record.members) {
+    if (p.replaced_by == replica) p.replaced_by = ReplicaId{};
+  }
   volume.acked.erase(replica);
 }
 

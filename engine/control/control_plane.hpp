@@ -98,6 +98,10 @@ class ControlPlane {
   Effects on_message(LinkKey link, const Promise& m, const Moment& at);
   /// Tells again what was not acknowledged; ends a wait for promises.
   Effects on_tick(const Moment& at);
+  /// When the next wait for promises is over; nothing while none is.
+  std::optional<MonoTime> choice_due() const;
+  /// Ends the waits for promises that are over, each once: whoever is still missing then is chosen from when it comes.
+  Effects on_choice_due(const Moment& at);
 
   // An operator's wishes. An error changes nothing;
   // success may still have to be awaited, see pending().
@@ -121,7 +125,7 @@ class ControlPlane {
   /// What still has to happen until the volume is as it was last decided,
   /// for people; empty: nothing.
   std::vector<std::string> pending(const VolumeId& id) const;
-  /// The part of it that the nodes in reach have to do.
+  /// The part of it that the control plane and the nodes in reach have to do.
   std::vector<std::string> pending_reachable(const VolumeId& id) const;
   /// Why the operator's wish of the volume's last promotion was not granted; empty: it was.
   std::string refused_wish(const VolumeId& id) const;
@@ -138,6 +142,8 @@ class ControlPlane {
         acked;          ///< What each member said it persisted. Lost in a crash: asked again.
     Promises promises;  ///< For record.fencing.
     MonoTime fencing_since;
+    bool wait_over =
+        false;  ///< The wait that began at fencing_since; later promises are chosen from at once.
     std::string refused_wish;
   };
   struct Session {
@@ -157,8 +163,8 @@ class ControlPlane {
   void ask_promises(const Volume& volume, Effects& out) const;
   void choose_when_ready(Volume& volume, const Moment& at, Effects& out);
   void reign(Volume& volume, const Choice& choice, const Moment& at, Effects& out);
-  void decided(LinkKey link, const Volume& volume, bool accepted, const std::string& reason,
-               Effects& out) const;
+  void decided(LinkKey link, const Volume& volume, const ProposeSet& asked, bool accepted,
+               const std::string& reason, Effects& out) const;
   void leave(Volume& volume, ReplicaId replica) const;
   void retire_replaced(Volume& volume, Effects& out) const;
   void place(Volume& volume, const NodeRecord& node, Effects& out);

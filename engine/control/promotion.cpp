@@ -18,6 +18,7 @@ void ControlPlane::begin_fencing(Volume& volume, Epoch above, const std::string&
   record.fencing_reason = reason;
   volume.promises.clear();
   volume.fencing_since = at.now;
+  volume.wait_over = false;
   persist(volume, out);
   report(volume,
          Event(Level::info, "fencing_started").with("epoch", record.fencing).with("reason", reason),
@@ -80,6 +81,29 @@ Effects ControlPlane::on_message(LinkKey link, const Promise& m, const Moment& a
   return out;
 }
 
+std::optional<MonoTime> ControlPlane::choice_due() const {
+  std::optional<MonoTime> due;
+  for (const auto& [id, volume] : volumes_) {
+    const bool waits = !volume.record.settled() && !volume.record.deleting && !volume.wait_over &&
+                       volume.fencing_since;
+    if (!waits) continue;
+    const auto over = volume.fencing_since + promise_wait_;
+    if (!due || over < *due) due = over;
+  }
+  return due;
+}
+
+Effects ControlPlane::on_choice_due(const Moment& at) {
+  Effects out;
+  for (auto& [id, volume] : volumes_) {
+    if (volume.record.settled() || volume.record.deleting || volume.wait_over) continue;
+    if (at.now - volume.fencing_since < promise_wait_) continue;
+    volume.wait_over = true;
+    choose_when_ready(volume, at, out);
+  }
+  return out;
+}
+
 void ControlPlane::choose_when_ready(Volume& volume, const Moment& at, Effects& out) {
   const auto& record = volume.record;
   const bool all =
@@ -132,6 +156,10 @@ Result<Effects> ControlPlane::promote(const std::string& name, const std::string
   auto& record = volume.record;
   const auto tried = fmt::format("promote {} of volume {}: ", node, name);
   const auto* member = record.on_node(node);
+  // Of two copies of one name the one that counts is meant.
+  for (const auto& p : record.members) {
+    if (p.node.name == node && record.in_set(p.replica) != nullptr) member = &p;
+  }
   if (member == nullptr) return Error{Errc::not_found, tried + "it has no copy there"};
   if (record.settled() && member->replica == record.primary) return Effects{};
   if (record.in_set(member->replica) == nullptr) {

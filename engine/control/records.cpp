@@ -37,7 +37,10 @@ const Placement* VolumeRecord::on_node(const NodeId& node) const {
   return first(members, [&](const Placement& p) { return p.node == node; });
 }
 const Placement* VolumeRecord::on_node(const std::string& name) const {
-  return first(members, [&](const Placement& p) { return p.node.name == name && !p.replaced_by; });
+  const auto stays = [&](const Placement& p) { return p.node.name == name && !p.replaced_by; };
+  const auto there = [&](const Placement& p) { return p.node.name == name; };
+  const auto* found = first(members, stays);
+  return found != nullptr ? found : first(members, there);
 }
 const SetMember* VolumeRecord::in_set(ReplicaId replica) const {
   return first(in_sync, [&](const SetMember& m) { return m.replica == replica; });

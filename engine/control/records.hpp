@@ -65,6 +65,7 @@ struct VolumeRecord {
 
   const Placement* member(ReplicaId replica) const;
   const Placement* on_node(const NodeId& node) const;
+  /// One that stays before one that is being replaced: after a node came back under another UUID both have its name.
   const Placement* on_node(const std::string& name) const;
   const SetMember* in_set(ReplicaId replica) const;
   bool settled() const { return !fencing; }

@@ -101,8 +101,15 @@ std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id) con
   std::vector<std::string> what;
   const auto found = volumes_.find(id);
   if (found == volumes_.end()) return what;
-  for (const auto& p : found->second.record.gone) {
+  const auto& volume = found->second;
+  for (const auto& p : volume.record.gone) {
     if (session_of(p.node) != nullptr) what.push_back(p.node.name);
+  }
+  if (!volume.record.settled()) what.push_back("a promotion is under way");
+  for (const auto& member : volume.record.members) {
+    if (awaited(volume, member) && session_of(member.node) != nullptr) {
+      what.push_back(member.node.name);
+    }
   }
   return what;
 }

@@ -13,7 +13,7 @@ SetMember entry(std::uint64_t replica, std::uint64_t incarnation = 1) {
   return {ReplicaId(replica), Incarnation(incarnation)};
 }
 ProposeSet proposal(const World& w, std::vector<SetMember> set) {
-  return {w.v().spec.id, w.v().epoch, w.v().version, std::move(set), "test"};
+  return {w.v().spec.id, w.v().epoch, w.v().version, std::move(set), "test", 0};
 }
 std::string members(const World& w) {
   std::string text;
@@ -144,6 +144,43 @@ BOOST_AUTO_TEST_CASE(a_damaged_copy_is_replaced_on_its_own_node) {
   w.play(w.plane.on_message(1, proposal(w, {entry(1), entry(2)})));
   const auto text = w.play(*w.plane.replace_replica("v", "node3", ""));
   BOOST_TEST(text.find("to 3: unassign r3\n") < text.find("to 3: assign r4 replica"));
+}
+
+// A counted copy that waits for its replacement is not to be taken for a free place.
+BOOST_AUTO_TEST_CASE(nothing_is_placed_on_a_copy_that_is_being_replaced) {
+  auto w = three_nodes_and_a_volume();
+  w.node_in(4);
+  w.play(*w.plane.replace_replica("v", "node3", "node4"));
+  BOOST_TEST(says(w.plane.replace_replica("v", "node4", "node3"), "has a copy already"));
+  BOOST_TEST(
+      says(w.plane.replace_replica("v", "node3", ""), "is being replaced by replica 4 already"));
+  BOOST_TEST(says(w.plane.add_replica("v", "node3"), "is being replaced"));
+  BOOST_TEST(members(w) == "r1@node1 r2@node2 r3@node3 r4@node4");
+  BOOST_TEST(set_text(w.v().in_sync) == "1@1,2@1,3@1");
+}
+
+BOOST_AUTO_TEST_CASE(a_replacement_that_goes_leaves_the_copy_it_was_for) {
+  auto w = three_nodes_and_a_volume();
+  w.node_in(4);
+  w.play(*w.plane.replace_replica("v", "node3", "node4"));
+  BOOST_TEST(w.plane.remove_replica("v", "node4").has_value());
+  BOOST_TEST(members(w) == "r1@node1 r2@node2 r3@node3");
+  BOOST_TEST(!w.v().member(ReplicaId(3))->replaced_by);
+}
+
+BOOST_AUTO_TEST_CASE(former_copies_that_nobody_deletes_are_bounded_and_the_record_stays_readable) {
+  auto w = three_nodes_and_a_volume();
+  w.play(w.plane.on_message(1, proposal(w, {entry(1), entry(2)})));
+  w.play(w.plane.on_link_down(3));
+  Result<Effects> last = Effects{};
+  for (int i = 0; i < 100 && last; ++i) {
+    last = w.plane.replace_replica("v", "node3", "");
+    if (last) w.play(*last);
+  }
+  BOOST_TEST(says(last, "still to be deleted"));
+  BOOST_TEST(says(w.plane.add_replica("v", "node4"), "there is no such node"));
+  w.restart();
+  BOOST_TEST(w.v().members.size() == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(replacements_that_cannot_be_are_refused) {

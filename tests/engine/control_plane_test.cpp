@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(a_record_that_makes_no_sense_is_named) {
 // --- the in-sync set -----------------------------------------------------------------------------
 
 ProposeSet proposal(const World& w, std::vector<SetMember> set) {
-  return {w.v().spec.id, w.v().epoch, w.v().version, std::move(set), "test"};
+  return {w.v().spec.id, w.v().epoch, w.v().version, std::move(set), "test", 0};
 }
 SetMember entry(std::uint64_t replica, std::uint64_t incarnation = 1) {
   return {ReplicaId(replica), Incarnation(incarnation)};

@@ -110,7 +110,8 @@ BOOST_AUTO_TEST_CASE(nobody_in_the_set_that_may_reign_means_waiting) {
                     Epoch(1),
                     Version(1),
                     {{ReplicaId(1), Incarnation(1)}, {ReplicaId(2), Incarnation(1)}},
-                    ""}));
+                    "",
+                    0}));
   w.node_in(1, 2);
   auto damaged = w.promise(1, Epoch(2), Epoch(1), Lsn(100), 2);
   damaged.base = BaseState::damaged;
@@ -298,12 +299,47 @@ BOOST_AUTO_TEST_CASE(an_operator_gets_the_primary_wished_for_when_its_log_is_as_
 BOOST_AUTO_TEST_CASE(an_operator_hears_the_numbers_when_it_is_not) {
   auto w = three_nodes_and_a_volume();
   w.play(*w.plane.promote("v", "node3", w.at()));
+  w.node_in(3, 2);  // It started again and may lack answered records.
   for (int n = 1; n <= 3; ++n)
-    w.promised(n, w.promise(n, Epoch(2), Epoch(1), Lsn(n == 3 ? 99 : 100)));
+    w.promised(n, w.promise(n, Epoch(2), Epoch(1), Lsn(n == 3 ? 99 : 100), n == 3 ? 2 : 1));
   BOOST_TEST(w.v().primary == ReplicaId(1));  // The volume goes on all the same.
   const auto why = w.plane.refused_wish(w.v().spec.id);
   BOOST_TEST(why.find("node3 ends at (1, 99)") != std::string::npos);
   BOOST_TEST(why.find("node1 ends at (1, 100)") != std::string::npos);
+}
+
+// Decision 0008: what the longer log has beyond it was neither answered nor committed.
+BOOST_AUTO_TEST_CASE(an_exact_member_is_promoted_though_the_primary_was_ahead) {
+  auto w = three_nodes_and_a_volume();
+  w.play(*w.plane.promote("v", "node3", w.at()));
+  for (int n = 1; n <= 3; ++n)
+    w.promised(n, w.promise(n, Epoch(2), Epoch(1), Lsn(n == 1 ? 107 : 100)));
+  BOOST_TEST(w.v().primary == ReplicaId(3));
+  BOOST_TEST(int{w.v().marks} == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_that_is_being_replaced_can_still_become_primary) {
+  auto w = three_nodes_and_a_volume();
+  w.node_in(4);
+  w.play(*w.plane.replace_replica("v", "node3", "node4"));
+  w.play(w.plane.on_link_down(1));
+  BOOST_TEST(w.play(*w.plane.promote("v", "node3", w.at())) ==
+             "persist volume\nto 2: fence r2 e2\nto 3: fence r3 e2\n");
+}
+
+// One wait a promotion, however often its members are asked, and however many volumes wait.
+BOOST_AUTO_TEST_CASE(the_end_of_a_wait_asks_nobody_again) {
+  auto w = three_nodes_and_a_volume();
+  BOOST_TEST(!w.plane.choice_due().has_value());
+  w.play(*w.plane.promote("v", "node3", w.at()));
+  BOOST_REQUIRE(w.plane.choice_due().has_value());
+  w.tick(500);
+  w.now = w.now + 500 * millisecond;
+  BOOST_TEST((*w.plane.choice_due() == w.now));
+  BOOST_TEST(w.play(w.plane.on_choice_due(w.at())) == "");  // Nobody promised: nobody is chosen.
+  BOOST_TEST(!w.plane.choice_due().has_value());
+  BOOST_TEST(w.promised(2, w.promise(2, Epoch(2), Epoch(1), Lsn(100))) != "");  // At once.
+  BOOST_TEST(w.v().primary == ReplicaId(2));
 }
 
 BOOST_AUTO_TEST_CASE(wishes_that_cannot_be_are_refused_before_anybody_is_fenced) {
@@ -318,7 +354,8 @@ BOOST_AUTO_TEST_CASE(wishes_that_cannot_be_are_refused_before_anybody_is_fenced)
                     Epoch(1),
                     Version(1),
                     {{ReplicaId(1), Incarnation(1)}, {ReplicaId(2), Incarnation(1)}},
-                    ""}));
+                    "",
+                    0}));
   BOOST_CHECK(!w.plane.promote("v", "node3", w.at()));
   BOOST_TEST(w.v().settled());
 }
@@ -375,13 +412,12 @@ BOOST_AUTO_TEST_CASE(every_small_choice_agrees_with_the_plain_rule) {
           if (may[0]) winner = 1;
           if (may[1] && (!may[0] || worth(b) >= worth(a))) winner = 2;
           const auto best = winner == 0 ? 0 : worth(*all[winner - 1]);
-          if (wanted == 1 && may[0] && worth(a) == best) winner = 1;
-          if (wanted == 2 && may[1] && worth(b) == best) winner = 2;
-          bool exact_one = false;
-          for (int i = 0; i < 2; ++i) {
-            const auto& f = *all[i];
-            if (may[i] && (f.incarnation == 1 || (f.incarnation == 2 && f.clean))) exact_one = true;
-          }
+          const auto exact = [](const Fate& f) {
+            return f.incarnation == 1 || (f.incarnation == 2 && f.clean);
+          };
+          if (wanted == 1 && may[0] && (worth(a) == best || exact(a))) winner = 1;
+          if (wanted == 2 && may[1] && (worth(b) == best || exact(b))) winner = 2;
+          const bool exact_one = (may[0] && exact(a)) || (may[1] && exact(b));
           ++walked;
           if (choice.winner.value_or(ReplicaId()) != ReplicaId(winner) ||
               choice.exact != exact_one ||
