@@ -137,7 +137,8 @@ SenderEffects Sender::on(const Ticked&, Moment at) {
                at, out);
     return out;
   }
-  if (flowing() && at.now - last_sent_ >= progress_every) progress_due_ = true;
+  const bool tell = committed_due_ && *committed_due_ <= at.now;
+  if (flowing() && (tell || at.now - last_sent_ >= progress_every)) progress_due_ = true;
   return out;
 }
 
@@ -145,6 +146,7 @@ SenderEffects Sender::on(const TurnEnded&, Moment at) {
   now_ = at.now;
   SenderEffects out;
   if (std::exchange(progress_due_, false) && flowing()) {
+    committed_due_.reset();
     send(Lane::records,
          Progress{config_.assignment.spec.id, session_->epoch(), session_->id(), committed_}, 72,
          out);
@@ -162,7 +164,10 @@ std::optional<MonoTime> Sender::wake_at() const {
   consider(retry_at_);
   if (owed_since_) consider(*owed_since_ + silence_max);
   if (session_) consider(session_->budget_due());
-  if (flowing() && !progress_due_) consider(last_sent_ + progress_every);
+  if (flowing() && !progress_due_) {
+    consider(last_sent_ + progress_every);
+    consider(committed_due_);
+  }
   return due;
 }
 
@@ -214,6 +219,7 @@ void Sender::fail(EndCause cause, std::string text, PeerState to, Moment at, Sen
   become(to, out);
   report_due_ = true;
   progress_due_ = false;
+  committed_due_.reset();
   if (to == PeerState::stopped) {
     retry_at_.reset();
     out.push_back(report());

@@ -58,6 +58,8 @@ constexpr bool allowed(PeerState from, PeerState to) {
 inline constexpr std::uint64_t silence_max = 3 * second;
 /// An idle link hears the numbers this often, and answers.
 inline constexpr std::uint64_t progress_every = 500 * millisecond;
+/// Committed that no records carried is told this much later: at depth 1 the next write carries it.
+inline constexpr std::uint64_t committed_told_within = 5 * millisecond;
 /// The pin follows the replica in steps of this size; a chunk is larger.
 inline constexpr std::uint64_t repin_bytes = 16u << 20;
 
@@ -192,7 +194,9 @@ class Sender {
   std::uint64_t wal_free_bytes_ = 0;
   Epoch promised_;
 
-  bool progress_due_ = false;  ///< Committed moved and no records told it.
+  bool progress_due_ = false;  ///< To be told at the end of this turn.
+  std::optional<MonoTime>
+      committed_due_;  ///< Committed moved: told then, unless records told it before.
   bool report_due_ = false;
 };
 

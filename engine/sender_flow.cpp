@@ -49,7 +49,7 @@ SenderEffects Sender::on(const RecordsAdded& event, Moment at) {
   }
   if (event.committed > committed_) {
     committed_ = event.committed;
-    progress_due_ = progress_due_ || flowing();
+    if (flowing() && !committed_due_) committed_due_ = at.now + committed_told_within;
   }
   if (event.batch && flowing()) send_records(*event.batch, at, out);
   return out;
@@ -259,6 +259,7 @@ void Sender::send_records(const std::vector<RecordPtr>& batch, Moment at, Sender
                  std::move(records)},
          bytes, out);
     progress_due_ = false;
+    committed_due_.reset();
   }
   if (const auto spent = frames.empty() ? std::nullopt : session_->over_budget(at.now)) {
     disconnect(*spent, fmt::format("after {} records", session_->numbers.records), at, out);
