@@ -86,15 +86,6 @@ Uuid make_uuid(std::uint64_t high, std::uint64_t low) {
   return id;
 }
 
-bool is_name(std::string_view text) {
-  const auto plain = [](char c) {
-    return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9');
-  };
-  const auto fits = [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; };
-  return !text.empty() && text.size() <= name_bytes_max && plain(text.front()) &&
-         std::all_of(text.begin(), text.end(), fits);
-}
-
 std::string to_string(const Digest& digest) {
   return fmt::format("{:016x}{:016x}", digest.high, digest.low);
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "engine/strong.hpp"
+#include "engine/text.hpp"
 
 namespace tidemark::engine {
 
@@ -73,10 +74,6 @@ Uuid make_uuid(std::uint64_t high, std::uint64_t low);
 
 using ClusterId = Uuid;
 using VolumeId = Uuid;
-
-inline constexpr std::size_t name_bytes_max = 64;  ///< Names of nodes and volumes.
-/// 1 to 64 of [A-Za-z0-9._-], beginning with a letter or digit: it may stand in paths and URIs.
-bool is_name(std::string_view text);
 
 /// A node is (name, UUID): an old name under a new UUID is another node.
 struct NodeId {

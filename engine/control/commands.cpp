@@ -7,6 +7,7 @@
 #include "engine/catalog_codec.hpp"
 #include "engine/check.hpp"
 #include "engine/control/control_plane.hpp"
+#include "engine/text.hpp"
 
 namespace tidemark::engine::control {
 namespace {

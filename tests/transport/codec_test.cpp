@@ -74,7 +74,8 @@ BOOST_AUTO_TEST_CASE(the_longest_strings_and_lists_fit_and_reach_the_bound_of_th
     const auto message = largest_message(type);
     const auto frame = encode(message);
     const auto& rule = frame_rules[type];
-    const bool open_ended = rule.body_max > 0;
+    // No address that can be dialled is as long as the text of one may be.
+    const bool open_ended = rule.body_max > 0 || rule.type == FrameType::register_node;
     BOOST_TEST((open_ended || frame.head.size() == frame_header_bytes + rule.head_max), rule.name);
     const auto back = decode(frame, test_volume_key());
     BOOST_REQUIRE_MESSAGE(back, rule.name << ": " << why(back));
@@ -128,6 +129,34 @@ BOOST_AUTO_TEST_CASE(a_long_reason_is_cut_not_refused) {
                            std::nullopt);
   BOOST_REQUIRE(back);
   BOOST_TEST(std::get<Refused>(*back).text == std::string(text_bytes_max, 'x'));
+}
+
+BOOST_AUTO_TEST_CASE(a_long_reason_is_cut_at_the_border_of_a_character) {
+  const auto whole = std::string(text_bytes_max - 2, 'x');
+  const auto back =
+      decode(encode(Refused{RefusalCode::no_space, whole + "\xe2\x82\xac", {}}), std::nullopt);
+  BOOST_REQUIRE(back);
+  BOOST_TEST(std::get<Refused>(*back).text == whole);
+}
+
+BOOST_AUTO_TEST_CASE(a_register_names_its_node_and_endpoints_that_can_be_dialled) {
+  const Register good{
+      {"node1", make_uuid(1, 1)}, Incarnation(1), "10.0.0.1:9101", "[::1]:1", false};
+  const auto taken = [](const Register& m) { return decode(encode(m), std::nullopt).has_value(); };
+  BOOST_TEST(taken(good));
+  for (const auto* bad : {"", "\xff", "a b", "node1\x1b[2J"}) {
+    auto m = good;
+    m.node.name = bad;
+    BOOST_TEST(!taken(m), bad);
+  }
+  for (const auto* bad : {"", "node1:9101", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:x\xff"}) {
+    auto m = good;
+    m.replication = bad;
+    BOOST_TEST(!taken(m), bad);
+    m = good;
+    m.nbd = bad;
+    BOOST_TEST(!taken(m), bad);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(an_admin_reply_beyond_the_bound_arrives_as_an_error) {

@@ -53,6 +53,11 @@ class Source {
     return text;
   }
   std::string endpoint() { return text(endpoint_bytes_max).substr(0, endpoint_bytes_max); }
+  /// An endpoint that can be dialled.
+  std::string address() {
+    const auto host = number(1, 254);
+    return "10.0.0." + std::to_string(host) + ":" + std::to_string(number(1, 65535));
+  }
   std::string name() {
     if (style_ == Style::sample) return "node" + std::to_string(++counter_);
     return std::string(count(1, name_bytes_max), 'n');
@@ -225,7 +230,7 @@ void fill(Source& s, BaseAck& m) {
   m.complete = s.flag();
 }
 void fill(Source& s, Register& m) {
-  m = {s.node(), s.of<Incarnation>(), s.endpoint(), s.endpoint(), s.flag()};
+  m = {s.node(), s.of<Incarnation>(), s.address(), s.address(), s.flag()};
 }
 void fill(Source& s, Registered& m) { m = {s.uuid()}; }
 void fill(Source& s, Assign& m) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/messages.hpp"
+#include "transport/replication/endpoint.hpp"
 #include "transport/replication/layouts.hpp"
 #include "transport/replication/wire.hpp"
 
@@ -52,10 +53,21 @@ struct Wire<Assignment>
                        F<&Assignment::primary_incarnation>, F<&Assignment::marks>,
                        F<&Assignment::members, Members>, F<&Assignment::in_sync, SetMembers>>> {};
 
+/// What others will connect to, and what operators will read.
+inline const char* flaw_of_register(const Register& m) {
+  const auto reachable = [](const Endpoint& text) {
+    const auto parsed = parse_endpoint(text);
+    return parsed && parsed->port != 0;
+  };
+  if (!is_name(m.node.name)) return "has a node name that is none";
+  return reachable(m.replication) && reachable(m.nbd) ? nullptr : "has an endpoint that is none";
+}
 template <>
-struct Wire<Register> : Fields<Register, F<&Register::node>, F<&Register::incarnation>,
-                               F<&Register::replication, EndpointText>,
-                               F<&Register::nbd, EndpointText>, F<&Register::readmit>> {};
+struct Wire<Register> : Validated<Register, flaw_of_register,
+                                  Fields<Register, F<&Register::node>, F<&Register::incarnation>,
+                                         F<&Register::replication, EndpointText>,
+                                         F<&Register::nbd, EndpointText>, F<&Register::readmit>>> {
+};
 template <>
 struct Wire<Registered> : Fields<Registered, F<&Registered::cluster>> {};
 template <>

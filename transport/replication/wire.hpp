@@ -19,6 +19,7 @@
 
 #include "engine/check.hpp"
 #include "engine/epoch_history.hpp"
+#include "engine/text.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::transport::wire {
@@ -168,10 +169,12 @@ struct Name {
   }
 };
 
-/// As Name, but for people: what is too long is cut.
+/// As Name, but for people: what is too long is cut at a character's border.
 template <std::size_t Max>
 struct Text : Name<Max> {
-  static void put(Writer& to, std::string_view text) { Name<Max>::put(to, text.substr(0, Max)); }
+  static void put(Writer& to, std::string_view text) {
+    Name<Max>::put(to, engine::front_of(text, Max));
+  }
 };
 
 /// Count (one or two bytes), then the elements.
