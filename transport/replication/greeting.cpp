@@ -37,9 +37,10 @@ std::optional<Refused> flaw_of(const Hello& hello, const ClusterId& cluster) {
                               hello.protocol_min, hello.protocol_max, protocol_version));
   }
   if (hello.cluster != cluster) {
+    // Ours stays unsaid: whoever knows it is believed to be of this cluster.
     return refuse(RefusalCode::wrong_cluster,
-                  fmt::format("hello is of cluster {}, this node is of cluster {}",
-                              to_string(hello.cluster), to_string(cluster)));
+                  fmt::format("hello is of cluster {}, this node belongs to another cluster",
+                              to_string(hello.cluster)));
   }
   if (const char* what = missing(hello)) {
     return refuse(RefusalCode::protocol,
