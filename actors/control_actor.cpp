@@ -1,4 +1,6 @@
 // The embedded control plane's shell: links in, decisions by engine/control, effects out in order.
+#include <algorithm>
+
 #include "actors/admin_json.hpp"
 #include "actors/control_shell.hpp"
 #include "actors/spawn.hpp"
@@ -63,19 +65,50 @@ void ControlShell::linked(transport::Incoming incoming) {
     incoming.link->close();
     return;
   }
+  make_room();
   const auto key = next_key_++;
   auto relay = std::make_shared<ControlLinkRelay<ControlSelf>>(me_, key);
   incoming.link->send(engine::HelloOk{engine::protocol_version, env_->node, env_->incarnation});
   incoming.link->attach(relay);
-  peers_[key] = Peer{std::move(incoming.link), std::move(relay), env_->clock.now()};
+  const auto now = env_->clock.now();
+  peers_[key] = Peer{std::move(incoming.link),
+                     std::move(relay),
+                     std::move(incoming.hello.node),
+                     incoming.hello.incarnation,
+                     now,
+                     now};
+}
+
+/// The oldest link that never registered leaves for one more: silent ones cannot keep nodes out.
+void ControlShell::make_room() {
+  if (peers_.size() < control_links_max) return;
+  const auto oldest = std::find_if(peers_.begin(), peers_.end(),
+                                   [&](const auto& p) { return !plane_.node_of(p.first); });
+  if (oldest != peers_.end()) ended(oldest->first, "pushed out by newer links");
+}
+
+void ControlShell::refuse(std::uint64_t key, engine::RefusalCode code, const std::string& why) {
+  peers_.at(key).link->send(engine::Refused{code, why, {}});
+  ended(key, why);
+}
+
+/// Who said in its Hello who it is registers as that, on this link, for as long as it stands.
+void ControlShell::registers(std::uint64_t key, const engine::Register& m) {
+  const auto& peer = peers_.at(key);
+  if (m.node == peer.node && m.incarnation == peer.incarnation)
+    return run(plane_.on_register(key, m, moment()));
+  refuse(
+      key, engine::RefusalCode::wrong_node,
+      fmt::format("the link is of {} {} in incarnation {}, and {} {} in incarnation {} registers",
+                  peer.node.name, to_string(peer.node.uuid), peer.incarnation, m.node.name,
+                  to_string(m.node.uuid), m.incarnation));
 }
 
 void ControlShell::said(std::uint64_t key, engine::Message message) {
   const auto peer = peers_.find(key);
   if (peer == peers_.end() || !problem_.empty()) return;
   peer->second.heard = env_->clock.now();
-  if (auto* m = std::get_if<engine::Register>(&message))
-    return run(plane_.on_register(key, *m, moment()));
+  if (auto* m = std::get_if<engine::Register>(&message)) return registers(key, *m);
   if (auto* m = std::get_if<engine::AssignAck>(&message)) return run(plane_.on_message(key, *m));
   if (auto* m = std::get_if<engine::UnassignAck>(&message)) return run(plane_.on_message(key, *m));
   if (auto* m = std::get_if<engine::ProposeSet>(&message)) return run(plane_.on_message(key, *m));
@@ -83,6 +116,10 @@ void ControlShell::said(std::uint64_t key, engine::Message message) {
     return run(plane_.on_message(key, *m, moment()));
   if (auto* m = std::get_if<engine::AdminReply>(&message)) return reply(key, std::move(*m));
   if (auto* m = std::get_if<engine::AdminAsk>(&message)) {
+    if (!plane_.node_of(key)) {
+      return refuse(key, engine::RefusalCode::protocol,
+                    "an operator's request on a link whose node has not registered");
+    }
     const auto id = m->id;
     return admin(std::move(*m), [this, key, id](engine::AdminReply answer) {
       answer.id = id;
@@ -111,23 +148,24 @@ void ControlShell::forget(std::uint64_t key) {
   for (const auto& [id, asked] : forwarded_) {
     if (asked.link == key) lost.push_back(id);
   }
-  for (const auto id : lost) {
-    reply(key, unavailable("the connection to the node ended", id));
-  }
+  for (const auto id : lost) finish(id, unavailable("the connection to the node ended", id));
 }
 
 void ControlShell::beat() {
   arm_beat(heartbeat_every);
   ++beats_;
-  std::vector<std::uint64_t> silent;
+  const auto now = env_->clock.now();
+  std::vector<std::pair<std::uint64_t, const char*>> over;
   for (auto& [key, peer] : peers_) {
-    if (env_->clock.now() - peer.heard >= control_link_dead_after) {
-      silent.push_back(key);
+    if (now - peer.heard >= control_link_dead_after) {
+      over.emplace_back(key, "silent for 3 s");
+    } else if (now - peer.since >= register_wait_max && !plane_.node_of(key)) {
+      over.emplace_back(key, "not registered within 3 s");
     } else {
       peer.link->send(engine::Heartbeat{beats_});
     }
   }
-  for (const auto key : silent) ended(key, "silent for 3 s");
+  for (const auto& [key, why] : over) ended(key, why);
   run(plane_.on_tick(moment()));
 }
 
@@ -196,8 +234,7 @@ void ControlShell::perform(engine::control::Drop& effect) {
   const auto peer = peers_.find(effect.link);
   if (peer == peers_.end()) return;
   peer->second.link->send(std::move(effect.why));
-  peer->second.link->close();
-  peers_.erase(peer);
+  forget(effect.link);
 }
 
 void ControlShell::perform(engine::control::Report& effect) {
@@ -221,10 +258,8 @@ void ControlShell::ask_node(const std::string& node, engine::AdminAsk ask, std::
   }
   const auto id = next_ask_++;
   ask.id = id;
-  const auto timer = env_->timers.after(budget, [me = me_, id, key = *link] {
-    auto silent = unavailable("the node did not answer in time", id);
-    caf::anon_send(me, ControlLinkSaid{key, std::make_shared<engine::Message>(std::move(silent))});
-  });
+  const auto timer =
+      env_->timers.after(budget, [me = me_, id] { caf::anon_send(me, AskTimedOut{id}); });
   forwarded_[id] = Forwarded{std::move(answer), *link, node, timer};
   peers_.at(*link).link->send(std::move(ask));
 }
@@ -232,6 +267,17 @@ void ControlShell::ask_node(const std::string& node, engine::AdminAsk ask, std::
 void ControlShell::reply(std::uint64_t key, engine::AdminReply answer) {
   const auto asked = forwarded_.find(answer.id);
   if (asked == forwarded_.end() || asked->second.link != key) return;  // Late: it was answered for.
+  const auto id = answer.id;
+  finish(id, std::move(answer));
+}
+
+void ControlShell::timed_out(std::uint64_t ask) {
+  finish(ask, unavailable("the node did not answer in time", ask));
+}
+
+void ControlShell::finish(std::uint64_t ask, engine::AdminReply answer) {
+  const auto asked = forwarded_.find(ask);
+  if (asked == forwarded_.end()) return;
   env_->timers.cancel(asked->second.timer);
   const auto done = std::move(asked->second.answer);
   forwarded_.erase(asked);
@@ -286,6 +332,7 @@ ControlSelf::behavior_type control_actor(ControlSelf::stateful_pointer<ControlSt
       [&shell](const BeatDue&) { shell.beat(); },
       [&shell](const WaitOver&) { shell.look_again(); },
       [&shell](const ChoiceDue&) { shell.choose(); },
+      [&shell](const AskTimedOut& m) { shell.timed_out(m.ask); },
   };
 }
 

@@ -21,12 +21,16 @@ namespace tidemark::actors {
 using ControlSelf =
     Control::extend<caf::reacts_to<ControlLinkSaid>, caf::reacts_to<ControlLinkEnded>,
                     caf::reacts_to<CatalogCommitted>, caf::reacts_to<BeatDue>,
-                    caf::reacts_to<WaitOver>, caf::reacts_to<ChoiceDue>>;
+                    caf::reacts_to<WaitOver>, caf::reacts_to<ChoiceDue>,
+                    caf::reacts_to<AskTimedOut>>;
 
 using AdminAnswer = std::function<void(engine::AdminReply)>;
 
 inline constexpr std::size_t admin_requests_max =
     256;  ///< Forwarded or waiting at once; more are told to retry.
+/// Links of nodes, and some that have not registered yet; one more pushes out the oldest of those.
+inline constexpr std::size_t control_links_max = engine::control::nodes_max + 16;
+inline constexpr std::uint64_t register_wait_max = 3 * engine::second;
 inline constexpr std::uint64_t admin_wait_max =
     30 * engine::second;  ///< A command waits for its effect.
 inline constexpr std::uint64_t admin_serving_max =
@@ -46,6 +50,7 @@ class ControlShell {
 
   void linked(transport::Incoming incoming);
   void said(std::uint64_t key, engine::Message message);
+  void timed_out(std::uint64_t ask);
   void ended(std::uint64_t key, const std::string& reason);
   void committed(const engine::Status& status);
   void beat();
@@ -61,6 +66,9 @@ class ControlShell {
   struct Peer {
     transport::LinkPtr link;
     std::shared_ptr<transport::LinkEvents> relay;
+    engine::NodeId node;  ///< Of its Hello: it registers as that and as nothing else.
+    engine::Incarnation incarnation;
+    engine::MonoTime since;
     engine::MonoTime heard;
   };
   struct Forwarded {
@@ -84,12 +92,16 @@ class ControlShell {
   void perform(engine::control::Send& effect);
   void perform(engine::control::Drop& effect);
   void perform(engine::control::Report& effect);
+  void registers(std::uint64_t key, const engine::Register& m);
+  void make_room();
+  void refuse(std::uint64_t key, engine::RefusalCode code, const std::string& why);
   void forget(std::uint64_t key);
   void look_at_waiting();
   void arm_beat(std::uint64_t delay);
   void wake_in(std::uint64_t delay);
   void arm_choice();
   void reply(std::uint64_t key, engine::AdminReply reply);
+  void finish(std::uint64_t ask, engine::AdminReply reply);
 
   friend struct ControlAdmin;  // One operator's request: control_admin.cpp, control_status.cpp,
                                // control_compare.cpp.

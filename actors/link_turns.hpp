@@ -28,6 +28,10 @@ struct ControlLinkEnded {
 struct CatalogCommitted {
   engine::Status status;
 };
+/// A question over a link was not answered in time.
+struct AskTimedOut {
+  std::uint64_t ask = 0;
+};
 /// The 500 ms beat: heartbeats, repeats, deadlines.
 struct BeatDue {};
 /// A wait that is shorter than a beat is over.
@@ -61,6 +65,7 @@ inline constexpr std::uint64_t control_link_dead_after = 3 * engine::second;
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::ControlLinkSaid)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::ControlLinkEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::CatalogCommitted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::AskTimedOut)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::BeatDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::WaitOver)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::ChoiceDue)

@@ -3,6 +3,11 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+
+#include "actors/admin_json.hpp"
+#include "actors/control_shell.hpp"
+
 using namespace tidemark;
 using namespace tidemark::actors;
 
@@ -159,6 +164,88 @@ BOOST_AUTO_TEST_CASE(a_silent_link_is_dead_after_3_seconds) {
   BOOST_TEST(!link->closed);
   for (int beat = 0; beat < 2; ++beat) w.pass(500);
   BOOST_TEST(link->closed);
+}
+
+// --- links that are not a node's -----------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(an_operators_request_is_taken_from_registered_nodes_only) {
+  WithVolume w;
+  const auto link = w.hello(4);
+  link->say(engine::AdminAsk{1, "", "DELETE", "/v1/volumes/v", R"({"name":"v"})"});
+  w.run();
+  BOOST_TEST(link->heard() == "hello_ok refused");
+  BOOST_TEST(link->closed);
+  BOOST_TEST((*w.ask(w.control, "GET", "/v1/nodes"))->status == 200);
+  w.links[1]->say(engine::AdminAsk{1, "", "DELETE", "/v1/volumes/v", R"({"name":"w"})"});
+  w.run();
+  BOOST_TEST(w.links[1]->heard() == "admin_reply");
+}
+
+BOOST_AUTO_TEST_CASE(a_link_registers_as_what_its_hello_said_and_as_nothing_else) {
+  ControlWorld w;
+  const auto other_node = w.hello(1);
+  w.registers(other_node, 2);
+  const auto other_incarnation = w.hello(1, 1);
+  w.registers(other_incarnation, 1, 2);
+  const auto twice = w.node(3);
+  w.sync();
+  w.registers(twice, 4);
+  for (const auto& link : {other_node, other_incarnation, twice}) {
+    BOOST_TEST(link->closed);
+    BOOST_REQUIRE(link->last<engine::Refused>() != nullptr);
+    BOOST_CHECK(link->last<engine::Refused>()->code == engine::RefusalCode::wrong_node);
+  }
+  const auto nodes = w.ask(w.control, "GET", "/v1/nodes");
+  BOOST_TEST(field(**nodes, "nodes").find("node3") != std::string::npos);
+  for (const auto* name : {"node1", "node2", "node4"})
+    BOOST_TEST(field(**nodes, "nodes").find(fmt::format("\"name\":\"{}\"", name)) ==
+               std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_link_that_does_not_register_within_3_seconds_is_closed) {
+  ControlWorld w;
+  const auto link = w.hello(1);
+  for (int beat = 0; beat < 5; ++beat) {
+    link->say(engine::Heartbeat{1});
+    w.pass(500);
+  }
+  BOOST_TEST(!link->closed);
+  link->say(engine::Heartbeat{1});
+  w.pass(500);
+  BOOST_TEST(link->closed);
+}
+
+BOOST_AUTO_TEST_CASE(links_that_never_register_are_bounded_and_keep_no_node_out) {
+  ControlWorld w;
+  const auto node = w.node(1);
+  w.sync();
+  std::vector<ManualLinkPtr> strangers;
+  for (int n = 0; n < 200; ++n) strangers.push_back(w.hello(2));
+  const auto open = std::count_if(strangers.begin(), strangers.end(),
+                                  [](const auto& link) { return !link->closed; });
+  BOOST_TEST(static_cast<std::size_t>(open) == control_links_max - 1);
+  BOOST_TEST(!node->closed);
+  BOOST_TEST(w.node(3)->heard() == "hello_ok");
+}
+
+BOOST_AUTO_TEST_CASE(a_question_over_a_link_that_a_newer_one_replaced_is_answered_for) {
+  WithVolume w;
+  const auto first = w.ask(w.control, "POST", "/v1/volumes/v/compare", "{}");
+  w.node(2);
+  w.sync();
+  for (const auto i : {0u, 2u}) w.reply(w.links[i], 500, R"({"error":"no"})");
+  BOOST_REQUIRE(first->has_value());
+  BOOST_TEST(field(**first, "unreachable") == R"(["node1","node2","node3"])");
+  const auto second = w.ask(w.control, "POST", "/v1/volumes/v/compare", "{}");
+  BOOST_TEST(!second->has_value());  // Not busy: it asks the nodes.
+}
+
+BOOST_AUTO_TEST_CASE(a_question_that_is_not_answered_in_time_is_answered_for) {
+  WithVolume w;
+  const auto shown = w.ask(w.control, "GET", "/v1/volumes/v");
+  w.pass(2000);
+  BOOST_REQUIRE(shown->has_value());
+  BOOST_TEST(field(**shown, "replicas").find("unreachable") != std::string::npos);
 }
 
 // --- operators -----------------------------------------------------------------------------------

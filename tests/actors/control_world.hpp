@@ -184,21 +184,32 @@ struct ControlWorld : PlainWorld {
   }
   /// A node connects and says who it is.
   ManualLinkPtr node(int n, std::uint64_t incarnation = 1) {
+    const auto link = hello(n, incarnation);
+    registers(link, n, incarnation);
+    return link;
+  }
+  /// A link on which a node said hello and nothing else.
+  ManualLinkPtr hello(int n, std::uint64_t incarnation = 1) {
     auto link = std::make_shared<ManualLink>();
     engine::Hello hello;
     hello.purpose = engine::Purpose::control;
+    hello.node = id_of(n);
+    hello.incarnation = engine::Incarnation(incarnation);
     caf::anon_send(
         control,
         ControlLinked{std::make_shared<transport::Incoming>(transport::Incoming{hello, link})});
     run();
-    const auto id = static_cast<std::uint64_t>(n);
-    link->say(engine::Register{{fmt::format("node{}", n), engine::make_uuid(id, id)},
-                               engine::Incarnation(incarnation),
-                               fmt::format("node{}:9101", n),
-                               fmt::format("node{}:10809", n),
+    return link;
+  }
+  void registers(const ManualLinkPtr& link, int n, std::uint64_t incarnation = 1) {
+    link->say(engine::Register{id_of(n), engine::Incarnation(incarnation),
+                               fmt::format("node{}:9101", n), fmt::format("node{}:10809", n),
                                false});
     run();
-    return link;
+  }
+  static engine::NodeId id_of(int n) {
+    const auto id = static_cast<std::uint64_t>(n);
+    return {fmt::format("node{}", n), engine::make_uuid(id, id)};
   }
   std::vector<ManualLinkPtr> three_nodes() {
     std::vector<ManualLinkPtr> links;
