@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/text.hpp"
+
 namespace tidemark::actors {
 
 using engine::Errc;
@@ -61,7 +63,8 @@ Date civil(std::int64_t days) {
 }  // namespace
 
 engine::AdminReply answer_json(std::uint16_t status, const json::value& body) {
-  return {0, status, json::serialize(body)};
+  // The one place where JSON leaves: what a peer said in broken UTF-8 breaks no reader of ours.
+  return {0, status, engine::well_formed(json::serialize(body))};
 }
 
 engine::AdminReply answer_error(const Error& error) {
@@ -80,6 +83,14 @@ json::object body_of(const engine::AdminReply& reply) {
   auto value = json::parse(reply.body, failed);
   if (failed || !value.is_object()) return {};
   return std::move(value.as_object());
+}
+
+std::optional<std::uint64_t> whole_number(const json::value* value) {
+  if (value == nullptr) return std::nullopt;
+  if (value->is_uint64()) return value->as_uint64();
+  if (value->is_int64() && value->as_int64() >= 0)
+    return static_cast<std::uint64_t>(value->as_int64());
+  return std::nullopt;
 }
 
 json::object to_json(const engine::StoreStatus& s) {
@@ -242,9 +253,7 @@ Result<std::uint64_t> number_field(const json::object& body, std::string_view ke
     if (fallback) return *fallback;
     return Error{Errc::invalid, fmt::format("key \"{}\" is missing", key)};
   }
-  if (value->is_uint64()) return value->as_uint64();
-  if (value->is_int64() && value->as_int64() >= 0)
-    return static_cast<std::uint64_t>(value->as_int64());
+  if (const auto number = whole_number(value)) return *number;
   return Error{Errc::invalid, fmt::format("\"{}\" must be a whole number, not negative", key)};
 }
 

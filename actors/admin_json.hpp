@@ -29,6 +29,9 @@ engine::AdminReply answer_error(const engine::Error& error);
 engine::AdminReply unavailable(std::string_view why, std::uint64_t id = 0);
 /// The body of an answer as an object; empty if it is none.
 json::object body_of(const engine::AdminReply& reply);
+/// What a peer wrote where a number belongs; nothing for a fraction, a negative or no number at
+/// all (`value` may be null).
+std::optional<std::uint64_t> whole_number(const json::value* value);
 
 json::object to_json(const engine::StoreStatus& status);
 json::object session_json(const engine::PeerStatus& status);

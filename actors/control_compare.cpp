@@ -28,18 +28,12 @@ std::string text_in(const json::object& body, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
-std::optional<std::uint64_t> number_in(const json::object& body, std::string_view key) {
-  const auto* value = body.if_contains(key);
-  if (value == nullptr || !value->is_number()) return std::nullopt;
-  return value->to_number<std::uint64_t>();
-}
-
 std::vector<std::uint64_t> numbers_in(const json::object& body, std::string_view key) {
   std::vector<std::uint64_t> numbers;
   const auto* value = body.if_contains(key);
   if (value == nullptr || !value->is_array()) return numbers;
   for (const auto& entry : value->as_array()) {
-    if (entry.is_number()) numbers.push_back(entry.to_number<std::uint64_t>());
+    if (const auto number = whole_number(&entry)) numbers.push_back(*number);
   }
   return numbers;
 }
@@ -85,7 +79,9 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
         [](Comparison& self, Copy& copy, const json::object& body) {
           copy.held = true;
           const auto damage = text_in(body, "damage");
-          copy.limit = number_in(body, "limit").value_or(0);
+          const auto limit = whole_number(body.if_contains("limit"));
+          copy.limit = limit.value_or(0);
+          if (damage.empty() && !limit) self.leave_out(copy, "it did not say up to where it is");
           if (damage.empty()) return;
           copy.log_damage = damage;
           copy.compared = false;
@@ -122,8 +118,7 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
             if (reply.status == 200) {
               take(*self, copy, answer);
             } else {
-              copy.compared = false;
-              copy.away = text_in(answer, "error");
+              self->leave_out(copy, text_in(answer, "error"));
             }
             less();
           });
@@ -142,14 +137,15 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
         [](Comparison& self, Copy& copy, const json::object& body) {
           copy.log = text_in(body, "log");
           const auto error = text_in(body, "log_error");
+          if (error.empty() && copy.log.empty())
+            self.leave_out(copy, "it gave no digest of its log");
           if (error.empty()) return;
           const bool corrupt = text_in(body, "log_error_code") == "corrupt";
           if (corrupt) {
             copy.log_damage = error;
             self.log_differences_.push_back(fmt::format("{}: {}", copy.node, error));
           } else {
-            copy.compared = false;
-            copy.away = error;
+            self.leave_out(copy, error);
           }
         },
         &Comparison::compare_logs);
@@ -197,8 +193,7 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     for (auto& copy : copies_) {
       const auto found = hashes_.find(copy.node);
       if (!copy.compared || (found != hashes_.end() && found->second.size() == groups)) continue;
-      copy.compared = false;
-      copy.away = "its blocks could not all be read";
+      leave_out(copy, "its blocks could not all be read");
       hashes_.erase(copy.node);
     }
     std::deque<Question> deeper;
@@ -217,6 +212,11 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     }
     questions_.insert(questions_.begin(), deeper.begin(), deeper.end());
     next();
+  }
+
+  static void leave_out(Copy& copy, const std::string& why) {
+    copy.compared = false;
+    copy.away = why.empty() ? "its node gave no reason" : why;
   }
 
   /// Damage, once found, says more than the checksum it leads to.
@@ -255,11 +255,15 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
           json::object{{"kind", "block"}, {"block", block}, {"copies", std::move(list)}});
     }
     const bool equal = differences.empty();
+    const bool complete = compared.size() == copies_.size();
     const auto summary =
         fmt::format("volume {} at lsn {}: {} of {} copies compared over {} blocks, {}", name_, at_,
                     compared.size(), copies_.size(), blocks_,
-                    equal ? "all equal" : fmt::format("{} differences", differences.size()));
+                    !equal             ? fmt::format("{} differences", differences.size())
+                    : compared.empty() ? "nothing was compared"
+                                       : "no difference found");
     done_(answer_json(200, json::object{{"equal", equal},
+                                        {"complete", complete},
                                         {"lsn", at_},
                                         {"blocks", blocks_},
                                         {"copies", std::move(copies)},

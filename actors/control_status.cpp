@@ -48,8 +48,7 @@ const json::object* peer_of(const json::object* status, std::uint64_t replica) {
   if (peers == nullptr || !peers->is_array()) return nullptr;
   for (const auto& entry : peers->as_array()) {
     const auto* its = entry.is_object() ? entry.as_object().if_contains("replica") : nullptr;
-    if (its == nullptr || !its->is_number()) continue;
-    if (its->to_number<std::uint64_t>() == replica) return &entry.as_object();
+    if (whole_number(its) == replica) return &entry.as_object();
   }
   return nullptr;
 }

@@ -336,8 +336,8 @@ class Story:
     def compare(self):
         chapter(6, "Are all copies equal?")
         result = self.cluster.cli("volume", "compare", VOLUME)
-        if not result["equal"]:
-            raise Failed(f"the copies differ: {result}")
+        if not result["equal"] or not result["complete"]:
+            raise Failed(f"the copies are not all equal: {result}")
         note(f"compared three copies at LSN {result['lsn']}: log digest and every block's checksum are equal")
 
     def read_back(self):

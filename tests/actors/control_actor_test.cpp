@@ -336,6 +336,7 @@ BOOST_AUTO_TEST_CASE(equal_copies_compare_equal_at_the_highest_limit) {
     w.reply(link, 200, R"({"log":"aa","damaged":[],"groups":[)" + groups + "]}");
   BOOST_REQUIRE(answer->has_value());
   BOOST_TEST(field(**answer, "equal") == "true");
+  BOOST_TEST(field(**answer, "complete") == "true");
   BOOST_TEST(field(**answer, "lsn") == "12");
   BOOST_TEST(field(**answer, "compared") == R"(["node1","node2","node3"])");
   for (const auto& link : w.links)
@@ -376,6 +377,40 @@ BOOST_AUTO_TEST_CASE(a_damaged_log_is_a_difference_and_an_absent_copy_is_none) {
   BOOST_TEST(field(**answer, "differences").find("node2: record 3") != std::string::npos);
   BOOST_TEST(field(**answer, "unreachable") == R"(["node3"])");
   BOOST_TEST(field(**answer, "compared") == R"(["node1"])");
+}
+
+BOOST_AUTO_TEST_CASE(a_comparison_without_every_copy_is_not_complete) {
+  WithVolume w;
+  const auto answer = w.ask(w.control, "POST", "/v1/volumes/v/compare");
+  for (const auto& link : w.links) w.reply(link, 503, R"({"error":"starting"})");
+  BOOST_REQUIRE(answer->has_value());
+  BOOST_TEST(field(**answer, "complete") == "false");
+  BOOST_TEST(field(**answer, "compared") == "[]");
+  BOOST_TEST(field(**answer, "summary").find("0 of 3 copies compared") != std::string::npos);
+  BOOST_TEST(field(**answer, "summary").find("nothing was compared") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(numbers_of_a_peer_that_are_none_break_nothing) {
+  WithVolume w;
+  const auto compared = w.ask(w.control, "POST", "/v1/volumes/v/compare");
+  w.reply(w.links[0], 200, R"({"limit":-1})");
+  w.reply(w.links[1], 200, R"({"limit":0.5})");
+  w.reply(w.links[2], 200, R"({"limit":"x"})");
+  BOOST_REQUIRE(compared->has_value());
+  BOOST_TEST(field(**compared, "complete") == "false");
+  const auto shown = w.ask(w.control, "GET", "/v1/volumes/v");
+  w.reply(w.links[0], 200,
+          fmt::format(R"({{"volumes":[{{"id":"{}","status":{{"peers":[{{"replica":-2}},
+          {{"replica":1.5}},{{"replica":2,"state":"streaming"}}]}}}}]}})",
+                      engine::to_string(w.id)));
+  for (const auto i : {1u, 2u}) w.reply(w.links[i], 200, R"({"volumes":[]})");
+  BOOST_REQUIRE(shown->has_value());
+  BOOST_TEST(field(**shown, "replicas").find("streaming") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(broken_utf8_never_leaves_as_json) {
+  const auto reply = answer_error({engine::Errc::refused, "a reason \xff\xc3 of a peer"});
+  BOOST_TEST(field(reply, "error") == "a reason ?? of a peer");
 }
 
 BOOST_AUTO_TEST_CASE(two_comparisons_of_a_volume_at_once_are_refused) {

@@ -279,7 +279,8 @@ class FullDisk(unittest.TestCase):
         for i, data in written.items():
             self.assertEqual(bytes(handle.pread(MIB, i * MIB)), data)
         handle.shutdown()
-        self.assertTrue(self.cluster.cli("volume", "compare", "vol")["equal"])
+        result = self.cluster.cli("volume", "compare", "vol")
+        self.assertTrue(result["equal"] and result["complete"], result)
 
 
 if __name__ == "__main__":

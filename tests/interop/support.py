@@ -67,5 +67,5 @@ class ClusterCase(unittest.TestCase):
 
     def assert_copies_equal(self, volume="vol"):
         result = self.cluster.cli("volume", "compare", volume)
-        self.assertTrue(result["equal"], result)
+        self.assertTrue(result["equal"] and result["complete"], result)
         return result
