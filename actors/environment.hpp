@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -55,6 +56,8 @@ struct Environment {
   engine::Endpoint nbd;
   engine::Endpoint control;  ///< Where the control plane's host listens; its own on that host.
   bool hosts_control = false;
+  /// More lines for /metrics: what the seams counted. May be empty.
+  std::function<std::string()> more_metrics = {};
 };
 using EnvironmentPtr = std::shared_ptr<Environment>;
 

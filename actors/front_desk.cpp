@@ -48,6 +48,7 @@ class FrontDesk::Port final : public engine::FrontPort {
 
 struct FrontDesk::Served {
   engine::ExportInfo info;
+  engine::VolumeId id;
   Volume volume;
   std::vector<std::weak_ptr<Line>> lines;  ///< In order of opening; swept at each open.
 };
@@ -55,21 +56,45 @@ struct FrontDesk::Served {
 FrontDesk::FrontDesk() = default;
 FrontDesk::~FrontDesk() = default;
 
-void FrontDesk::add(engine::ExportInfo info, Volume volume) {
+void FrontDesk::add(engine::ExportInfo info, const engine::VolumeId& id, Volume volume) {
   const auto name = info.name;
   cut(name, "served anew");
-  elsewhere_.erase(name);
-  served_[name] = std::make_unique<Served>(Served{std::move(info), std::move(volume), {}});
+  forget_elsewhere(name, id);
+  served_[name] = std::make_unique<Served>(Served{std::move(info), id, std::move(volume), {}});
 }
 
-void FrontDesk::remove(const std::string& name, const std::string& reason) {
-  cut(name, reason);
-  elsewhere_.erase(name);
+void FrontDesk::remove(const std::string& name, const engine::VolumeId& id,
+                       const std::string& reason) {
+  if (serves(name, id)) cut(name, reason);
+  forget_elsewhere(name, id);
 }
 
-void FrontDesk::elsewhere(const std::string& name, std::string text) {
-  cut(name, text);
-  elsewhere_[name] = std::move(text);
+void FrontDesk::elsewhere(const std::string& name, const engine::VolumeId& id, std::string text) {
+  if (serves(name, id)) cut(name, text);
+  forget_elsewhere(name, id);
+  elsewhere_[name].push_back({id, std::move(text)});
+}
+
+bool FrontDesk::serves(const std::string& name, const engine::VolumeId& id) const {
+  const auto at = served_.find(name);
+  return at != served_.end() && at->second->id == id;
+}
+
+void FrontDesk::forget_elsewhere(const std::string& name, const engine::VolumeId& id) {
+  const auto at = elsewhere_.find(name);
+  if (at == elsewhere_.end()) return;
+  std::erase_if(at->second, [&](const Elsewhere& e) { return e.id == id; });
+  if (at->second.empty()) elsewhere_.erase(at);
+}
+
+void FrontDesk::ready() {
+  ready_ = true;
+  if (when_ready_) std::exchange(when_ready_, nullptr)();
+}
+
+void FrontDesk::when_ready(std::function<void()> then) {
+  if (ready_) return then();
+  when_ready_ = std::move(then);
 }
 
 void FrontDesk::cut(const std::string& name, const std::string& reason) {
@@ -91,14 +116,15 @@ std::vector<engine::ExportInfo> FrontDesk::list() const {
 
 engine::Result<std::unique_ptr<engine::FrontPort>> FrontDesk::open(
     const std::string& name, std::weak_ptr<engine::FrontClient> client) {
-  if (const auto other = elsewhere_.find(name); other != elsewhere_.end()) {
-    return engine::Error{engine::Errc::unavailable,
-                         fmt::format("export {}: {}", name, other->second)};
-  }
   const auto at = served_.find(name);
   if (at == served_.end()) {
-    return engine::Error{engine::Errc::not_found,
-                         fmt::format("export {}: no volume of that name is known here", name)};
+    const auto other = elsewhere_.find(name);
+    if (other == elsewhere_.end()) {
+      return engine::Error{engine::Errc::not_found,
+                           fmt::format("export {}: no volume of that name is known here", name)};
+    }
+    return engine::Error{engine::Errc::unavailable,
+                         fmt::format("export {}: {}", name, other->second.back().text)};
   }
   auto& served = *at->second;
   std::erase_if(served.lines, [](const auto& weak) { return weak.expired(); });

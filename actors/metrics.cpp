@@ -134,7 +134,7 @@ constexpr Metric<PeerStatus> of_peer[] = {
 std::string metrics_text(const engine::NodeId& node, engine::Incarnation incarnation,
                          bool registered, const std::vector<LocalView>& volumes) {
   std::string text =
-      head("tidemark_node_incarnation", Kind::counter, "How often the node was started.");
+      head("tidemark_node_incarnation", Kind::gauge, "How often the node was started.");
   text += sample("tidemark_node_incarnation", {{"node", node.name}}, incarnation.value);
   text +=
       head("tidemark_node_registered", Kind::gauge, "1 while the control plane knows the node.");

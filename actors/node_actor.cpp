@@ -40,7 +40,7 @@ void NodeShell::stop(bool clean, std::function<void()> done) {
   auto round = std::make_shared<Round>();
   round->done = std::move(done);
   for (auto& [id, s] : slots_) {
-    if (desk_ && !s.shown.empty()) desk_->remove(s.shown, "the node is stopping");
+    if (desk_ && !s.shown.empty()) desk_->remove(s.shown, id, "the node is stopping");
     if (!s.store) continue;
     ++round->open;
     const auto store = *s.store;

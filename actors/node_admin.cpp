@@ -249,7 +249,9 @@ void NodeShell::local_events(const std::string& volume, AdminAnswer answer) {
 
 void NodeShell::metrics(AdminAnswer answer) {
   gather([this, answer = std::move(answer)](const std::vector<LocalView>& views) {
-    answer({0, 200, metrics_text(env_->node, env_->incarnation, registered_, views)});
+    auto text = metrics_text(env_->node, env_->incarnation, registered_, views);
+    if (env_->more_metrics) text += env_->more_metrics();
+    answer({0, 200, std::move(text)});
   });
 }
 

@@ -31,7 +31,12 @@ void NodeShell::connect() {
 void NodeShell::connected(std::uint64_t key, engine::Result<transport::Network::Connected> result) {
   if (key != link_key_ || stopping_) return;
   if (!result) {
-    control_problem_ = result.error().text;
+    // Once per reason: the tries go on for as long as it stands.
+    if (control_problem_ != result.error().text) {
+      control_problem_ = result.error().text;
+      env_->events.event(
+          Event(Level::warning, "control_not_reached").with("reason", control_problem_));
+    }
     return retry_later();
   }
   link_ = std::move(result->link);

@@ -38,7 +38,7 @@ using NodePointer = NodeSelf::stateful_pointer<NodeState>;
 using AdminAnswer = std::function<void(engine::AdminReply)>;
 
 /// An operator's request that the control plane does not answer within this is answered for.
-inline constexpr std::uint64_t admin_forward_max = 40 * engine::second;
+inline constexpr std::uint64_t admin_forward_max = 60 * engine::second;
 inline constexpr std::uint64_t admin_compare_max =
     3600 * engine::second;  ///< The same for a compare.
 inline constexpr std::size_t admin_forwarded_max = 256;

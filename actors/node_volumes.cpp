@@ -71,6 +71,8 @@ void NodeShell::load_catalog() {
   std::vector<VolumeId> ids;
   for (const auto& [id, unused] : slots_) ids.push_back(id);
   for (const auto& id : ids) run(id, slot(id).role.start());
+  for (auto& [id, s] : slots_) show(s);
+  if (desk_) desk_->ready();
 }
 
 NodeShell::Slot& NodeShell::slot(const VolumeId& id) {
@@ -254,16 +256,16 @@ void NodeShell::show(Slot& s) {
   const auto name = local ? local->assignment.spec.name : std::string();
   const bool serves = local && s.role.serving() && s.volume;
   if (!s.shown.empty() && (s.shown != name || (s.served && !serves))) {
-    desk_->remove(s.shown, local ? s.role.elsewhere() : "the volume was deleted");
+    desk_->remove(s.shown, s.role.volume(), local ? s.role.elsewhere() : "the volume was deleted");
     s.shown.clear();
     s.served = false;
   }
   if (name.empty()) return;
   if (serves && !s.served) {
     engine::ExportInfo info{name, local->assignment.spec.size_bytes, false};
-    desk_->add(std::move(info), *s.volume);
+    desk_->add(std::move(info), s.role.volume(), *s.volume);
   } else if (!serves) {
-    desk_->elsewhere(name, s.role.elsewhere());
+    desk_->elsewhere(name, s.role.volume(), s.role.elsewhere());
   }
   s.shown = name;
   s.served = serves;

@@ -99,6 +99,10 @@ Slice Slice::part(std::size_t offset, std::size_t bytes) const {
   return s;
 }
 
+std::size_t Slice::memory_bytes() const {
+  return slab_ == nullptr ? 0 : std::size_t{1} << (slab_->size_class + smallest_bits);
+}
+
 Buffer::Buffer(std::size_t bytes) : slab_(take(bytes)), data_(slab_->memory), size_(bytes) {}
 
 Buffer Buffer::zeroed(std::size_t bytes) {

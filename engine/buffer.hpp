@@ -47,6 +47,8 @@ class Slice {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   /// A part of this slice; CHECKs that it lies within.
   Slice part(std::size_t offset, std::size_t bytes) const;
+  /// What this slice keeps from being reused: the whole allocation that it is a part of.
+  std::size_t memory_bytes() const;
 
  private:
   friend class Buffer;

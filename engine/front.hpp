@@ -72,7 +72,8 @@ class FrontPort {
  public:
   virtual ~FrontPort() = default;
   virtual const ExportInfo& info() const = 0;
-  /// Takes requests in order; overlapping ones take effect in this order.
+  /// Takes requests in order; overlapping changes take effect in this order. A read may not see a
+  /// change that was submitted before it and is not answered yet.
   virtual void submit(std::vector<FrontRequest> requests) = 0;
 };
 

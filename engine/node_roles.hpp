@@ -89,6 +89,7 @@ inline constexpr std::string_view removed_prefix = "removed/";
 class ReplicaRole {
  public:
   ReplicaRole(NodeId node, Incarnation incarnation, VolumeId volume);
+  const VolumeId& volume() const { return volume_; }
 
   // From the catalog, before anything else.
   void load(const LocalVolume& local) { local_ = local; }

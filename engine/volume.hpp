@@ -31,10 +31,10 @@ struct VolumeLimits {
   std::uint64_t uncommitted_bytes_max =
       64ull << 20;  ///< Numbered but uncommitted; beyond it requests wait.
   InSyncLimits in_sync;
-  // 16 connections at depth 256; what a front end may have in flight is its own, smaller, limit.
-  std::size_t waiting_requests_max = 4096;
-  // Two of the largest NBD requests on each of 8 connections.
-  std::uint64_t waiting_bytes_max = 512ull << 20;
+  // 100 connections at depth 256 with 33 MiB each: all that the NBD server lets in (the daemon
+  // asserts it), so that load alone is never answered with an error. It holds the memory anyway.
+  std::size_t waiting_requests_max = 25'600;
+  std::uint64_t waiting_bytes_max = 100 * (33ull << 20);
   // Each compares with each on the way: 256 x 256 cheap comparisons at worst.
   std::size_t merging_max = 256;
 };

@@ -18,6 +18,7 @@
 #include "actors/runtime/log_events.hpp"
 #include "actors/runtime/loop.hpp"
 #include "actors/spawn.hpp"
+#include "engine/volume.hpp"
 #include "storage/owner_lock.hpp"
 #include "storage/rocks_kv.hpp"
 #include "storage/uring_disk.hpp"
@@ -37,8 +38,9 @@ namespace {
 // Operators' requests, from the HTTP server to the node actor and back.
 class AdminDesk final : public engine::AdminPort {
  public:
-  AdminDesk(caf::actor_system& system, actors::Node node)
-      : system_(system), node_(std::move(node)) {}
+  explicit AdminDesk(caf::actor_system& system) : system_(system) {}
+
+  void serve(actors::Node node) { node_ = std::move(node); }
 
   void ask(engine::AdminAsk ask, std::function<void(engine::AdminReply)> done) override {
     system_.spawn([node = node_, ask = std::move(ask),
@@ -65,7 +67,33 @@ std::shared_ptr<spdlog::logger> make_logger(const std::string& level) {
   return logger;
 }
 
+// A stopping server answers what is in flight for so long; then clients send it again elsewhere.
+constexpr std::chrono::seconds drain_max{5};
+
+// What NBD clients may have in flight fits into a volume's queue: load alone is never refused.
+static_assert(engine::VolumeLimits{}.waiting_requests_max >=
+              std::size_t{nbd::connections_max} * nbd::in_flight_max);
+static_assert(engine::VolumeLimits{}.waiting_bytes_max >=
+              nbd::connections_max * nbd::in_flight_bytes_max);
+
 std::string catalog_path(const std::string& directory) { return directory + "/catalog"; }
+
+enum class Shape { gauge, counter };
+struct DoorMetric {
+  std::string_view name;
+  Shape shape;
+  std::string_view help;
+  std::uint64_t value;
+};
+std::string door_metrics(const std::string& node, std::initializer_list<DoorMetric> metrics) {
+  std::string text;
+  for (const auto& m : metrics) {
+    text += fmt::format("# HELP tidemark_{0} {1}\n# TYPE tidemark_{0} {2}\n", m.name, m.help,
+                        m.shape == Shape::gauge ? "gauge" : "counter");
+    text += fmt::format("tidemark_{}{{node=\"{}\"}} {}\n", m.name, node, m.value);
+  }
+  return text;
+}
 
 class Daemon {
  public:
@@ -74,37 +102,35 @@ class Daemon {
         logger_(make_logger(config.log_level)),
         loop_([this](const std::string& line) { logger_->error("actor_said text={}", line); }),
         events_(logger_, loop_.clock()) {}
+  ~Daemon() { end(); }
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
 
   Status start() {
     const auto identity = read_identity(config_.directory);
     if (!identity) return identity.error();
     identity_ = *identity;
-    for (auto step :
-         {&Daemon::bind, &Daemon::lock, &Daemon::open_catalog, &Daemon::bump, &Daemon::listen}) {
+    for (auto step : {&Daemon::bind, &Daemon::lock, &Daemon::bind_admin, &Daemon::open_catalog,
+                      &Daemon::bump}) {
       if (auto done = (this->*step)(); !done) return done;
     }
+    listen();  // Nothing fails any more: actors that were spawned are never taken back.
     return Done{};
   }
 
   int serve() {
-    boost::asio::signal_set signals(loop_.io(), SIGTERM, SIGINT);
-    signals.async_wait([this, &signals](boost::system::error_code failed, int) {
+    signals_.async_wait([this](boost::system::error_code failed, int) {
       if (failed) return;
-      signals.async_wait([](boost::system::error_code again, int) {
+      signals_.async_wait([](boost::system::error_code again, int) {
         if (!again) ::_exit(130);
       });
       stop();
     });
     loop_.run();
-    signals.cancel();
-    admin_.reset();
-    nbd_.reset();
-    http_.reset();
-    node_ = nullptr;
-    control_.reset();
-    loop_.settle();
+    signals_.cancel();
+    end();
     logger_->info("node_stopped node={}", identity_.node.name);
-    return 0;
+    return lost_ ? 1 : 0;
   }
 
  private:
@@ -117,7 +143,7 @@ class Daemon {
     options.listen = config_.nbd;
     options.observe = [this](const nbd::ConnectionEvent& e) { observe(e); };
     nbd_ = std::make_unique<nbd::Server>(loop_.io(), *desk_, options);
-    return nbd_->listen();
+    return nbd_->bind();
   }
 
   Status lock() {
@@ -125,6 +151,13 @@ class Daemon {
     if (!lock) return lock.error();
     lock_ = std::move(*lock);
     return Done{};
+  }
+
+  // Behind the lock: a socket that a killed process left is replaced by its directory's owner only.
+  Status bind_admin() {
+    admin_ = std::make_unique<AdminDesk>(loop_.actors());
+    http_ = std::make_unique<http::Server>(loop_.io(), *admin_, admin_options());
+    return http_->bind();
   }
 
   Status open_catalog() {
@@ -158,26 +191,50 @@ class Daemon {
     return std::move(*result);
   }
 
-  Status listen() {
+  void listen() {
     disk_ = std::make_unique<storage::UringDisk>(loop_.io());
     env_ = std::make_shared<actors::Environment>(actors::Environment{
         loop_.clock(), loop_.timers(), loop_.rng(), *disk_, *kv_, *network_, events_,
         config_.settings, identity_.cluster, identity_.node, incarnation_, config_.directory,
-        config_.replication, config_.nbd, config_.control, identity_.hosts_control});
+        config_.replication, config_.nbd, config_.control, identity_.hosts_control,
+        [this] { return metrics(); }});
     if (identity_.hosts_control) control_ = actors::spawn_control(loop_.actors(), env_);
     node_ = actors::spawn_node(loop_.actors(), {env_, desk_, control_});
     network_->on_incoming([node = node_](transport::Incoming incoming) {
       caf::anon_send(
           node, actors::LinkAccepted{std::make_shared<transport::Incoming>(std::move(incoming))});
     });
-    admin_ = std::make_unique<AdminDesk>(loop_.actors(), node_);
-    http_ = std::make_unique<http::Server>(loop_.io(), *admin_, admin_options());
-    if (auto opened = http_->listen(); !opened) return opened;
+    watch(caf::actor_cast<caf::actor>(node_), "node");
+    if (control_) watch(caf::actor_cast<caf::actor>(*control_), "control");
+    desk_->when_ready([this] { nbd_->start(); });
+    admin_->serve(node_);
+    http_->start();
     logger_->info(
         "node_started node={} uuid={} incarnation={} cluster={} replication={} nbd={} admin={}",
         identity_.node.name, to_string(identity_.node.uuid), incarnation_.value,
         to_string(identity_.cluster), config_.replication, config_.nbd, config_.admin);
-    return Done{};
+  }
+
+  // An actor that ends unasked (an exception left it) leaves a process that only looks alive.
+  void watch(const caf::actor& actor, const char* name) {
+    actor->attach_functor([this, name](const caf::error& why) {
+      if (stopping_) return;
+      stopping_ = lost_ = true;
+      logger_->error("actor_ended_unexpectedly actor={} reason=\"{}\"", name, caf::to_string(why));
+      loop_.stop();
+    });
+  }
+
+  // Doors and actors go while the seams that they use are there; what is posted then finds nobody.
+  void end() {
+    stopping_ = true;
+    http_.reset();
+    admin_.reset();
+    nbd_.reset();
+    node_ = nullptr;
+    control_.reset();
+    if (network_ && env_) network_->on_incoming(nullptr);
+    loop_.settle();
   }
 
   http::ServerOptions admin_options() const {
@@ -189,14 +246,48 @@ class Daemon {
   }
 
   void stop() {
+    if (std::exchange(stopping_, true)) return;
     logger_->info("node_stopping node={}", identity_.node.name);
-    nbd_->stop();
+    nbd_->drain(drain_max, [this] { stop_node(); });
+  }
+
+  void stop_node() {
     network_->stop();
     loop_.actors().spawn([this](caf::event_based_actor* self) {
       self->request(node_, caf::infinite, actors::StopNode{true})
           .then([this](const actors::NodeStopped&) { loop_.stop(); },
                 [this](const caf::error&) { loop_.stop(); });
     });
+  }
+
+  // What the doors counted, beside what the actors tell.
+  std::string metrics() const {
+    if (!nbd_ || !network_) return {};
+    const auto& clients = nbd_->counters();
+    const auto& links = network_->counters();
+    return door_metrics(
+        identity_.node.name,
+        {{"nbd_connections", Shape::gauge, "Clients connected.", clients.connections},
+         {"nbd_connections_total", Shape::counter, "Clients accepted.",
+          clients.connections_accepted},
+         {"nbd_connections_refused_total", Shape::counter, "Clients closed for want of a place.",
+          clients.connections_refused},
+         {"nbd_negotiations_failed_total", Shape::counter,
+          "Connections that ended before transmission.", clients.negotiations_failed},
+         {"nbd_requests_total", Shape::counter, "Requests given to volumes.", clients.requests},
+         {"nbd_requests_refused_total", Shape::counter,
+          "Requests that the front end answered with an error.", clients.requests_refused},
+         {"nbd_read_bytes_total", Shape::counter, "Payload of answered reads.", clients.bytes_read},
+         {"nbd_written_bytes_total", Shape::counter, "Payload of received writes.",
+          clients.bytes_written},
+         {"links_accepted_total", Shape::counter, "Connections of peers.",
+          links.connections_accepted},
+         {"links_made_total", Shape::counter, "Connections to peers.", links.connections_made},
+         {"links_greetings_dropped_total", Shape::counter,
+          "Connections without a greeting in time.", links.handshakes_dropped},
+         {"links_sent_bytes_total", Shape::counter, "Bytes sent to peers.", links.bytes_sent},
+         {"links_received_bytes_total", Shape::counter, "Bytes from peers.",
+          links.bytes_received}});
   }
 
   void observe(const nbd::ConnectionEvent& e) {
@@ -220,6 +311,8 @@ class Daemon {
   std::shared_ptr<spdlog::logger> logger_;
   std::optional<storage::OwnerLock> lock_;
   actors::Loop loop_;
+  /// From the start: a signal that comes before serve() waits for it.
+  boost::asio::signal_set signals_{loop_.io(), SIGTERM, SIGINT};
   actors::LogEvents events_;
   std::unique_ptr<storage::RocksKv> kv_;
   std::unique_ptr<storage::UringDisk> disk_;
@@ -231,6 +324,8 @@ class Daemon {
   actors::Node node_;
   std::unique_ptr<AdminDesk> admin_;
   std::unique_ptr<http::Server> http_;
+  bool stopping_ = false;
+  bool lost_ = false;  ///< An actor ended that must not.
 };
 
 int complain(const Error& error) {

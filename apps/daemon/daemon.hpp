@@ -1,5 +1,5 @@
 // One node as a process: the seams made real, the actors spawned, the doors opened, in the order
-// parse, bind, lock, bump, listen (an incarnation is spent only by a start that can go on).
+// parse, bind, lock, bind the admin socket, bump, listen (an incarnation is spent only by a start that can go on).
 #pragma once
 
 #include "apps/daemon/config.hpp"

@@ -232,11 +232,12 @@ BOOST_AUTO_TEST_SUITE(front_desk)
 
 BOOST_AUTO_TEST_CASE(an_unknown_name_is_not_found_and_one_elsewhere_names_its_primary) {
   FrontDesk desk;
+  const auto volume_id = engine::make_uuid(1, 1);
   auto client = std::make_shared<Client>();
   const auto unknown = desk.open("vol", client);
   BOOST_REQUIRE(!unknown);
   BOOST_TEST((unknown.error().code == engine::Errc::not_found));
-  desk.elsewhere("vol", "its primary is node2, NBD at 127.0.0.1:10810");
+  desk.elsewhere("vol", volume_id, "its primary is node2, NBD at 127.0.0.1:10810");
   const auto elsewhere = desk.open("vol", client);
   BOOST_REQUIRE(!elsewhere);
   BOOST_TEST((elsewhere.error().code == engine::Errc::unavailable));
@@ -250,7 +251,7 @@ BOOST_AUTO_TEST_CASE(an_export_that_moves_away_cuts_its_clients_once) {
   auto client = std::make_shared<Client>();
   const auto port = w.open(client);
   BOOST_TEST(w.desk.list().size() == 1U);
-  w.desk.elsewhere("vol", "its primary is node2");
+  w.desk.elsewhere("vol", w.assignment.spec.id, "its primary is node2");
   BOOST_TEST(lines(client->cuts) == "its primary is node2\n");
   caf::anon_send(w.volume, StopRole{"over"});
   w.run();
@@ -260,10 +261,35 @@ BOOST_AUTO_TEST_CASE(an_export_that_moves_away_cuts_its_clients_once) {
 
 BOOST_AUTO_TEST_CASE(an_export_that_is_gone_is_not_found) {
   VolumeWorld w;
-  w.desk.remove("vol");
+  w.desk.remove("vol", w.assignment.spec.id);
   auto client = std::make_shared<Client>();
   BOOST_TEST(!w.desk.open("vol", client));
-  w.desk.remove("vol");
+  w.desk.remove("vol", w.assignment.spec.id);
+}
+
+BOOST_AUTO_TEST_CASE(the_end_of_an_older_volume_of_the_name_leaves_the_newer_one_alone) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  const auto older = engine::make_uuid(77, 77);
+  w.desk.add({"vol", 4096, false}, older, w.volume);
+  w.desk.add({"vol", w.assignment.spec.size_bytes, false}, w.assignment.spec.id, w.volume);
+  auto client = std::make_shared<Client>();
+  const auto port = w.open(client);
+  w.desk.elsewhere("vol", older, "it is being deleted");
+  w.desk.remove("vol", older, "the volume was deleted");
+  BOOST_TEST(client->cuts.empty());
+  BOOST_REQUIRE(w.desk.list().size() == 1U);
+  BOOST_TEST(w.desk.list()[0].size_bytes == w.assignment.spec.size_bytes);
+}
+
+BOOST_AUTO_TEST_CASE(the_door_is_opened_when_the_node_knows_its_volumes) {
+  FrontDesk desk;
+  int opened = 0;
+  desk.when_ready([&] { ++opened; });
+  BOOST_TEST(opened == 0);
+  desk.ready();
+  desk.ready();
+  BOOST_TEST(opened == 1);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

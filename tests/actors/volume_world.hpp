@@ -278,7 +278,7 @@ struct VolumeWorld {
       return Sender(s.spawn(sender_behavior, x.peer, notes));
     });
     run();
-    desk.add({"vol", assignment.spec.size_bytes, false}, volume);
+    desk.add({"vol", assignment.spec.size_bytes, false}, assignment.spec.id, volume);
   }
   ~VolumeWorld() {
     for (const auto& actor :

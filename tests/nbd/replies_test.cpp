@@ -238,6 +238,24 @@ BOOST_AUTO_TEST_CASE(large_zeros_share_memory) {
   BOOST_TEST(drain(queue).size() == simple_reply_header_bytes + payload_bytes_max);
 }
 
+BOOST_AUTO_TEST_CASE(small_pieces_of_large_memory_are_copied_for_a_slow_client) {
+  auto large = engine::Buffer::zeroed(16 << 20);
+  large.data()[4096] = std::byte{7};
+  const auto written = std::move(large).freeze();
+  ReplyQueue queue;
+  queue.add_read(asked(Command::read, 0, 4096), !structured,
+                 contents({{written.part(4096, 4096), 0}}));
+  queue.add_read(asked(Command::read, 0, 8 << 20), !structured,
+                 contents({{written.part(0, 8 << 20), 0}}));
+  std::array<iovec, 8> gather;
+  queue.unpin();
+  BOOST_TEST(queue.gather(gather) == 4u);
+  const auto* small = static_cast<const std::byte*>(gather[1].iov_base);
+  BOOST_TEST((small < written.data() || small >= written.data() + written.size()));
+  BOOST_TEST((*small == std::byte{7}));
+  BOOST_TEST(gather[3].iov_base == written.data());
+}
+
 /// A queue that is never empty: replies are added while others leave in odd portions.
 Bytes trickle(std::size_t portion) {
   ReplyQueue queue;

@@ -184,6 +184,16 @@ BOOST_AUTO_TEST_CASE(flags_reach_the_volume_where_they_mean_something) {
   BOOST_TEST(!to_front({1, Command::read, 7, 0, 1}).fua);
 }
 
+BOOST_AUTO_TEST_CASE(a_block_status_costs_what_its_range_may_have_runs) {
+  const auto cost = [](std::uint32_t length) {
+    return memory_cost(RequestHeader{.command = Command::block_status, .length = length});
+  };
+  BOOST_TEST(cost(4096) == sizeof(engine::Allocation));
+  // The largest fits, and the third of them waits.
+  BOOST_TEST(cost(0xffffffff) <= in_flight_bytes_max);
+  BOOST_TEST(3 * cost(0xffffffff) > in_flight_bytes_max);
+}
+
 BOOST_AUTO_TEST_CASE(touched_blocks_are_whole) {
   BOOST_TEST(touched_bytes(0, 4096) == 4096u);
   BOOST_TEST(touched_bytes(4095, 1) == 4096u);

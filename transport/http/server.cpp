@@ -34,14 +34,15 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   Impl(boost::asio::io_context& io, engine::AdminPort& port, ServerOptions options)
       : io_(io), port_(port), options_(std::move(options)), pause_(io) {}
 
-  engine::Status listen() {
+  engine::Status bind() {
     auto acceptor = listen_at(io_, options_.socket_path);
     if (!acceptor) return acceptor.error();
     acceptor_.emplace(std::move(acceptor).value());
     file_ = file_at(options_.socket_path);
-    accept();
     return engine::Done{};
   }
+
+  void start() { accept(); }
 
   void close() {
     error_code ignored;
@@ -98,6 +99,12 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
 Server::Server(boost::asio::io_context& io, engine::AdminPort& port, ServerOptions options)
     : impl_(std::make_shared<Impl>(io, port, std::move(options))) {}
 Server::~Server() { impl_->close(); }
-engine::Status Server::listen() { return impl_->listen(); }
+engine::Status Server::bind() { return impl_->bind(); }
+void Server::start() { impl_->start(); }
+engine::Status Server::listen() {
+  auto bound = bind();
+  if (bound) start();
+  return bound;
+}
 
 }  // namespace tidemark::http

@@ -40,8 +40,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Errors: see listen_at (unix_socket.hpp).
+  /// bind() and start().
   engine::Status listen();
+  /// Takes the socket; who connects waits. Errors: see listen_at (unix_socket.hpp).
+  engine::Status bind();
+  void start();
 
  private:
   class Impl;

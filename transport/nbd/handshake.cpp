@@ -134,7 +134,7 @@ Handshake::Next Handshake::export_name(const Request& request, Bytes& out) {
     why_ = "an export name that is no string of the protocol";
     return Next::close;
   }
-  const auto info = door_.open(resolve(*name));
+  const auto info = open(*name);
   if (!info) {
     why_ = info.error().text;
     return Next::close;
@@ -153,8 +153,7 @@ Handshake::Next Handshake::info_or_go(const Request& request, Bytes& out) {
     return Next::read_on;
   }
   const bool go = request.option == Option::go;
-  const auto name = resolve(asked->name);
-  const auto info = go ? door_.open(name) : door_.describe(name);
+  const auto info = go ? open(asked->name) : describe(asked->name);
   if (!info) {
     put_error(out, request.option, open_failure(info.error().code), info.error().text);
     return Next::read_on;
@@ -201,7 +200,7 @@ void Handshake::meta_context(const Request& request, Bytes& out) {
                           : "contexts need structured replies, negotiated before");
     return;
   }
-  const auto info = door_.describe(resolve(asked->name));
+  const auto info = describe(asked->name);
   if (!info) {
     put_error(out, request.option, open_failure(info.error().code), info.error().text);
     return;
@@ -223,10 +222,30 @@ void Handshake::enter(const engine::ExportInfo& info) {
              .base_allocation = context_export_ == info.name};
 }
 
-std::string Handshake::resolve(std::string_view name) {
+engine::Result<std::string> Handshake::resolve(std::string_view name) {
   if (!name.empty()) return std::string(name);
   const auto exports = door_.list();
-  return exports.size() == 1 ? exports.front().name : std::string();
+  if (exports.size() == 1) return exports.front().name;
+  if (exports.empty()) return engine::Error{engine::Errc::not_found, "no volume is served here"};
+  std::string names;
+  for (const auto& info : exports) {
+    names += (names.empty() ? "" : ", ") + info.name;
+    if (names.size() > message_bytes_max) break;
+  }
+  return engine::Error{engine::Errc::not_found,
+                       fmt::format("several volumes are served here; name one of: {}", names)};
+}
+
+engine::Result<engine::ExportInfo> Handshake::describe(std::string_view name) {
+  const auto resolved = resolve(name);
+  if (!resolved) return resolved.error();
+  return door_.describe(*resolved);
+}
+
+engine::Result<engine::ExportInfo> Handshake::open(std::string_view name) {
+  const auto resolved = resolve(name);
+  if (!resolved) return resolved.error();
+  return door_.open(*resolved);
 }
 
 }  // namespace tidemark::nbd

@@ -5,8 +5,8 @@
 //                       +------> close        (ABORT, a breach, a limit)
 //
 // A client has cost nothing but this object until it named an export that is served here. Bounds
-// are those of the protocol where it sets some, else small: a stranger has 64 KiB and 64 options to
-// say what it wants.
+// are those of the protocol where it sets some, else small: a stranger has 512 KiB and 4096 options
+// to say what it wants.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,10 @@ namespace tidemark::nbd {
 /// requests or a page of context queries. Longer ones are drained and refused.
 inline constexpr std::size_t option_bytes_max = 8192;
 /// What a client may send in all before transmission, in bytes.
-inline constexpr std::size_t negotiation_bytes_max = 65536;
-/// Real clients need up to 8 options; qemu and libnbd ask for one context at a time.
-inline constexpr std::uint32_t options_max = 64;
+inline constexpr std::size_t negotiation_bytes_max = std::size_t{512} << 10;
+/// A mount needs up to 8 options; `qemu-nbd --list` sends some for each of up to 1024 volumes, of
+/// some 100 bytes each.
+inline constexpr std::uint32_t options_max = 4096;
 /// A LIST that grew past this ends in an error instead of more names, in bytes.
 inline constexpr std::size_t list_bytes_max = std::size_t{1} << 20;
 
@@ -92,8 +93,11 @@ class Handshake {
   void structured_reply(const Request& request, Bytes& out);
   void meta_context(const Request& request, Bytes& out);
   void enter(const engine::ExportInfo& info);
-  /// The empty name stands for the only export when there is exactly one.
-  std::string resolve(std::string_view name);
+  /// The empty name stands for the only export when there is exactly one; of several, the error
+  /// names some.
+  engine::Result<std::string> resolve(std::string_view name);
+  engine::Result<engine::ExportInfo> describe(std::string_view name);
+  engine::Result<engine::ExportInfo> open(std::string_view name);
 
   Door& door_;
   State state_ = State::client_flags;

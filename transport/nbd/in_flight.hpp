@@ -13,9 +13,11 @@ namespace tidemark::nbd {
 /// Requests of one connection that wait for the volume or for the client to take their reply. Twice
 /// the depth of the deepest benchmark; a client that sends more waits in its own socket.
 inline constexpr std::uint32_t in_flight_max = 256;
-/// Bytes of payload that one connection ties up, both ways: two requests of the largest size, so
-/// that one is received while the other is written.
-inline constexpr std::uint64_t in_flight_bytes_max = std::uint64_t{64} << 20;
+/// Bytes that one connection ties up, both ways: 32 requests of 1 MiB, or one of the largest with
+/// its edges. A volume takes this of every connection (see VolumeLimits), so that a client only
+/// ever meets back-pressure.
+inline constexpr std::uint64_t in_flight_bytes_max = std::uint64_t{33} << 20;
+static_assert(in_flight_bytes_max >= payload_bytes_max + 2 * engine::block_bytes);
 
 class InFlight {
  public:
@@ -48,13 +50,6 @@ class InFlight {
     free_[free_count_++] = index;
     bytes_ -= memory_cost(slot.request);
     return slot.request;
-  }
-
-  template <class F>
-  void for_each(F&& f) const {
-    for (const auto& slot : slots_) {
-      if (slot.used) f(slot.request);
-    }
   }
 
  private:

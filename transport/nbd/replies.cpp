@@ -16,6 +16,8 @@ constexpr std::uint64_t zero_run_bytes_max = std::uint64_t{1} << 20;
 /// Sent pieces are dropped in bulk once they are this many, so that a queue that never runs empty
 /// does not grow: one memmove per 1024 pieces.
 constexpr std::size_t sent_pieces_max = 1024;
+/// Memory that an unsent piece may keep, as a multiple of its size (of a block at least).
+constexpr std::size_t pinned_factor_max = 8;
 
 std::uint64_t size_of(const Content& piece) { return piece.data.size() + piece.zero_bytes; }
 
@@ -66,8 +68,8 @@ ErrorCode to_error_code(engine::Errc code) {
     case Errc::already_exists:
     case Errc::not_yet:
       return ErrorCode::einval;
-    // The volume is not served here any more, or not now: a client that gets ESHUTDOWN must
-    // disconnect and come again, where EIO would make a file system go read-only for good.
+    // The volume is not served here any more, or not now. In transmission the session ends instead
+    // of saying so: Linux and qemu make an I/O error of ESHUTDOWN too.
     case Errc::not_found:
     case Errc::busy:
     case Errc::stale:
@@ -206,6 +208,17 @@ void ReplyQueue::sent(std::size_t bytes) {
     piece.slice = {};
   }
   forget_sent();
+}
+
+void ReplyQueue::unpin() {
+  const auto zeros = engine::zeros(zero_run_bytes_max);  // Shared by all, pinned by nobody.
+  for (std::size_t i = first_; i < pieces_.size(); ++i) {
+    auto& slice = pieces_[i].slice;
+    const auto fair = std::max<std::size_t>(slice.size(), engine::block_bytes) * pinned_factor_max;
+    if (slice.empty() || slice.memory_bytes() <= fair) continue;
+    if (slice.data() >= zeros.data() && slice.data() < zeros.data() + zeros.size()) continue;
+    slice = engine::Buffer::copy_of(slice.bytes()).freeze();
+  }
 }
 
 void ReplyQueue::forget_sent() {

@@ -55,6 +55,9 @@ class ReplyQueue {
   std::size_t gather(std::span<iovec> out) const;
   /// `bytes` of what gather() gave have left.
   void sent(std::size_t bytes);
+  /// The client is slow: small pieces of much larger memory are copied, so that a queue does not
+  /// hold more than a small multiple of what it counts.
+  void unpin();
 
  private:
   struct Piece {

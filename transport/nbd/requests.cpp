@@ -144,7 +144,8 @@ std::uint64_t memory_cost(const RequestHeader& r) {
     case Command::write:
       return touched_bytes(r.offset, r.length);
     case Command::block_status:
-      return extents_max * extent_bytes;
+      // A volume whose blocks are written and holes in turn has a run for each of them.
+      return touched_bytes(r.offset, r.length) / engine::block_bytes * sizeof(engine::Allocation);
     default:
       return 0;
   }

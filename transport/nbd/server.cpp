@@ -30,6 +30,8 @@ constexpr auto accept_pause = std::chrono::milliseconds(100);
 constexpr int keepalive_idle_s = 60;
 constexpr int keepalive_interval_s = 10;
 constexpr int keepalive_probes = 6;
+/// And one that died with replies on their way to it.
+constexpr int user_timeout_ms = 120'000;
 
 engine::Error failure(std::string_view what, std::string_view address, const error_code& error) {
   const bool taken = error == asio::error::address_in_use;
@@ -59,27 +61,41 @@ void tune(asio::generic::stream_protocol::socket& socket) {
   socket.set_option(detail::integer<IPPROTO_TCP, TCP_KEEPINTVL>(Int{keepalive_interval_s}),
                     ignored);
   socket.set_option(detail::integer<IPPROTO_TCP, TCP_KEEPCNT>(Int{keepalive_probes}), ignored);
+  socket.set_option(detail::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>(Int{user_timeout_ms}), ignored);
 }
 
 }  // namespace
 
 Server::Server(asio::io_context& loop, engine::Exports& exports, ServerOptions options)
-    : loop_(loop), exports_(exports), options_(std::move(options)), acceptor_(loop), pause_(loop) {}
+    : loop_(loop),
+      exports_(exports),
+      options_(std::move(options)),
+      acceptor_(loop),
+      pause_(loop),
+      patience_(loop) {}
 
 Server::~Server() { stop(); }
 
 engine::Status Server::listen() {
+  auto bound = bind();
+  if (bound) start();
+  return bound;
+}
+
+engine::Status Server::bind() {
   const auto endpoint = parse_address(options_.listen);
   if (!endpoint) return endpoint.error();
   auto opened = open(endpoint.value());
   if (!opened) {
     error_code ignored;
     acceptor_.close(ignored);
-    return opened;
   }
+  return opened;
+}
+
+void Server::start() {
   alive_ = std::make_shared<bool>(true);
   accept();
-  return engine::Done{};
 }
 
 engine::Status Server::open(const GenericEndpoint& endpoint) {
@@ -107,7 +123,7 @@ engine::Status Server::open(const GenericEndpoint& endpoint) {
 void Server::accept() {
   acceptor_.async_accept(
       [this, alive = std::weak_ptr(alive_)](const error_code& error, Protocol::socket socket) {
-        if (alive.expired()) return;
+        if (alive.expired() || !acceptor_.is_open()) return;
         if (error) return on_accept_failed(error.message());
         admit(std::move(socket));
         accept();
@@ -134,6 +150,7 @@ void Server::admit(Protocol::socket socket) {
     --counters_.connections;
     observe({ConnectionEvent::Kind::ended, session.peer(), session.export_name(), why});
     places_.erase(id);
+    if (drained_ && places_.empty()) patience_.cancel();
   };
   auto session = std::make_shared<Session>(std::move(socket), peer, exports_, options_.times,
                                            counters_, ended);
@@ -154,17 +171,43 @@ void Server::on_accept_failed(const std::string& why) {
   observe({ConnectionEvent::Kind::accept_failed, {}, {}, why});
   pause_.expires_after(accept_pause);
   pause_.async_wait([this, alive = std::weak_ptr(alive_)](const error_code&) {
-    if (!alive.expired()) accept();
+    if (!alive.expired() && acceptor_.is_open()) accept();
   });
 }
 
-void Server::stop() {
-  alive_.reset();
+void Server::stop_accepting() {
   error_code ignored;
   acceptor_.close(ignored);
   pause_.cancel();
   if (!unix_path_.empty()) ::unlink(std::exchange(unix_path_, {}).c_str());
   address_.clear();
+}
+
+void Server::drain(std::chrono::milliseconds limit, std::function<void()> done) {
+  stop_accepting();
+  if (!alive_) alive_ = std::make_shared<bool>(true);  // It was never started.
+  drained_ = std::move(done);
+  patience_.expires_after(limit);
+  patience_.async_wait([this, alive = std::weak_ptr(alive_)](const error_code&) {
+    if (!alive.expired()) drained();
+  });
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (const auto& [id, place] : places_) sessions.push_back(place.session);
+  for (const auto& session : sessions) session->drain();
+  if (places_.empty()) patience_.cancel();
+}
+
+void Server::drained() {
+  const auto done = std::exchange(drained_, nullptr);
+  stop();
+  if (done) done();
+}
+
+void Server::stop() {
+  alive_.reset();
+  drained_ = nullptr;
+  patience_.cancel();
+  stop_accepting();
   const auto places = std::exchange(places_, {});
   for (const auto& [id, place] : places) place.session->stop();
   counters_.connections = 0;

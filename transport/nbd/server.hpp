@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -29,12 +30,14 @@ struct ConnectionEvent {
   std::string reason;       ///< For people; may quote the peer, made presentable.
 };
 
+inline constexpr std::uint32_t connections_max = 100;
+
 struct ServerOptions {
   /// See parse_address(). Beyond loopback only with TLS or by the operator's word;
   /// the caller checks.
   std::string listen = "127.0.0.1:10809";
-  /// Connections in all. Each costs 150 KiB idle, and 64 MiB at worst.
-  std::uint32_t connections_max = 100;
+  /// Connections in all. Each costs 150 KiB idle, and 33 MiB at worst.
+  std::uint32_t connections_max = nbd::connections_max;
   /// Connections of one host that negotiate at the same moment: the most that a stranger who never
   /// finishes takes from the others. 32, as a benchmark with 32 jobs connects at once.
   std::uint32_t negotiating_per_host_max = 32;
@@ -52,11 +55,18 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Errc::invalid for an address that is none, Errc::busy for one in use,
-  /// Errc::io_failed otherwise.
+  /// bind() and start().
   engine::Status listen();
-  /// No new connections; what is in flight is answered with ESHUTDOWN
-  /// and every connection is closed. Idempotent.
+  /// Takes the address; who connects waits. Errc::invalid for an address that is none, Errc::busy
+  /// for one in use, Errc::io_failed otherwise.
+  engine::Status bind();
+  /// Greets who waits and who comes.
+  void start();
+  /// No new connections and no new requests: what is in flight is answered, for `limit` at most,
+  /// and each connection then closes. `done` runs from the loop when all are closed.
+  void drain(std::chrono::milliseconds limit, std::function<void()> done);
+  /// Closes every connection at once; what is in flight is not answered. A drain's `done` is
+  /// forgotten. Idempotent.
   void stop();
 
   /// Where it listens, with the port that the system chose; empty when it does not.
@@ -69,6 +79,8 @@ class Server {
   engine::Status open(const GenericEndpoint& endpoint);
   void accept();
   void admit(Protocol::socket socket);
+  void stop_accepting();
+  void drained();
   const char* no_place_for(const std::string& host) const;
   void on_accept_failed(const std::string& why);
   void observe(ConnectionEvent event) const;
@@ -82,7 +94,9 @@ class Server {
   engine::Exports& exports_;
   ServerOptions options_;
   boost::asio::basic_socket_acceptor<Protocol> acceptor_;
-  boost::asio::steady_timer pause_;
+  boost::asio::steady_timer pause_;     ///< Until the next accept.
+  boost::asio::steady_timer patience_;  ///< Of a drain; cancelled when nobody is left.
+  std::function<void()> drained_;       ///< Set while draining.
   std::string address_;
   std::string unix_path_;  ///< Removed on stop().
   std::uint64_t next_id_ = 1;

@@ -23,6 +23,8 @@ constexpr std::size_t transmission_ahead_bytes = std::size_t{128} << 10;
 /// Entries of one sendmsg: 16 KiB of stack; Linux allows 1024.
 constexpr std::size_t gather_max = 1024;
 
+using Clock = boost::asio::steady_timer::clock_type;
+
 /// Marks the time that a call spends in the port or comes from it.
 class PortCall {
  public:
@@ -35,6 +37,10 @@ class PortCall {
   int& depth_;
 };
 
+bool means_gone(engine::Errc code, const RequestHeader& request) {
+  return to_error_code(code, request.has(command_flag::fast_zero)) == ErrorCode::eshutdown;
+}
+
 std::string system_text(int code) { return std::system_category().message(code); }
 
 }  // namespace
@@ -43,6 +49,7 @@ Session::Session(Socket socket, std::string peer, engine::Exports& exports, Sess
                  Counters& counters, Ended ended)
     : socket_(std::move(socket)),
       deadline_(socket_.get_executor()),
+      stall_(socket_.get_executor()),
       peer_(std::move(peer)),
       exports_(exports),
       times_(times),
@@ -58,16 +65,24 @@ void Session::start() {
   turn();
 }
 
+void Session::drain() {
+  if (phase_ == Phase::negotiating) return close("the server is stopping");
+  if (phase_ != Phase::transmitting) return;
+  leave("the server is stopping");
+  flush();
+}
+
 void Session::stop() {
   if (phase_ == Phase::closed) return;
   ended_ = nullptr;
-  in_flight_.for_each([this](const RequestHeader& request) {
-    replies_.add_error(request, handshake_.agreed().structured_replies, ErrorCode::eshutdown,
-                       "the server is stopping");
-  });
-  if (phase_ != Phase::negotiating) flush();
+  end("the server is stopping");
+}
+
+/// Sends what can be sent at once, then closes.
+void Session::end(const std::string& why) {
+  if (phase_ == Phase::transmitting || phase_ == Phase::leaving) flush();
   discard_unread();
-  close("the server is stopping");
+  close(why);
 }
 
 /// Closing over unread bytes makes TCP reset the connection,
@@ -84,7 +99,17 @@ void Session::discard_unread() {
 void Session::on_replies(std::vector<engine::FrontReply> replies) {
   if (phase_ == Phase::closed) return;
   const PortCall call(port_calls_);
-  for (auto& reply : replies) add_reply(std::move(reply));
+  std::string gone;
+  for (auto& reply : replies) {
+    const auto request = in_flight_.finish(reply.cookie);
+    // ESHUTDOWN is an I/O error for a file system above; a connection that ends is not.
+    if (reply.error && means_gone(reply.error->code, request)) {
+      gone = reply.error->text;
+    } else {
+      add_reply(request, std::move(reply));
+    }
+  }
+  if (!gone.empty()) return end(fmt::format("the volume cannot answer here now: {}", gone));
   settle();
 }
 
@@ -267,8 +292,12 @@ bool Session::has_room(std::uint64_t bytes) const {
          in_flight_.bytes() + replies_.unsent_bytes() + bytes <= in_flight_bytes_max;
 }
 
-void Session::add_reply(engine::FrontReply reply) {
-  const auto request = in_flight_.finish(reply.cookie);
+/// Answers that the volume owes: a write whose payload is not complete was not submitted.
+std::uint32_t Session::owed() const {
+  return in_flight_.count() - (write_.data.size() != 0 ? 1 : 0);
+}
+
+void Session::add_reply(const RequestHeader& request, engine::FrontReply reply) {
   const bool structured = handshake_.agreed().structured_replies;
   if (reply.error) {
     replies_.add_error(request, structured, to_error_code(reply.error->code), reply.error->text);
@@ -310,14 +339,24 @@ void Session::flush() {
       close(fmt::format("sending to the client: {}", system_text(errno)));
     }
   }
-  if (phase_ == Phase::leaving && replies_.empty() && in_flight_.count() == 0) close(leave_why_);
+  if (waiting_write_ && phase_ != Phase::closed) replies_.unpin();
+  if (phase_ != Phase::leaving || !replies_.empty() || owed() != 0) return;
+  discard_unread();
+  close(leave_why_);
 }
 
 void Session::wait_writable() {
   waiting_write_ = true;
   socket_.async_wait(Socket::wait_write, [self = shared_from_this()](auto error) {
     self->waiting_write_ = false;
+    self->stall_.cancel();
     if (!error) self->turn();
+  });
+  stall_.expires_after(times_.stalled);
+  stall_.async_wait([self = shared_from_this()](auto error) {
+    // Cancelled too late, or armed anew meanwhile: not this wait's end.
+    if (error || !self->waiting_write_ || self->stall_.expiry() > Clock::now()) return;
+    self->close(fmt::format("the client took no reply for {} ms", self->times_.stalled.count()));
   });
 }
 
@@ -340,6 +379,7 @@ void Session::close(const std::string& why) {
   if (handshake_.export_name().empty()) ++counters_.negotiations_failed;
   phase_ = Phase::closed;
   deadline_.cancel();
+  stall_.cancel();
   boost::system::error_code
       ignored;  // closing is all that can still be done about an error of closing
   socket_.close(ignored);

@@ -4,8 +4,9 @@
 //   socket --read--> Input --parse--> one batch --submit--> FrontPort
 //   socket <-sendmsg-- ReplyQueue <-------- on_replies ---- FrontPort
 //
-// Back-pressure is not to read: while 256 requests or 64 MiB are in flight or unsent, further
-// requests stay in the client's socket.
+// Back-pressure is not to read: while 256 requests or 33 MiB are in flight or unsent, further
+// requests stay in the client's socket. A request that the volume cannot answer because it is not
+// served here any more is not answered with an error: the connection ends, and the client replays.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -50,6 +51,9 @@ struct SessionTimes {
   /// From DISC until what is in flight was answered;
   /// a volume that blocks would else hold the place for ever.
   std::chrono::milliseconds farewell{30'000};
+  /// How long a client may leave replies in its socket without taking a byte; what they hold would
+  /// be held for ever.
+  std::chrono::milliseconds stalled{60'000};
 };
 
 class Session final : public engine::FrontClient,
@@ -64,7 +68,10 @@ class Session final : public engine::FrontClient,
           Counters& counters, Ended ended);
 
   void start();
-  /// Answers what is in flight with ESHUTDOWN and closes.
+  /// Reads no more; closes once what is in flight is answered and sent. What the client sent and
+  /// the volume has not seen is dropped unanswered: a client that comes again asks again.
+  void drain();
+  /// Closes now; what is in flight is not answered.
   void stop();
 
   const std::string& peer() const { return peer_; }
@@ -101,11 +108,13 @@ class Session final : public engine::FrontClient,
   void forward(const RequestHeader& request, std::vector<engine::FrontRequest>& batch);
   void submit(std::vector<engine::FrontRequest> batch);
   bool has_room(std::uint64_t bytes) const;
+  std::uint32_t owed() const;
 
-  void add_reply(engine::FrontReply reply);
+  void add_reply(const RequestHeader& request, engine::FrontReply reply);
   void settle();
   void flush();
   void wait_writable();
+  void end(const std::string& why);
   void leave(std::string why);
   void arm(std::chrono::milliseconds limit, std::string why);
   void close(const std::string& why);
@@ -114,6 +123,7 @@ class Session final : public engine::FrontClient,
 
   Socket socket_;
   boost::asio::steady_timer deadline_;
+  boost::asio::steady_timer stall_;  ///< Runs while the socket is full.
   std::string peer_;
   engine::Exports& exports_;
   SessionTimes times_;
