@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "engine/units.hpp"
+#include "transport/http/unix_socket.hpp"
 #include "transport/replication/endpoint.hpp"
+#include "transport/replication/tcp_options.hpp"
 
 namespace tidemark::daemon {
 
@@ -149,6 +151,9 @@ Reader::Take duration_into(std::uint64_t& target, std::uint64_t least, std::uint
 
 constexpr std::uint64_t mib = 1ull << 20;
 constexpr std::uint64_t gib = 1ull << 30;
+// A link that holds 64 MiB unsent is cut (TcpLimits): a credit of half of that never gets there.
+constexpr std::uint64_t sender_credit_max = 32 * mib;
+static_assert(2 * sender_credit_max <= transport::TcpLimits{}.queued_bytes_max);
 
 std::vector<Reader::Key> keys_of(Config& c) {
   auto& s = c.settings;
@@ -181,7 +186,7 @@ std::vector<Reader::Key> keys_of(Config& c) {
       {"sizes.extent_file", false, size_into(s.extent_file_bytes, 16 * mib, 1024 * gib)},
       {"sizes.memory_tail", false, size_into(s.memory_tail_bytes, 4 * mib, 1024 * gib)},
       {"sizes.uncommitted", false, size_into(s.uncommitted_bytes_max, 4 * mib, 1024 * gib)},
-      {"sizes.sender_credit", false, size_into(s.sender_credit_bytes, 4 * mib, 1024 * gib)},
+      {"sizes.sender_credit", false, size_into(s.sender_credit_bytes, 4 * mib, sender_credit_max)},
       {"sizes.flush", false, size_into(s.flush_bytes, mib, 1024 * gib)},
       {"times.leave_after_closed", false,
        duration_into(s.leave_after_closed, engine::millisecond, 60 * engine::second)},
@@ -203,6 +208,12 @@ bool is_loopback(const engine::Endpoint& endpoint) {
   return parsed && parsed->loopback;
 }
 
+bool is_unspecified(const engine::Endpoint& endpoint) {
+  const auto parsed = transport::parse_endpoint(endpoint);
+  boost::system::error_code failed;
+  return parsed && boost::asio::ip::make_address(parsed->host, failed).is_unspecified();
+}
+
 // What no single value shows: settings that contradict each other.
 std::vector<std::string> contradictions(const Config& c) {
   std::vector<std::string> found;
@@ -222,6 +233,16 @@ std::vector<std::string> contradictions(const Config& c) {
   if (c.replication == c.nbd) {
     found.push_back(fmt::format(
         "{}: listen.replication and listen.nbd are both {}; they need a port each", c.path, c.nbd));
+  }
+  for (const auto& [key, endpoint] :
+       {std::pair{"listen.replication", c.replication}, std::pair{"listen.nbd", c.nbd},
+        std::pair{"control.address", c.control}}) {
+    if (is_unspecified(endpoint)) {
+      found.push_back(
+          fmt::format("{}: {} = \"{}\" names no machine, and other nodes and clients are told this "
+                      "very address; right would be the one under which they reach it",
+                      c.path, key, endpoint));
+    }
   }
   for (const auto& [key, endpoint] :
        {std::pair{"listen.replication", c.replication}, std::pair{"listen.nbd", c.nbd}}) {
@@ -264,7 +285,12 @@ Result<Config> parse_config(const std::string& text, const std::string& path) {
   auto mistakes = Reader(path, keys_of(config)).read(parsed.table());
   if (mistakes.empty()) mistakes = contradictions(config);
   if (!mistakes.empty()) return Error{Errc::invalid, joined(mistakes)};
-  if (config.admin.empty()) config.admin = config.directory + "/admin.sock";
+  const bool derived = config.admin.empty();
+  if (derived) config.admin = config.directory + "/admin.sock";
+  if (const auto address = http::socket_address(config.admin); !address) {
+    return Error{Errc::invalid, fmt::format("{}: {}{}", path, address.error().text,
+                                            derived ? "; set listen.admin to a shorter one" : "")};
+  }
   return config;
 }
 

@@ -5,7 +5,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/json.hpp>
 
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include "actors/runtime/loop_random.hpp"
 #include "apps/daemon/daemon.hpp"
@@ -49,6 +51,21 @@ engine::Result<Identity> wished(const InitWish& wish) {
   return identity;
 }
 
+/// Half a directory is neither run nor taken by another init: what was begun is taken away.
+Status create(const std::string& directory, const Identity& identity) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const bool existed = fs::exists(directory, ignored);
+  auto made = create_directory(directory, identity);
+  if (!made && made.error().code == engine::Errc::already_exists) return made;  // Not ours.
+  if (made) made = create_catalog(directory, identity);
+  if (made) return made;
+  for (const auto* ours : {"catalog", "volumes", "identity.json", "identity.json.new"})
+    fs::remove_all(fs::path(directory) / ours, ignored);
+  if (!existed) fs::remove(directory, ignored);
+  return made;
+}
+
 }  // namespace
 
 int init(const InitWish& wish) {
@@ -58,8 +75,7 @@ int init(const InitWish& wish) {
   };
   const auto identity = wished(wish);
   if (!identity) return complain(identity.error());
-  if (auto made = create_directory(wish.directory, *identity); !made) return complain(made.error());
-  if (auto made = create_catalog(wish.directory, *identity); !made) return complain(made.error());
+  if (auto made = create(wish.directory, *identity); !made) return complain(made.error());
   const auto token = make_token(identity->cluster);
   if (wish.json) {
     fmt::print("{}\n",

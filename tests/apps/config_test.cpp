@@ -1,6 +1,7 @@
 #include "apps/daemon/config.hpp"
 
 #define BOOST_TEST_DYN_LINK
+#include <fmt/format.h>
 #include <boost/test/unit_test.hpp>
 
 #include <string>
@@ -74,6 +75,47 @@ BOOST_AUTO_TEST_CASE(listening_beyond_loopback_needs_an_explicit_word) {
   open.replace(open.find("127.0.0.1:10809"), 15, "192.0.2.1:10809");
   BOOST_TEST(says(mistake(open), "insecure = true"));
   BOOST_TEST(parse_config("insecure = true\n" + open, "c.toml").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(addresses_that_name_no_machine_are_refused_with_the_reason) {
+  for (const auto* key : {"listen.replication", "listen.nbd", "control.address"}) {
+    auto text = std::string("dir = \"/d\"\ninsecure = true\n");
+    for (const auto* each : {"listen.replication", "listen.nbd", "control.address"}) {
+      text += fmt::format("{} = \"{}\"\n", each,
+                          std::string(each) == key ? "0.0.0.0:9101" : "10.0.0.1:9102");
+      if (std::string(each) == "listen.nbd" && std::string(key) != each)
+        text.replace(text.rfind("9102"), 4, "9103");
+    }
+    const auto config = parse_config(text, "c.toml");
+    BOOST_REQUIRE(!config);
+    BOOST_TEST(config.error().text.find(key) != std::string::npos, config.error().text);
+    BOOST_TEST(config.error().text.find("names no machine") != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_path_too_long_for_a_socket_is_refused) {
+  const auto with = [](const std::string& dir) {
+    return parse_config(
+        "dir = \"" + dir +
+            "\"\nlisten.replication = \"127.0.0.1:1\"\nlisten.nbd = \"127.0.0.1:2\"\n"
+            "control.address = \"127.0.0.1:1\"\n",
+        "c.toml");
+  };
+  BOOST_TEST(with("/" + std::string(95, 'd')).has_value());
+  const auto refused = with("/" + std::string(96, 'd'));
+  BOOST_REQUIRE(!refused);
+  BOOST_TEST(refused.error().text.find("108 bytes, the system takes 1 to 107") != std::string::npos,
+             refused.error().text);
+  BOOST_TEST(refused.error().text.find("listen.admin") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_credit_beyond_what_a_link_holds_is_refused) {
+  const auto config = parse_config(
+      "dir = \"/d\"\nlisten.replication = \"127.0.0.1:1\"\nlisten.nbd = \"127.0.0.1:2\"\n"
+      "control.address = \"127.0.0.1:1\"\nsizes.sender_credit = \"64MiB\"\n",
+      "c.toml");
+  BOOST_REQUIRE(!config);
+  BOOST_TEST(config.error().text.find("4 MiB to 32 MiB") != std::string::npos, config.error().text);
 }
 
 BOOST_AUTO_TEST_CASE(endpoints_are_literal_addresses_with_a_port) {

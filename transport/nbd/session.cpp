@@ -37,9 +37,7 @@ class PortCall {
   int& depth_;
 };
 
-bool means_gone(engine::Errc code, const RequestHeader& request) {
-  return to_error_code(code, request.has(command_flag::fast_zero)) == ErrorCode::eshutdown;
-}
+bool means_gone(engine::Errc code) { return to_error_code(code) == ErrorCode::eshutdown; }
 
 std::string system_text(int code) { return std::system_category().message(code); }
 
@@ -103,7 +101,7 @@ void Session::on_replies(std::vector<engine::FrontReply> replies) {
   for (auto& reply : replies) {
     const auto request = in_flight_.finish(reply.cookie);
     // ESHUTDOWN is an I/O error for a file system above; a connection that ends is not.
-    if (reply.error && means_gone(reply.error->code, request)) {
+    if (reply.error && means_gone(reply.error->code)) {
       gone = reply.error->text;
     } else {
       add_reply(request, std::move(reply));
