@@ -24,7 +24,7 @@ constexpr std::string_view usage =
     R"(Runs the replication engine in a simulated world: three nodes, disks that lose and tear, a network that
 delays and breaks, clients that check every answer. Equal seeds give equal runs.
 
-  tidemark-sim --seed N [--verbose]             one seed; prints a summary and trace=HASH
+  tidemark-sim --seed N [--verbose] [--twice]   one seed; prints a summary and trace=HASH
   tidemark-sim --seeds N [--seed FIRST] [--jobs J] [--twice]
                                                 many seeds in J processes
   tidemark-sim --hunt [--seeds N] [--jobs J]    plants every known bug in turn and looks for it in at most N seeds
@@ -43,6 +43,7 @@ struct Arguments {
   std::optional<std::uint64_t> seed;
   std::optional<std::uint64_t> seeds;
   std::uint64_t jobs = 1;
+  bool jobs_given = false;
   Bug bug = Bug::none;
   bool verbose = false;
   bool twice = false;
@@ -76,6 +77,7 @@ std::optional<std::string> parse(const std::vector<std::string_view>& words, Arg
       const auto jobs = number(1);
       if (!jobs || *jobs > 256) return "--jobs wants a whole number from 1 to 256";
       out.jobs = *jobs;
+      out.jobs_given = true;
     } else if (word == "--plant") {
       const auto bug = i + 1 < words.size() ? engine::parse_bug(words[++i]) : std::nullopt;
       if (!bug) return "--plant wants one of the names that --list-bugs prints";
@@ -99,6 +101,9 @@ std::optional<std::string> parse(const std::vector<std::string_view>& words, Arg
   if (!out.help && !out.list && !out.hunt && !out.seed && !out.seeds) {
     return "nothing to do: say --seed N, --seeds N, --hunt or --list-bugs";
   }
+  if (out.jobs_given && !out.seeds && !out.hunt) return "--jobs goes with --seeds or --hunt";
+  // One seed twice is a batch of one.
+  if (out.twice && out.seed && !out.seeds && !out.hunt) out.seeds = 1;
   return std::nullopt;
 }
 

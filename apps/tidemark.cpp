@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -29,17 +30,27 @@ struct Common {
   bool json = false;
 };
 
-int complain(const engine::Error& error) {
-  fmt::print(stderr, "tidemark: {}\n", error.text);
+int complain(const Common& common, const engine::Error& error) {
+  if (common.json) {
+    fmt::print("{}\n", json::serialize(json::object{{"error", error.text},
+                                                    {"code", engine::to_string(error.code)}}));
+  }
+  fmt::print(stderr, "tidemark: {}\n", cli::printable(error.text));
   return cli::failed;
 }
 
-int show(const Common& common, const engine::Result<json::value>& reply, Render render) {
-  if (!reply) return complain(reply.error());
+int show(const Common& common, const engine::Result<Client::Answer>& reply, Render render) {
+  if (!reply) return complain(common, reply.error());
   if (common.json) {
-    fmt::print("{}\n", json::serialize(*reply));
+    fmt::print("{}\n", json::serialize(reply->body));
   } else {
-    fmt::print("{}", render(*reply));
+    fmt::print("{}", render(reply->body));
+  }
+  if (reply->status == 202) {
+    fmt::print(
+        stderr,
+        "tidemark: begun, but not complete yet; what is pending stands in the reply. It goes "
+        "on by itself: look again with `tidemark status`\n");
   }
   return cli::ok;
 }
@@ -51,7 +62,8 @@ std::string render_done(const json::value& reply) {
   std::string words;
   for (const auto& [key, value] : reply.as_object()) {
     if (value.is_string())
-      words += fmt::format("{} {}\n", std::string_view(key), std::string_view(value.as_string()));
+      words += fmt::format("{} {}\n", std::string_view(key),
+                           cli::printable(std::string_view(value.as_string())));
   }
   return words.empty() ? "done\n" : words;
 }
@@ -75,25 +87,30 @@ int compare(const Common& common, const std::string& volume) {
       patient.ask("POST", fmt::format("/v1/volumes/{}/compare", volume), json::object{});
   const int code = show(common, reply, cli::render_compare);
   if (code != cli::ok) return code;
-  const auto* equal = reply->is_object() ? reply->as_object().if_contains("equal") : nullptr;
-  return equal != nullptr && equal->is_bool() && equal->as_bool() ? cli::ok : cli::failed;
+  const auto says = [&](const char* key) {
+    const auto* value =
+        reply->body.is_object() ? reply->body.as_object().if_contains(key) : nullptr;
+    return value != nullptr && value->is_bool() && value->as_bool();
+  };
+  return says("equal") && says("complete") ? cli::ok : cli::failed;
 }
 
 struct CreateWords {
   std::string name, size, mode = "sync_all", ack = "received";
-  std::uint32_t copies = 3, min_copies = 0;
+  std::uint32_t copies = 3;
+  std::optional<std::uint32_t> min_copies;
   std::vector<std::string> nodes;
 };
 
 int create(const Common& common, const CreateWords& words) {
   const auto bytes = engine::parse_size(words.size);
-  if (!bytes) return complain(bytes.error());
+  if (!bytes) return complain(common, bytes.error());
   json::object body{{"name", words.name},
                     {"size_bytes", *bytes},
                     {"copies", words.copies},
                     {"mode", words.mode},
                     {"ack", words.ack}};
-  if (words.min_copies != 0) body["min_copies"] = words.min_copies;
+  if (words.min_copies) body["min_copies"] = *words.min_copies;
   if (!words.nodes.empty()) {
     json::array nodes;
     for (const auto& node : words.nodes) nodes.emplace_back(node);
@@ -153,7 +170,7 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
                 common.client.ask("DELETE", "/v1/volumes/" + name, json::object{{"name", name}}),
                 render_done);
   });
-  on("compare", "Compare all copies at one LSN, also under load; exit 1 if they differ",
+  on("compare", "Compare all copies at one LSN, also under load; exit 1 unless all are equal",
      [&] { return compare(common, name); });
   on("events", "The volume's recovery log", [&] {
     return show(common, common.client.ask("GET", "/v1/volumes/" + name + "/events"),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <boost/json.hpp>
 
 #include <functional>
 #include <string>
@@ -14,9 +15,14 @@ namespace {
 
 using namespace tidemark;
 
-int with_config(const std::string& path, const std::function<int(const daemon::Config&)>& then) {
+int with_config(const std::string& path, bool json,
+                const std::function<int(const daemon::Config&)>& then) {
   const auto config = daemon::read_config(path);
   if (config) return then(*config);
+  if (json) {
+    fmt::print("{}\n", boost::json::serialize(boost::json::object{
+                           {"config", path}, {"good", false}, {"error", config.error().text}}));
+  }
   fmt::print(stderr, "{}\n", config.error().text);
   return 1;
 }
@@ -46,6 +52,8 @@ int main(int argc, char** argv) {
   auto* check =
       app.add_subcommand("check", "Read a configuration, say what is wrong with it, and end");
   check->add_option("--config", path, "The configuration")->required();
+  bool check_json = false;
+  check->add_flag("--json", check_json, "Print the result as JSON");
 
   try {
     app.parse(argc, argv);
@@ -62,10 +70,15 @@ int main(int argc, char** argv) {
     return daemon::init(wish);
   }
   if (check->parsed()) {
-    return with_config(path, [](const daemon::Config& config) {
-      fmt::print("{}: good\n", config.path);
+    return with_config(path, check_json, [check_json](const daemon::Config& config) {
+      if (check_json) {
+        fmt::print("{}\n", boost::json::serialize(
+                               boost::json::object{{"config", config.path}, {"good", true}}));
+      } else {
+        fmt::print("{}: good\n", config.path);
+      }
       return 0;
     });
   }
-  return with_config(path, daemon::run);
+  return with_config(path, false, daemon::run);
 }

@@ -13,6 +13,18 @@ namespace tidemark::cli {
 
 namespace json = boost::json;
 
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    if (c >= ' ' && c <= '~') {
+      shown.push_back(c);
+    } else {
+      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return shown;
+}
+
 namespace {
 
 const json::value* at(const json::value& in, std::string_view key) {
@@ -22,14 +34,16 @@ std::string text(const json::value& in, std::string_view key, std::string missin
   const auto* value = at(in, key);
   if (value == nullptr || value->is_null()) return missing;
   if (value->is_string())
-    return value->as_string().empty() ? missing : std::string(value->as_string());
+    return value->as_string().empty() ? missing : printable(std::string_view(value->as_string()));
   if (value->is_bool()) return value->as_bool() ? "yes" : "no";
-  return json::serialize(*value);
+  return printable(json::serialize(*value));
 }
 std::uint64_t number(const json::value& in, std::string_view key) {
   const auto* value = at(in, key);
-  if (value == nullptr || !value->is_number()) return 0;
-  return value->to_number<std::uint64_t>();
+  if (value == nullptr) return 0;
+  if (value->is_uint64()) return value->as_uint64();
+  return value->is_int64() && value->as_int64() >= 0 ? static_cast<std::uint64_t>(value->as_int64())
+                                                     : 0;
 }
 bool flag(const json::value& in, std::string_view key) {
   const auto* value = at(in, key);
@@ -44,7 +58,7 @@ std::string joined(const json::array& values) {
   std::string all;
   for (const auto& value : values) {
     all += (all.empty() ? "" : ", ") +
-           (value.is_string() ? std::string(value.as_string()) : json::serialize(value));
+           printable(value.is_string() ? std::string(value.as_string()) : json::serialize(value));
   }
   return all.empty() ? "-" : all;
 }
@@ -159,11 +173,15 @@ std::string render_events(const json::value& reply) {
 std::string render_compare(const json::value& reply) {
   std::string lines;
   for (const auto& difference : list(reply, "differences"))
-    lines += "DIFFERENT: " + json::serialize(difference) + "\n";
+    lines += "DIFFERENT: " + printable(json::serialize(difference)) + "\n";
   if (!list(reply, "unreachable").empty())
     lines += "not compared: " + joined(list(reply, "unreachable")) + "\n";
-  lines += fmt::format("{} at LSN {}\n",
-                       flag(reply, "equal") ? "all compared copies are equal" : "the copies differ",
+  lines += fmt::format("{} of {} copies compared, {} at LSN {}\n", list(reply, "compared").size(),
+                       list(reply, "copies").size(),
+                       !flag(reply, "equal")             ? "the copies differ"
+                       : list(reply, "compared").empty() ? "nothing is known"
+                       : flag(reply, "complete")         ? "all are equal"
+                                                         : "those are equal",
                        text(reply, "lsn"));
   return lines;
 }

@@ -4,8 +4,13 @@
 #include <boost/json/value.hpp>
 
 #include <string>
+#include <string_view>
 
 namespace tidemark::cli {
+
+/// Words from the other side of a socket, fit for a terminal: what is not printable ASCII is
+/// escaped.
+std::string printable(std::string_view text);
 
 std::string render_nodes(const boost::json::value& reply);
 std::string render_volumes(const boost::json::value& reply);
