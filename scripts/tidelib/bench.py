@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -29,12 +30,13 @@ CASES = {
 
 def options_of(words):
     parser = argparse.ArgumentParser(prog="bench/run", allow_abbrev=False)
-    parser.add_argument("--dir", type=pathlib.Path)
+    parser.add_argument("--check-options", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--dir", type=nodes.from_caller)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--steady", action="store_true")
     parser.add_argument("--twice", action="store_true")
-    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--json", type=nodes.from_caller)
     parser.add_argument("--base-port", type=int, default=19300)
     options = parser.parse_args(words)
     options.cases = options.cases.split(",")
@@ -96,7 +98,16 @@ class Qemu:
             os.fsync(f.fileno())
         self.process = subprocess.Popen(["qemu-nbd", "--persistent", "--format=raw", "--cache=none", "--aio=native", "--bind=127.0.0.1",
                                          f"--port={port}", "--shared=8", str(self.path)], stdin=subprocess.DEVNULL)
-        time.sleep(0.5)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise SystemExit(f"qemu-nbd does not listen on port {port}: {error}")
+                time.sleep(0.02)
 
     def measure(self, case, seconds):
         return load(f"nbd://127.0.0.1:{self.port}", case, seconds)
@@ -120,8 +131,15 @@ class Tidemark:
         os.environ["LD_PRELOAD"] = str(ROOT / "build/release/lib/libcount_allocations.so")
         try:
             self.cluster.create()
+            self.fill(directory, copies)
+        except BaseException:
+            self.stop()  # Nobody else has it yet.
+            raise
         finally:
-            del os.environ["LD_PRELOAD"]
+            os.environ.pop("LD_PRELOAD", None)
+
+    def fill(self, directory, copies):
+        os.environ.pop("LD_PRELOAD")  # The nodes alone are counted.
         more = ["--min-copies", "1"] if copies == 1 else []
         self.cluster.cli("volume", "create", "bench", "--size", str(SPAN), "--copies", str(copies), *more)
         self.cluster.wait_in_sync("bench", copies)
@@ -181,10 +199,10 @@ class Tidemark:
 def measure_all(options, directory):
     print(f"Disk under {directory}; {options.seconds:g} s each; {'steady' if options.steady else 'burst'}", flush=True)
     raw1, raw3 = Raw(directory, 1), Raw(directory, 3)
-    qemu = Qemu(directory, options.base_port + 60)
-    three = Tidemark(directory, options.base_port, 3, options.steady)
-    rows = []
+    rows, qemu, three = [], None, None
     try:
+        qemu = Qemu(directory, options.base_port + 60)
+        three = Tidemark(directory, options.base_port, 3, options.steady)
         for case in options.cases:
             for turn in range(2 if options.twice else 1):
                 row = {"case": case, "turn": turn + 1}
@@ -194,8 +212,9 @@ def measure_all(options, directory):
                 print_row(row, header=len(rows) == 1)
         costs = {f"depth {d}": three.costs(d) for d in (1, 32)}
     finally:
-        three.stop()
-        qemu.stop()
+        for server in (three, qemu):
+            if server:
+                server.stop()
     for depth, cost in costs.items():
         shown = {k: "not measured" if v is None else f"{v:.0f}" for k, v in cost.items()}
         print(f"per 1,000 FUA writes at {depth}: {shown['allocations']} allocations a node, {shown['syscalls']} system calls of the primary")
@@ -215,6 +234,8 @@ def print_row(row, header):
 
 def main():
     options = options_of(sys.argv[1:])
+    if options.check_options:
+        return
     directory = options.dir or pathlib.Path(tempfile.mkdtemp(prefix="tidemark-bench-"))
     directory.mkdir(parents=True, exist_ok=True)
     try:

@@ -57,6 +57,7 @@ class Worker(threading.Thread):
         self.sectors = load.sectors_of(number)
         self.values = {s: [0] for s in self.sectors}  # per sector: surviving requests in order, 0 = zeros
         self.kinds = {}          # request -> "write" or "trim", for what it left in the sectors
+        self.written = 0         # bytes of answered writes
         self.request = 0         # last number given out; never reused
         self.answered = 0        # highest request that was answered and survived
         self.answered_by = {}    # server -> highest request answered by it
@@ -137,6 +138,7 @@ class Worker(threading.Thread):
         data = b"".join(stamp(self.number, s, request) for s in sectors)
         handle.pwrite(data, self.load.base + begin * SECTOR, nbd.CMD_FLAG_FUA if fua else 0)
         self.finish(request)
+        self.written += len(data)
         if fua:
             # FUA speaks for this write; the log's prefix property makes it speak for this worker's past as well.
             self.flushed = max(self.flushed, request)
@@ -312,4 +314,4 @@ class Load:
 
     @property
     def bytes_written(self):
-        return sum(w.request for w in self.workers) * BLOCK
+        return sum(w.written for w in self.workers)

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import time
 
-import nbd
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -94,6 +92,11 @@ class Node:
         """A tidemark command against this node; returns its parsed --json."""
         text = self.cluster.command("tidemark", "--node", self.admin_socket, "--json", *words, timeout=timeout)
         return json.loads(text) if text.strip() else None
+
+
+def from_caller(text):
+    """A path as the caller of the script meant it: relative to the folder that the script was called in."""
+    return pathlib.Path(os.environ.get("TIDEMARK_FROM", ""), text)
 
 
 class Cluster:
@@ -193,6 +196,7 @@ class Cluster:
 
     def connect(self, volume, stopping=None, seconds=60, tls=False):
         """(handle, server identity) of an NBD connection to whoever is primary; None when stopping is set."""
+        import nbd  # Here: a mistake in the options is named on a machine that has no libnbd yet.
         deadline = time.monotonic() + seconds
         last = None
         while time.monotonic() < deadline and not (stopping and stopping.is_set()):

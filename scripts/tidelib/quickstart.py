@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from tidelib.load import Load, Violation  # noqa: E402
-from tidelib.nodes import Cluster, CommandFailed  # noqa: E402
+from tidelib.nodes import Cluster, CommandFailed, from_caller  # noqa: E402
 
 VOLUME = "demo"
 TERMINAL = sys.stdout.isatty()
@@ -76,11 +76,11 @@ def port_of(text):
 def options_of(words):
     parser = argparse.ArgumentParser(prog="scripts/quickstart", description="see scripts/quickstart --help", allow_abbrev=False)
     parser.add_argument("--check-options", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--dir", type=pathlib.Path)
+    parser.add_argument("--dir", type=from_caller)
     parser.add_argument("--base-port", type=port_of, default=19100)
     parser.add_argument("--size", type=size_of, default=1 << 30)
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--summary", type=pathlib.Path)
+    parser.add_argument("--summary", type=from_caller)
     options = parser.parse_args(words)
     if options.dir and options.dir.exists() and any(options.dir.iterdir()):
         parser.error(f"{options.dir} is not empty; choose another folder, or remove it first")
@@ -403,10 +403,20 @@ class Story:
             say(f"What the nodes said is in {self.dir}/node*.log")
 
 
+class Stopped(Exception):
+    """SIGTERM or SIGHUP: the nodes, nbdfuse and mounts must not outlive the story."""
+
+
+def stop_story(number, _frame):
+    raise Stopped(signal.Signals(number).name)
+
+
 def main():
     options = options_of(sys.argv[1:])
     if options.check_options:
         return 0
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop_story)
     story = Story(options)
     ok = False
     try:
@@ -416,9 +426,11 @@ def main():
         ok = True
     except (Failed, Violation, CommandFailed) as error:
         say(f"\nFAILED: {error}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         say("\nstopped")
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # What was begun is taken down to the end.
         story.end(ok)
     return 0 if ok else 1
 

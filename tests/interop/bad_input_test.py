@@ -25,6 +25,18 @@ def daemon(*words, timeout=30):
     return done.returncode, done.stdout + done.stderr
 
 
+def crc32c(data):
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
 class Directories(unittest.TestCase):
     def setUp(self):
         self.place = tempfile.TemporaryDirectory(prefix="tidemark-test-")
@@ -159,7 +171,10 @@ class Strangers(ClusterCase):
         yield "nbd unknown options", struct.pack(">I", 3) + (b"IHAVEOPT" + struct.pack(">II", 77, 0)) * 1000
         yield "nbd go with a lying name", struct.pack(">I", 3) + b"IHAVEOPT" + struct.pack(">III", 7, 10, 0x7FFFFFFF) + b"abcdef"
         yield "ssh", b"SSH-2.0-OpenSSH_9.2\r\n" + rng.randbytes(200)
-        yield "half a frame", bytes.fromhex("544d4b31") + rng.randbytes(20)
+        yield "half a frame", b"TDM1" + rng.randbytes(20)
+        frame = bytearray(struct.pack("<4sBBHIIIIQ", b"TDM1", 1, 0, 0, 0xFFFFFFF0, 0xFFFFF000, 0, 0, 0))
+        struct.pack_into("<I", frame, 16, crc32c(frame))
+        yield "a huge frame under a right checksum", bytes(frame) + rng.randbytes(100)
         yield "old nbd", b"NBDMAGIC" + bytes.fromhex("00420281861253") + bytes(140)
 
     def test_garbage_on_every_port_disturbs_nobody(self):
@@ -182,7 +197,7 @@ class Strangers(ClusterCase):
         for s in open_ones:
             s.close()
 
-    def test_a_node_of_another_cluster_is_refused_with_both_clusters(self):
+    def test_a_node_of_another_cluster_is_refused_and_says_so(self):
         stranger = Cluster(self.dir / "stranger", base_port=fresh_ports())
         node = stranger.nodes[1]
         stranger.command("tidemarkd", "init", "--dir", str(stranger.nodes[0].dir), "--node", "node1", "--control")
@@ -192,7 +207,7 @@ class Strangers(ClusterCase):
         node.write_config()
         node.start(wait=False)
         try:
-            self.cluster.wait(lambda: "cluster" in node.log_tail(50), "the refusal in its log", 20)
+            self.cluster.wait(lambda: "another cluster" in node.log_tail(50), "the refusal in its log", 20)
             self.assertTrue(node.running)
             self.assertNotIn("node9", json.dumps(self.cluster.cli("node", "list")))
         finally:
@@ -211,7 +226,7 @@ class Strangers(ClusterCase):
             (["volume", "create", "vol", "--size", "128MiB"], "of that name"), (["volume", "create", "v2", "--size", "64MiB", "--copies", "9"], "copies"),
             (["volume", "create", "v2", "--size", "64MiB", "--mode", "sync_quorum"], "sync_quorum"), (["volume", "show", "nope"], "nope"),
             (["volume", "delete", "nope"], "nope"), (["promote", "vol", "node7"], "node7"), (["replica", "replace", "vol", "node7"], "node7"),
-            (["frobnicate"], "subcommand"),
+            (["frobnicate"], "unknown command \"frobnicate\""),
         ]
         before = self.cluster.cli("volume", "list")
         for words, needle in cases:

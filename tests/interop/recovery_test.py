@@ -82,7 +82,7 @@ class Recovery(ClusterCase):
                 replica.kill(signal.SIGTERM)
                 self.flip(replica, kind)
                 replica.start()
-                self.cluster.wait(lambda: not self.cluster.cli_result("volume", "compare", "vol")[1].get("unreachable"), "the copy", 60)
+                self.cluster.wait(lambda: self.cluster.cli_result("volume", "compare", "vol")[1].get("unreachable") == [], "the copy", 60)
                 code, result = self.cluster.cli_result("volume", "compare", "vol")
                 self.assertEqual(code, 1, result)
                 self.assertFalse(result["equal"])
