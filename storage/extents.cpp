@@ -187,8 +187,20 @@ Task<Status> Extents::write(std::vector<ExtentRun> runs) {
   co_return status;
 }
 
+Task<Status> Extents::write_held(std::vector<ExtentRun> runs) {
+  std::vector<Task<Status>> tasks;
+  for (auto& run : split(std::move(runs))) tasks.push_back(write_run_held(std::move(run)));
+  auto status = co_await fan_.all(std::move(tasks));
+  co_return status;
+}
+
 Task<Status> Extents::write_run(ExtentRun run) {
   const auto held = co_await guard_.acquire(run.range, RangeGuard::Use::write);
+  auto written = co_await write_run_held(std::move(run));
+  co_return written;
+}
+
+Task<Status> Extents::write_run_held(ExtentRun run) {
   auto found = co_await file_at(number_of(run.range.first), !run.hole());
   if (!found) co_return found.error();
   auto* file = *found;

@@ -52,6 +52,8 @@ class Extents {
   /// Writes runs that do not overlap, many at a time.
   /// Errors of the disk pass through (no_space among them).
   Task<engine::Status> write(std::vector<ExtentRun> runs);
+  /// The same for runs within a range that the caller holds in guard() for writing.
+  Task<engine::Status> write_held(std::vector<ExtentRun> runs);
   /// Makes all completed writes durable.
   Task<engine::Status> sync();
   /// The blocks of `range`, verified. Errc::corrupt names the first block
@@ -94,6 +96,7 @@ class Extents {
   Task<engine::Status> create_file(FileNumber number, ExtentFile& file);
   Task<engine::Status> load_file(FileNumber number, ExtentFile& file);
   Task<engine::Status> write_run(ExtentRun run);
+  Task<engine::Status> write_run_held(ExtentRun run);
   Task<engine::Status> write_sums(ExtentFile& file);
   Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);
   engine::Status verify(const ExtentPiece& piece, std::span<const engine::BlockSum> expected) const;

@@ -163,10 +163,6 @@ void ReplicaStore::mark_written(const std::vector<engine::RecordPtr>& records) {
 
 Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::BlockSum> sums,
                                       engine::Slice data) {
-  if (superblock_.base != BaseState::incomplete) {
-    co_return Error{Errc::refused,
-                    fmt::format("base write of blocks {}: no rebuild is under way", range)};
-  }
   const bool zeros = sums.empty();
   const bool sized =
       zeros ? data.empty() : sums.size() == range.count && data.size() == range.count * block_bytes;
@@ -184,8 +180,13 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
         Errc::corrupt,
         fmt::format("base write of block {}: its content does not match its checksum", block)};
   }
-  // Which blocks are still the base's is decided in the step that queues their write; a record that
-  // comes later is flushed behind it, by the guard (C9).
+  // Held from before it is decided which blocks are still the base's until they are written: a
+  // record that comes later is flushed behind the base, not under it (C9).
+  const auto held = co_await extents_->guard().acquire(range, RangeGuard::Use::write);
+  if (superblock_.base != BaseState::incomplete) {
+    co_return Error{Errc::refused,
+                    fmt::format("base write of blocks {}: no rebuild is under way", range)};
+  }
   const bool ignore_wal = engine::planted(engine::Bug::base_overwrites_newer_block);
   std::vector<ExtentRun> runs;
   for (std::uint64_t i = 0; i < range.count; ++i) {
@@ -199,7 +200,7 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
     run.data.push_back(data.part(i * block_bytes, block_bytes));
     run.sums.push_back(sums[i]);
   }
-  auto written = co_await extents_->write(std::move(runs));
+  auto written = co_await extents_->write_held(std::move(runs));
   if (!written && written.error().code != Errc::no_space) fail(written.error());
   co_return written;
 }

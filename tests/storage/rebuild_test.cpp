@@ -14,7 +14,8 @@ struct Rebuild {
   StoreWorld target;
   Lsn base;
 
-  Rebuild() {
+  explicit Rebuild(std::uint64_t blocks = StoreWorld::small_volume)
+      : source(blocks), target(blocks) {
     source.open(true);
     source.append_durably(
         {source.begin_epoch(1), source.write(0, 8), source.write(20, 10), source.trim(24, 2)});
@@ -36,7 +37,7 @@ struct Rebuild {
     target.append(std::move(records), Lsn());
     target.disk->settle();
   }
-  Lsn base_lane(std::uint64_t from = 0, std::uint64_t to = StoreWorld::volume_blocks) {
+  Lsn base_lane(std::uint64_t from = 0, std::uint64_t to = StoreWorld::small_volume) {
     Lsn reached;
     for (auto at = BlockIndex(from); at < BlockIndex(to);) {
       auto run = source.finish(source.store->read_base(at, 5));
@@ -105,6 +106,47 @@ BOOST_AUTO_TEST_CASE(the_base_never_overwrites_what_the_log_wrote) {
     BOOST_CHECK_EQUAL(r.difference(one->lsn()).empty(), !bug);
     engine::plant(engine::Bug::none);
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_record_flushed_while_the_base_is_written_is_not_overwritten) {
+  Rebuild r(256);
+  for (std::uint64_t b = 0; b < 256; b += 16) r.source.append_durably({r.source.write(b, 16)});
+  r.source.flush_all();
+  r.base = r.source.store->checkpoint();
+  BOOST_REQUIRE(r.reset().has_value());
+  // The log has every second block: what is left of the base are more runs than are written at
+  // once.
+  for (std::uint64_t b = 1; b < 256; b += 2) {
+    auto one = r.source.write(b, 1);
+    r.source.append_durably({one});
+    r.wal_lane({one});
+  }
+  std::vector<engine::BlockSum> sums;
+  engine::Buffer bytes(256 * block_bytes);
+  for (auto at = BlockIndex(0); at < BlockIndex(256);) {
+    auto part = r.source.finish(r.source.store->read_base(at, 16));
+    BOOST_REQUIRE(part.has_value());
+    const auto& piece = part->piece;
+    std::memcpy(bytes.data() + at.value * block_bytes, piece.data.data(), piece.data.size());
+    sums.insert(sums.end(), piece.sums.begin(), piece.sums.end());
+    at = piece.range.end();
+  }
+  std::optional<engine::Status> done;
+  r.target.store->run(
+      r.target.store->write_base({BlockIndex(0), 256}, std::move(sums), std::move(bytes).freeze()),
+      [&](engine::Status s) { done.emplace(std::move(s)); });
+  // Durable, committed and its flush begun while most of the base waits for its turn.
+  auto late = r.source.write(254, 1);
+  r.source.append_durably({late});
+  r.target.append({late}, Lsn());
+  while (r.target.store->durable() < late->lsn()) BOOST_REQUIRE(r.target.disk->step());
+  BOOST_REQUIRE(!done);
+  r.target.store->set_committed(late->lsn());
+  r.target.flush();
+  BOOST_REQUIRE(done && done->has_value());
+  BOOST_REQUIRE_EQUAL(r.target.store->checkpoint().value, late->lsn().value);
+  BOOST_REQUIRE(r.target.finish(r.target.store->finish_rebuild(late->lsn())).has_value());
+  BOOST_CHECK_EQUAL(r.difference(late->lsn()), "");
 }
 
 BOOST_AUTO_TEST_CASE(a_crash_in_a_rebuild_leaves_a_replica_without_a_vote) {

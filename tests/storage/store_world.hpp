@@ -36,9 +36,9 @@ inline engine::Uuid test_uuid(std::uint8_t last) {
 }
 
 struct StoreWorld {
-  static constexpr std::uint64_t volume_blocks = 64;
+  static constexpr std::uint64_t small_volume = 64;
 
-  StoreWorld() {
+  explicit StoreWorld(std::uint64_t blocks = small_volume) : volume_blocks(blocks) {
     spec.id = test_uuid(7);
     spec.name = "test";
     spec.size_bytes = volume_blocks * block_bytes;
@@ -137,6 +137,12 @@ struct StoreWorld {
     disk->settle();
   }
 
+  /// Until all of it is in the extents.
+  void flush_all() {
+    for (int i = 0; i < 100 && store->checkpoint() < builder->end(); ++i) flush();
+    BOOST_REQUIRE_EQUAL(store->checkpoint().value, builder->end().value);
+  }
+
   /// A file of the replica, as readers and as a power loss will find it.
   MemoryFile& file_of(const std::string& path) {
     return *disk->files().at("/node/replica/" + path);
@@ -199,6 +205,7 @@ struct StoreWorld {
     return o;
   }
 
+  std::uint64_t volume_blocks;
   engine::VolumeSpec spec;
   storage::StoreLimits limits;
   bool incomplete = false;
