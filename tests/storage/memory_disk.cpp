@@ -32,7 +32,7 @@ struct MemoryDisk::Opened final : storage::File {
   storage::OpenOptions options;
 };
 
-MemoryDisk::MemoryDisk(MemoryFiles files) : files_(std::move(files)) {}
+MemoryDisk::MemoryDisk(MemoryFiles files) : files_(std::move(files)), durable_names_(files_) {}
 MemoryDisk::~MemoryDisk() = default;
 
 bool MemoryDisk::step() {
@@ -73,13 +73,13 @@ MemoryFiles MemoryDisk::crash(Loss loss, Dice& dice) const {
     bytes = loss == Loss::process ? file->seen : file->durable;
     if (loss == Loss::process) continue;
     for (const auto& change : file->unsynced) put_torn(bytes, change, dice);
-    bytes.resize(file->seen.size());
+    if (dice.below(2) == 0) bytes.resize(file->seen.size());  // a size is durable with a sync
   }
   for (const auto& operation : queue_) {
     if (operation.written) put_torn(left[operation.written.get()], operation.change, dice);
   }
   MemoryFiles after;
-  for (const auto& [path, file] : files_) {
+  for (const auto& [path, file] : loss == Loss::process ? files_ : names_after_power_loss(dice)) {
     if (!file) {
       after[path] = nullptr;
       continue;
@@ -90,6 +90,25 @@ MemoryFiles MemoryDisk::crash(Loss loss, Dice& dice) const {
     after[path] = std::move(fresh);
   }
   return after;
+}
+
+void MemoryDisk::change_name(MemoryNameChange change) {
+  change.apply(files_);
+  unsynced_names_.push_back(std::move(change));
+}
+
+// What a journal had: a prefix of the changes. What stands in a directory that is not there is not
+// there.
+MemoryFiles MemoryDisk::names_after_power_loss(Dice& dice) const {
+  auto names = durable_names_;
+  const auto kept = dice.below(unsynced_names_.size() + 1);
+  for (std::size_t i = 0; i < kept; ++i) unsynced_names_[i].apply(names);
+  std::erase_if(names, [&names](const auto& entry) {
+    const auto& path = entry.first;
+    const auto directory = path.substr(0, path.rfind('/'));
+    return !directory.empty() && !names.contains(directory);
+  });
+  return names;
 }
 
 std::uint64_t MemoryDisk::used_bytes() const {
@@ -110,8 +129,8 @@ void MemoryDisk::open(const std::string& path, storage::OpenOptions options, OnO
     if (!options.create && (found == files_.end() || !found->second)) {
       return done(Error{Errc::not_found, fmt::format("open {}: no such file", path)});
     }
-    auto& file = files_[path];
-    if (!file) file = std::make_shared<MemoryFile>();
+    if (options.create) change_name({"", path, std::make_shared<MemoryFile>()});
+    const auto& file = files_[path];
     if (options.lock && file->locked)
       return done(Error{Errc::busy, fmt::format("lock {}: it is held", path)});
     done(storage::FilePtr(std::make_shared<Opened>(file, path, options)));
@@ -207,7 +226,7 @@ void MemoryDisk::resize(const storage::FilePtr& file, std::uint64_t bytes, OnSta
   later([file, bytes, done = std::move(done)] {
     auto& f = *static_cast<Opened&>(*file).file;
     f.seen.resize(bytes);
-    f.durable.resize(bytes);
+    if (f.durable.size() > bytes) f.durable.resize(bytes);
     done(Done{});
   });
 }
@@ -217,31 +236,41 @@ void MemoryDisk::rename(const std::string& from, const std::string& to, OnStatus
     const auto found = files_.find(from);
     if (found == files_.end())
       return done(Error{Errc::not_found, fmt::format("rename {}: no such file", from)});
-    files_[to] = found->second;
-    files_.erase(from);
+    change_name({from, to, found->second});
     done(Done{});
   });
 }
 
 void MemoryDisk::remove(const std::string& path, OnStatus done) {
   later([this, path, done = std::move(done)] {
-    if (files_.erase(path) == 0)
+    if (!files_.contains(path))
       return done(Error{Errc::not_found, fmt::format("remove {}: no such file", path)});
+    change_name({path, "", nullptr});
     done(Done{});
   });
 }
 
 void MemoryDisk::make_directory(const std::string& path, OnStatus done) {
   later([this, path, done = std::move(done)] {
-    if (!files_.emplace(path, nullptr).second) {
+    if (files_.contains(path)) {
       return done(Error{Errc::already_exists, fmt::format("make directory {}: it exists", path)});
     }
+    change_name({"", path, nullptr});
     done(Done{});
   });
 }
 
-void MemoryDisk::sync_directory(const std::string&, OnStatus done) {
-  later([done = std::move(done)] { done(Done{}); });
+void MemoryDisk::sync_directory(const std::string& path, OnStatus done) {
+  const Status fate = on_sync ? on_sync(path) : Status(Done{});
+  later([this, path, fate, done = std::move(done)] {
+    if (!fate) return done(fate);
+    std::erase_if(unsynced_names_, [&](const MemoryNameChange& change) {
+      if (change.directory() != path) return false;
+      change.apply(durable_names_);
+      return true;
+    });
+    done(fate);
+  });
 }
 
 void MemoryDisk::list(const std::string& path,

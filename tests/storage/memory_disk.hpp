@@ -46,6 +46,21 @@ struct MemoryFile {
 };
 using MemoryFiles = std::map<std::string, std::shared_ptr<MemoryFile>>;  ///< Directories: null.
 
+/// A name that came, went or changed since its directory was synced.
+struct MemoryNameChange {
+  std::string from;  ///< That goes; empty: none.
+  std::string to;    ///< That comes; empty: none.
+  std::shared_ptr<MemoryFile> file;
+  std::string directory() const {
+    const auto& name = to.empty() ? from : to;
+    return name.substr(0, name.rfind('/'));
+  }
+  void apply(MemoryFiles& files) const {
+    if (!from.empty()) files.erase(from);
+    if (!to.empty()) files[to] = file;
+  }
+};
+
 class MemoryDisk final : public storage::Disk {
  public:
   explicit MemoryDisk(MemoryFiles files);
@@ -69,6 +84,7 @@ class MemoryDisk final : public storage::Disk {
   std::uint64_t capacity_bytes = ~std::uint64_t{0};
   /// Called with each write before it is queued; an error makes it fail.
   std::function<engine::Status(const std::string& path, std::uint64_t offset)> on_write;
+  /// Called with each sync of a file or a directory.
   std::function<engine::Status(const std::string& path)> on_sync;
   std::uint64_t writes = 0;
 
@@ -105,7 +121,12 @@ class MemoryDisk final : public storage::Disk {
   engine::Status hold(MemoryFile& file, std::uint64_t offset, std::uint64_t bytes);
   engine::Status land(MemoryFile& file, MemoryFile::Change change, bool dsync);
 
+  void change_name(MemoryNameChange change);
+  MemoryFiles names_after_power_loss(Dice& dice) const;
+
   MemoryFiles files_;
+  MemoryFiles durable_names_;
+  std::vector<MemoryNameChange> unsynced_names_;  ///< In order, as a journal has them.
   std::deque<Operation> queue_;
 };
 
