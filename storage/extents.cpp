@@ -24,7 +24,14 @@ using engine::Status;
 
 constexpr std::uint64_t sums_per_page = block_bytes / sizeof(BlockSum);
 
+const BlockRange only_turn{BlockIndex(), 1};
+
 BlockRange between(BlockIndex first, BlockIndex end) { return {first, end - first}; }
+
+Task<Status> sync_one(Disk& disk, FilePtr file) {
+  auto synced = co_await sync_file(disk, file);
+  co_return synced;
+}
 
 }  // namespace
 
@@ -208,7 +215,7 @@ Task<Status> Extents::write_run_held(ExtentRun run) {
   const auto index = index_of(run.range.first);
   const auto count = static_cast<std::size_t>(run.range.count);
   const auto offset = index * std::uint64_t{block_bytes};
-  file->data_dirty = true;
+  file->unsynced = true;
   if (run.hole()) {
     auto punched = co_await punch_file(disk_, file->data, offset, count * block_bytes);
     if (!punched) co_return punched.error();
@@ -220,7 +227,7 @@ Task<Status> Extents::write_run_held(ExtentRun run) {
               file->table.begin() + static_cast<std::ptrdiff_t>(index));
     bytes_written_ += count * block_bytes;
   }
-  file->data_dirty = true;  // a sync may have passed meanwhile
+  file->unsynced = true;  // a sync may have passed meanwhile
   for (auto page = index / sums_per_page; page <= (index + count - 1) / sums_per_page; ++page) {
     file->dirty_pages.insert(page);
   }
@@ -249,22 +256,38 @@ Task<Status> Extents::write_sums(ExtentFile& file) {
 }
 
 Task<Status> Extents::sync() {
+  const auto turn = co_await sync_turn_.acquire(only_turn, RangeGuard::Use::write);
   if (created_files_) {
-    created_files_ = false;
+    created_files_ = false;  // a file that is created meanwhile sets it again
     auto named = co_await sync_directory(disk_, directory_);
+    if (!named) created_files_ = true;
     if (!named) co_return named.error();
   }
+  std::vector<ExtentFile*> files;
   for (auto& [number, file] : files_) {
-    if (!file.data_dirty && file.dirty_pages.empty()) continue;
-    file.data_dirty = false;
-    auto written = co_await write_sums(file);
-    if (!written) co_return written.error();
-    auto data = co_await sync_file(disk_, file.data);
-    if (!data) co_return data.error();
-    auto sums = co_await sync_file(disk_, file.sums);
-    if (!sums) co_return sums.error();
+    if (!file.unsynced && file.dirty_pages.empty()) continue;
+    file.unsynced = false;  // a write that ends meanwhile sets it again
+    files.push_back(&file);
   }
-  co_return Done{};
+  auto synced = co_await sync_all(files);
+  if (!synced) {
+    for (auto* file : files) file->unsynced = true;
+  }
+  co_return synced;
+}
+
+Task<Status> Extents::sync_all(std::vector<ExtentFile*> files) {
+  std::vector<Task<Status>> tasks;
+  for (auto* file : files) tasks.push_back(write_sums(*file));
+  auto written = co_await fan_.all(std::move(tasks));
+  if (!written) co_return written.error();
+  tasks.clear();
+  for (auto* file : files) {
+    tasks.push_back(sync_one(disk_, file->data));
+    tasks.push_back(sync_one(disk_, file->sums));
+  }
+  auto synced = co_await fan_.all(std::move(tasks));
+  co_return synced;
 }
 
 Status Extents::verify(const ExtentPiece& piece, std::span<const BlockSum> expected) const {

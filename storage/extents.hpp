@@ -54,7 +54,8 @@ class Extents {
   Task<engine::Status> write(std::vector<ExtentRun> runs);
   /// The same for runs within a range that the caller holds in guard() for writing.
   Task<engine::Status> write_held(std::vector<ExtentRun> runs);
-  /// Makes all completed writes durable.
+  /// Makes all completed writes durable; one at a time, so that whoever gets an answer has what
+  /// was written before the question on the disk.
   Task<engine::Status> sync();
   /// The blocks of `range`, verified. Errc::corrupt names the first block
   /// that does not match its checksum.
@@ -68,6 +69,11 @@ class Extents {
   void close() { files_.clear(); }
 
   RangeGuard& guard() { return guard_; }
+  /// Nobody's turn comes any more: for the owner's destructor.
+  void abandon() {
+    guard_.close();
+    sync_turn_.close();
+  }
   std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:
@@ -76,8 +82,8 @@ class Extents {
     FilePtr sums;
     std::vector<engine::BlockSum> table;
     std::set<std::uint64_t> dirty_pages;  ///< Of the checksum file.
-    bool data_dirty = false;
-    bool on_disk = false;  ///< At least its checksum file is.
+    bool unsynced = false;                ///< Something was written since the last whole sync.
+    bool on_disk = false;                 ///< At least its checksum file is.
     bool loaded = false;
     bool loading = false;
     std::vector<std::function<void(engine::Done)>> waiting;
@@ -98,6 +104,7 @@ class Extents {
   Task<engine::Status> write_run(ExtentRun run);
   Task<engine::Status> write_run_held(ExtentRun run);
   Task<engine::Status> write_sums(ExtentFile& file);
+  Task<engine::Status> sync_all(std::vector<ExtentFile*> files);
   Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);
   engine::Status verify(const ExtentPiece& piece, std::span<const engine::BlockSum> expected) const;
 
@@ -108,9 +115,10 @@ class Extents {
   std::uint64_t volume_blocks_;
   std::uint64_t file_blocks_;
   std::map<FileNumber, ExtentFile> files_;
-  bool created_files_ = false;
+  bool created_files_ = false;  ///< Names that may not be durable.
   std::uint64_t bytes_written_ = 0;
   RangeGuard guard_;
+  RangeGuard sync_turn_;  ///< One sync at a time.
   Fan fan_{extent_writes_max};
 };
 

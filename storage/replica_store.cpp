@@ -39,7 +39,7 @@ ReplicaStore::ReplicaStore(StoreConfig config)
 ReplicaStore::~ReplicaStore() {
   superblock_turn_.close();
   change_turn_.close();
-  if (extents_) extents_->guard().close();
+  if (extents_) extents_->abandon();
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
 }
 
