@@ -75,17 +75,19 @@ Task<Status> ReplicaStore::truncate_held(Lsn to) {
   auto intended =
       co_await record([to, mark](Superblock& s) { intend_truncation(s, to, mark); }, false);
   if (!intended) co_return intended.error();
+  // From here on the store goes on whole or not at all: the next start finishes what was intended.
   auto erased = co_await wal_->truncate(to, digest, time, ends_chunk);
-  if (!erased) co_return erased.error();
+  if (!erased) co_return failed(erased.error());
   // Both slots: an intent that came back would cut what is appended from here on.
   auto settled = co_await record([](Superblock& s) { s.truncate_to.reset(); }, true);
-  if (!settled) co_return settled.error();
+  if (!settled) co_return failed(settled.error());
   history_.truncate(to);
   committed_ = std::min(committed_, to);
   flusher_->truncated(to);
   wal_->set_committed(committed_);
   auto rebuilt = co_await rebuild_dirty_map();
-  co_return rebuilt;
+  if (!rebuilt) co_return failed(rebuilt.error());
+  co_return Done{};
 }
 
 /// After a truncation older versions of blocks are the newest again.
@@ -138,9 +140,9 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
       true);
   if (!withdrawn) co_return withdrawn.error();
   auto cleared = co_await extents_->clear();
-  if (!cleared) co_return cleared.error();
+  if (!cleared) co_return failed(cleared.error());
   auto settled = co_await record([](Superblock& s) { s.resetting = false; }, true);
-  if (!settled) co_return settled.error();
+  if (!settled) co_return failed(settled.error());
   wal_->restart(base, digest, engine::WallTime());
   dirty_.clear();
   wal_wrote_.assign(config_.spec.blocks(), false);
@@ -151,6 +153,12 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
   flusher_->restart({base, digest, engine::WallTime()});
   wal_->set_committed(base);
   co_return Done{};
+}
+
+/// Half of a change is done: the store ends with `error`.
+Error ReplicaStore::failed(Error error) {
+  fail(error);
+  return error;
 }
 
 void ReplicaStore::mark_written(const std::vector<engine::RecordPtr>& records) {
@@ -215,10 +223,8 @@ Task<Status> ReplicaStore::finish_rebuild(Lsn at) {
                     wal_->durable(), engine::to_string(superblock_.base))};
   }
   auto synced = co_await extents_->sync();
-  if (!synced) {
-    fail(synced.error());
-    co_return synced.error();
-  }
+  if (!synced && synced.error().code != Errc::no_space) co_return failed(synced.error());
+  if (!synced) co_return synced.error();
   auto recorded = co_await record([](Superblock& s) { s.base = BaseState::complete; }, true);
   if (!recorded) co_return recorded.error();
   wal_wrote_.clear();

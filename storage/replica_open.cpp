@@ -216,12 +216,19 @@ void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
 
 Task<Status> ReplicaStore::record(std::function<void(Superblock&)> change, bool both) {
   const auto turn = co_await superblock_turn_.acquire(superblock_change, RangeGuard::Use::write);
-  change(superblock_);
-  const auto state = superblock_;
-  auto written = co_await superblock_file_.write(state);
-  if (!written || !both) co_return written;
-  auto again = co_await superblock_file_.write(state);
-  co_return again;
+  if (failure_) co_return *failure_;
+  auto next = superblock_;
+  change(next);
+  auto written = co_await superblock_file_.write(next);
+  // A full disk wrote nothing. Anything else leaves open what the next start will read.
+  bool unknown = !written && written.error().code != Errc::no_space;
+  if (written && both) {
+    written = co_await superblock_file_.write(next);
+    unknown = !written;
+  }
+  if (unknown && opened()) fail(written.error());
+  if (written) superblock_ = std::move(next);
+  co_return written;
 }
 
 Task<Status> ReplicaStore::checkpointed(CheckpointState at,
@@ -242,7 +249,7 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
         s.committed = committed;
         s.wal_start = start;
         std::erase_if(s.cuts, [start](const CutMark& cut) { return cut.sequence < start; });
-        note_sessions(records);
+        note_sessions(s.sessions, records);
       },
       false);
   if (!recorded) co_return recorded.error();
@@ -251,8 +258,8 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
   co_return Done{};
 }
 
-void ReplicaStore::note_sessions(const std::vector<engine::RecordPtr>& records) {
-  auto& table = superblock_.sessions;
+void ReplicaStore::note_sessions(std::vector<SessionLine>& table,
+                                 const std::vector<engine::RecordPtr>& records) {
   for (const auto& record : records) {
     const auto& h = record->header();
     if (h.session == engine::FrontSession()) continue;

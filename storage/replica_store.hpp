@@ -169,6 +169,7 @@ class ReplicaStore {
   void replay(const std::vector<ReplayedRecord>& records);
   void note_epoch(const engine::Record& record);
   void fail(engine::Error error);
+  engine::Error failed(engine::Error error);
   void progressed();
 
   /// Changes the superblock, durably; `both` slots where falling back
@@ -176,7 +177,8 @@ class ReplicaStore {
   Task<engine::Status> record(std::function<void(Superblock&)> change, bool both);
   Task<engine::Status> checkpointed(CheckpointState at,
                                     const std::vector<engine::RecordPtr>& records);
-  void note_sessions(const std::vector<engine::RecordPtr>& records);
+  static void note_sessions(std::vector<SessionLine>& table,
+                            const std::vector<engine::RecordPtr>& records);
 
   Task<engine::Status> truncate_held(engine::Lsn to);
   Task<engine::Status> reset_held(engine::Lsn base, engine::Digest digest,
@@ -192,7 +194,7 @@ class ReplicaStore {
   RangeGuard superblock_turn_;  ///< One superblock write at a time.
   RangeGuard change_turn_;      ///< One of truncate, reset, finish, stop at a time.
   SuperblockFile superblock_file_;
-  Superblock superblock_;            ///< As last written or being written.
+  Superblock superblock_;            ///< As last written.
   engine::Lsn previous_checkpoint_;  ///< Of the older slot: what falling back to it would need.
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Extents> extents_;

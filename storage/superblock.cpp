@@ -287,10 +287,12 @@ Task<Result<Superblock>> SuperblockFile::open() {
 }
 
 Task<Status> SuperblockFile::write(Superblock block) {
-  block.generation = ++generation_;
+  // A write that failed is tried again in the same slot: the other holds the newest state.
+  block.generation = generation_ + 1;
   auto slot = encode_superblock(block).freeze();
   auto written = co_await write_file(
       disk_, file_, (block.generation % superblock_slots) * superblock_slot_bytes, std::move(slot));
+  if (written) generation_ = block.generation;
   co_return written;
 }
 

@@ -63,6 +63,66 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_of_the_extents_ends_the_store_and_the_checkpo
   BOOST_CHECK_EQUAL(w.difference_at(Lsn(2)), "");
 }
 
+BOOST_AUTO_TEST_CASE(a_truncation_whose_intent_was_not_written_cuts_nothing_ever) {
+  for (const auto code : {engine::Errc::no_space, engine::Errc::io_failed}) {
+    StoreWorld w;
+    w.open(true);
+    w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+    w.append_durably({w.write(2, 1)});
+    w.disk->on_write = [code](const std::string& path, std::uint64_t) -> engine::Status {
+      if (!path.ends_with("superblock")) return engine::Done{};
+      return engine::Error{code, "write " + path + ": refused"};
+    };
+    BOOST_CHECK(!w.finish(w.store->truncate(Lsn(2))).has_value());
+    w.disk->on_write = nullptr;
+    // A disk that failed ends the store; a full one does not, and the next checkpoint is harmless.
+    BOOST_CHECK_EQUAL(w.failure.has_value(), code == engine::Errc::io_failed);
+    w.flush();
+    BOOST_CHECK_EQUAL(w.store->checkpoint().value, w.failure ? 0u : 3u);
+    w.crash(MemoryDisk::Loss::process, 1);
+    BOOST_CHECK_EQUAL(w.open().end.lsn.value, 3u);
+    BOOST_CHECK_EQUAL(w.difference_at(Lsn(3)), "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_truncation_that_fails_half_way_ends_the_store_and_is_finished_by_the_next) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+  w.append({w.write(2, 1)}, Lsn(2));
+  w.disk->settle();
+  int superblocks = 0;
+  w.disk->on_write = [&](const std::string& path, std::uint64_t) -> engine::Status {
+    if (!path.ends_with("superblock") || ++superblocks == 1) return engine::Done{};
+    return engine::Error{engine::Errc::no_space, "write " + path + ": no space left"};
+  };
+  BOOST_CHECK(!w.finish(w.store->truncate(Lsn(2))).has_value());
+  BOOST_CHECK(w.failure.has_value());
+  w.disk->on_write = nullptr;
+  w.crash(MemoryDisk::Loss::process, 1);
+  BOOST_CHECK_EQUAL(w.open().end.lsn.value, 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_superblock_write_that_failed_is_tried_again_in_its_own_slot) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+  std::vector<std::uint64_t> slots;
+  bool full = true;
+  w.disk->on_write = [&](const std::string& path, std::uint64_t offset) -> engine::Status {
+    if (!path.ends_with("superblock")) return engine::Done{};
+    slots.push_back(offset);
+    if (full) return engine::Error{engine::Errc::no_space, "write " + path + ": no space left"};
+    return engine::Done{};
+  };
+  w.flush();
+  full = false;
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 2u);
+  BOOST_REQUIRE_EQUAL(slots.size(), 2u);
+  BOOST_CHECK_EQUAL(slots[0], slots[1]);
+}
+
 BOOST_AUTO_TEST_CASE(a_full_disk_pauses_the_flusher_and_freed_space_wakes_it) {
   StoreWorld w;
   w.open(true);
