@@ -24,6 +24,9 @@ using engine::Status;
 
 constexpr std::uint64_t sums_per_page = block_bytes / sizeof(BlockSum);
 
+// A volume in files of 1 TiB has tables of 2 GiB: never in one buffer.
+constexpr std::uint64_t sums_at_once = 1u << 20;
+
 const BlockRange only_turn{BlockIndex(), 1};
 
 BlockRange between(BlockIndex first, BlockIndex end) { return {first, end - first}; }
@@ -57,7 +60,15 @@ std::uint64_t Extents::blocks_in(FileNumber number) const {
   return std::min(file_blocks_, volume_blocks_ - number * file_blocks_);
 }
 
-Task<Status> Extents::open() {
+std::uint64_t Extents::sum_pages(FileNumber number) const {
+  return (blocks_in(number) + sums_per_page - 1) / sums_per_page;
+}
+
+Error Extents::not_whole(FileNumber number, std::string_view why) const {
+  return {Errc::corrupt, fmt::format("open of {}: {}", path_of(number, "dat"), why)};
+}
+
+Task<Status> Extents::open(ExtentFileSet expected) {
   auto names = co_await list_directory(disk_, directory_);
   if (!names) co_return names.error();
   for (const auto& name : *names) {
@@ -71,9 +82,33 @@ Task<Status> Extents::open() {
       co_return Error{Errc::invalid,
                       fmt::format("open of {}: {} does not belong there", directory_, name)};
     }
-    files_[number].on_disk = true;
+    (suffix == ".dat" ? files_[number].has_data : files_[number].has_sums) = true;
   }
-  co_return Done{};
+  for (const auto& [number, file] : files_) {
+    if (file.has_data && file.has_sums) present_.add(number);
+  }
+  created_files_ = !files_.empty();  // of a process that ended before it synced their names
+  durable_files_ = expected;
+  co_return check_files();
+}
+
+/// All that must be there is.
+Status Extents::check_files() const {
+  const auto& expected = durable_files_;
+  for (FileNumber number = 0; number < expected.bits.size() * 8; ++number) {
+    if (!expected.has(number) || present_.has(number)) continue;
+    return Error{
+        Errc::corrupt,
+        fmt::format("open of {}: {} extent files are on record and {} are there: {:08x}.dat "
+                    "or its .sum is missing",
+                    directory_, expected.count, present_.count, number)};
+  }
+  if (present_.count < expected.count) {
+    return Error{Errc::corrupt, fmt::format("open of {}: {} extent files are on record and {} are "
+                                            "there",
+                                            directory_, expected.count, present_.count)};
+  }
+  return Done{};
 }
 
 Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool create) {
@@ -84,11 +119,14 @@ Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool crea
     co_await callback<Done>([&file](auto done) { file.waiting.push_back(std::move(done)); });
   }
   if (file.loaded) co_return &file;
+  if (file.damage) co_return *file.damage;
   file.loading = true;
-  auto opening = file.on_disk ? load_file(number, file) : create_file(number, file);
+  auto opening =
+      file.has_sums || file.has_data ? load_file(number, file) : create_file(number, file);
   auto status = co_await opening;
   file.loading = false;
   file.loaded = status.has_value();
+  if (!status && status.error().code == Errc::corrupt) file.damage = status.error();
   auto waiting = std::move(file.waiting);
   file.waiting.clear();
   for (auto& wake : waiting) wake(Done{});
@@ -96,60 +134,84 @@ Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool crea
   co_return &file;
 }
 
-// Checksums first and durably: a data file without one would be a loss, not a crash.
 Task<Status> Extents::create_file(FileNumber number, ExtentFile& file) {
-  const auto pages = (blocks_in(number) + sums_per_page - 1) / sums_per_page;
   OpenOptions options;
   options.create = true;
   auto sums = co_await open_file(disk_, path_of(number, "sum"), options);
   if (!sums) co_return sums.error();
   file.sums = *sums;
-  file.on_disk = true;
-  auto sized = co_await resize_file(disk_, file.sums, pages * block_bytes);
+  file.has_sums = true;
+  auto finished = co_await finish_creation(number, file);
+  co_return finished;
+}
+
+// Checksums first and durably, name and size: a data file without them is a loss, not a crash.
+Task<Status> Extents::finish_creation(FileNumber number, ExtentFile& file) {
+  auto sized = co_await resize_file(disk_, file.sums, sum_pages(number) * block_bytes);
   if (!sized) co_return sized.error();
+  auto durable = co_await sync_file(disk_, file.sums);
+  if (!durable) co_return durable.error();
   auto named = co_await sync_directory(disk_, directory_);
   if (!named) co_return named.error();
+  OpenOptions options;
+  options.create = true;
   auto data = co_await open_file(disk_, path_of(number, "dat"), options);
   if (!data) co_return data.error();
   file.data = *data;
-  auto grown = co_await resize_file(disk_, file.data, blocks_in(number) * block_bytes);
-  if (!grown) co_return grown.error();
-  file.table.assign(static_cast<std::size_t>(pages * sums_per_page), engine::no_block);
+  file.has_data = true;
   created_files_ = true;
-  co_return Done{};
+  file.unsynced = true;
+  present_.add(number);
+  file.table.assign(static_cast<std::size_t>(sum_pages(number) * sums_per_page), engine::no_block);
+  auto grown = co_await resize_file(disk_, file.data, blocks_in(number) * block_bytes);
+  co_return grown;
 }
 
 Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
-  const auto pages = (blocks_in(number) + sums_per_page - 1) / sums_per_page;
   file.sums.reset();  // of an attempt that ran out of space
   file.data.reset();
+  if (!file.has_sums) co_return not_whole(number, "its checksum file is missing");
   auto sums = co_await open_when_unlocked(disk_, timers_, path_of(number, "sum"), OpenOptions());
   if (!sums) co_return sums.error();
   file.sums = *sums;
-  auto sized =
-      co_await resize_file(disk_, file.sums, pages * block_bytes);  // a crash during creation
-  if (!sized) co_return sized.error();
-  auto bytes = co_await read_file(disk_, file.sums, 0, pages * block_bytes);
-  if (!bytes) co_return bytes.error();
-  file.table.resize(static_cast<std::size_t>(pages * sums_per_page));
-  std::memcpy(file.table.data(), bytes->data(), bytes->size());
-  auto data = co_await open_when_unlocked(disk_, timers_, path_of(number, "dat"), OpenOptions());
-  const bool empty = std::all_of(file.table.begin(), file.table.end(),
-                                 [](BlockSum s) { return s == engine::no_block; });
-  if (!data && data.error().code == Errc::not_found && empty) {
-    OpenOptions options;
-    options.create = true;
-    auto fresh = co_await open_file(disk_, path_of(number, "dat"), options);
-    if (!fresh) co_return fresh.error();
-    file.data = *fresh;
-    created_files_ = true;
-  } else if (!data) {
-    co_return data.error();
-  } else {
-    file.data = *data;
+  if (!file.has_data) {  // a crash during creation
+    auto finished = co_await finish_creation(number, file);
+    co_return finished;
   }
-  auto grown = co_await resize_file(disk_, file.data, blocks_in(number) * block_bytes);
+  auto loaded = co_await load_sums(number, file);
+  if (!loaded) co_return loaded.error();
+  auto data = co_await open_when_unlocked(disk_, timers_, path_of(number, "dat"), OpenOptions());
+  if (!data) co_return data.error();
+  file.data = *data;
+  const auto size = disk_.size(file.data);
+  if (!size) co_return size.error();
+  const auto whole = blocks_in(number) * block_bytes;
+  if (*size == whole) co_return Done{};
+  if (*size > whole || durable_files_.has(number)) {
+    co_return not_whole(number, fmt::format("it has {} bytes, not {}", *size, whole));
+  }
+  file.unsynced = true;  // a crash during creation
+  auto grown = co_await resize_file(disk_, file.data, whole);
   co_return grown;
+}
+
+Task<Status> Extents::load_sums(FileNumber number, ExtentFile& file) {
+  const auto whole = sum_pages(number) * block_bytes;
+  const auto size = disk_.size(file.sums);
+  if (!size) co_return size.error();
+  if (*size != whole) {
+    co_return not_whole(number,
+                        fmt::format("its checksum file has {} bytes, not {}", *size, whole));
+  }
+  file.table.resize(static_cast<std::size_t>(sum_pages(number) * sums_per_page));
+  const auto table = std::as_writable_bytes(std::span(file.table));
+  for (std::uint64_t at = 0; at < whole; at += sums_at_once) {
+    const auto count = std::min(sums_at_once, whole - at);
+    auto bytes = co_await read_file(disk_, file.sums, at, count);
+    if (!bytes) co_return bytes.error();
+    std::memcpy(table.data() + at, bytes->data(), count);
+  }
+  co_return Done{};
 }
 
 std::vector<ExtentRun> Extents::split(std::vector<ExtentRun> runs) const {
@@ -240,7 +302,8 @@ Task<Status> Extents::write_sums(ExtentFile& file) {
   for (auto it = pages.begin(); it != pages.end();) {
     auto end = std::next(it);
     auto last = *it;
-    while (end != pages.end() && *end == last + 1) last = *end++;
+    while (end != pages.end() && *end == last + 1 && last - *it + 1 < sums_at_once / block_bytes)
+      last = *end++;
     const auto bytes = (last + 1 - *it) * block_bytes;
     const auto from = std::as_bytes(std::span(file.table)).subspan(*it * block_bytes, bytes);
     auto copy = engine::Buffer::copy_of(from).freeze();
@@ -257,6 +320,7 @@ Task<Status> Extents::write_sums(ExtentFile& file) {
 
 Task<Status> Extents::sync() {
   const auto turn = co_await sync_turn_.acquire(only_turn, RangeGuard::Use::write);
+  auto covered = present_;
   if (created_files_) {
     created_files_ = false;  // a file that is created meanwhile sets it again
     auto named = co_await sync_directory(disk_, directory_);
@@ -272,8 +336,10 @@ Task<Status> Extents::sync() {
   auto synced = co_await sync_all(files);
   if (!synced) {
     for (auto* file : files) file->unsynced = true;
+    co_return synced.error();
   }
-  co_return synced;
+  durable_files_ = std::move(covered);
+  co_return Done{};
 }
 
 Task<Status> Extents::sync_all(std::vector<ExtentFile*> files) {
@@ -372,6 +438,7 @@ Task<Result<std::vector<engine::Allocation>>> Extents::allocation(BlockRange ran
 
 Task<Status> Extents::clear() {
   files_.clear();
+  present_ = durable_files_ = {};
   auto names = co_await list_directory(disk_, directory_);
   if (!names) co_return names.error();
   for (const auto& name : *names) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "engine/front.hpp"
 #include "engine/timer.hpp"
 #include "storage/disk.hpp"
+#include "storage/extent_files.hpp"
 #include "storage/fan.hpp"
 #include "storage/range_guard.hpp"
 
@@ -47,10 +49,13 @@ class Extents {
   Extents(Disk& disk, engine::Timers& timers, std::string directory, engine::VolumeKey key,
           std::uint64_t volume_blocks, std::uint64_t file_bytes);
 
-  /// Finds the files there are. Their checksums are loaded when first needed.
-  Task<engine::Status> open();
-  /// Writes runs that do not overlap, many at a time.
-  /// Errors of the disk pass through (no_space among them).
+  /// Finds the files there are; Errc::corrupt when one of `expected` is not. Their checksums are
+  /// loaded when first needed.
+  Task<engine::Status> open(ExtentFileSet expected);
+  /// Those that the last sync made durable.
+  const ExtentFileSet& durable_files() const { return durable_files_; }
+  /// Writes runs that do not overlap, many at a time. Errors of the disk pass through (no_space
+  /// among them).
   Task<engine::Status> write(std::vector<ExtentRun> runs);
   /// The same for runs within a range that the caller holds in guard() for writing.
   Task<engine::Status> write_held(std::vector<ExtentRun> runs);
@@ -83,7 +88,9 @@ class Extents {
     std::vector<engine::BlockSum> table;
     std::set<std::uint64_t> dirty_pages;  ///< Of the checksum file.
     bool unsynced = false;                ///< Something was written since the last whole sync.
-    bool on_disk = false;                 ///< At least its checksum file is.
+    bool has_sums = false;                ///< Its checksum file exists.
+    bool has_data = false;
+    std::optional<engine::Error> damage;  ///< It is not whole: said again to whoever asks.
     bool loaded = false;
     bool loading = false;
     std::vector<std::function<void(engine::Done)>> waiting;
@@ -100,7 +107,12 @@ class Extents {
   std::vector<ExtentRun> split(std::vector<ExtentRun> runs) const;
   Task<engine::Result<ExtentFile*>> file_at(FileNumber number, bool create);
   Task<engine::Status> create_file(FileNumber number, ExtentFile& file);
+  Task<engine::Status> finish_creation(FileNumber number, ExtentFile& file);
   Task<engine::Status> load_file(FileNumber number, ExtentFile& file);
+  Task<engine::Status> load_sums(FileNumber number, ExtentFile& file);
+  engine::Error not_whole(FileNumber number, std::string_view why) const;
+  engine::Status check_files() const;
+  std::uint64_t sum_pages(FileNumber number) const;
   Task<engine::Status> write_run(ExtentRun run);
   Task<engine::Status> write_run_held(ExtentRun run);
   Task<engine::Status> write_sums(ExtentFile& file);
@@ -115,6 +127,8 @@ class Extents {
   std::uint64_t volume_blocks_;
   std::uint64_t file_blocks_;
   std::map<FileNumber, ExtentFile> files_;
+  ExtentFileSet present_;  ///< Pairs that exist.
+  ExtentFileSet durable_files_;
   bool created_files_ = false;  ///< Names that may not be durable.
   std::uint64_t bytes_written_ = 0;
   RangeGuard guard_;

@@ -134,6 +134,7 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
         s.wal_start = start;
         s.history = history;
         s.sessions.clear();
+        s.extent_files = {};
         s.truncate_to.reset();
         s.cuts.clear();
       },
@@ -225,7 +226,12 @@ Task<Status> ReplicaStore::finish_rebuild(Lsn at) {
   auto synced = co_await extents_->sync();
   if (!synced && synced.error().code != Errc::no_space) co_return failed(synced.error());
   if (!synced) co_return synced.error();
-  auto recorded = co_await record([](Superblock& s) { s.base = BaseState::complete; }, true);
+  auto recorded = co_await record(
+      [this](Superblock& s) {
+        s.base = BaseState::complete;
+        s.extent_files = extents_->durable_files();
+      },
+      true);
   if (!recorded) co_return recorded.error();
   wal_wrote_.clear();
   wal_wrote_.shrink_to_fit();

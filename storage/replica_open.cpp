@@ -55,7 +55,7 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
     auto cleared = co_await extents_->clear();
     if (!cleared) co_return cleared.error();
   }
-  auto opened = co_await extents_->open();
+  auto opened = co_await extents_->open(superblock_.extent_files);
   if (!opened) co_return opened.error();
   auto log = co_await recover_log_of_superblock();
   if (!log) co_return log.error();
@@ -74,9 +74,15 @@ Task<Status> ReplicaStore::create() {
   }
   auto names = co_await list_directory(disk, config_.directory);
   if (!names) co_return names.error();
-  if (std::find(names->begin(), names->end(), "superblock") != names->end()) co_return Done{};
-  // Without a superblock nothing here was ever acknowledged:
-  // what a crash left of an earlier try goes.
+  const auto parent = config_.directory.substr(0, config_.directory.rfind('/'));
+  if (std::find(names->begin(), names->end(), "superblock") != names->end()) {
+    // Of a try that ended before its names were durable, perhaps.
+    auto named = co_await sync_directory(disk, config_.directory);
+    if (named) named = co_await sync_directory(disk, parent);
+    co_return named;
+  }
+  // Without a superblock nothing here was ever acknowledged: what a crash left of an earlier try
+  // goes.
   for (const auto* part : {"/wal", "/extents"}) {
     auto removed = co_await remove_all(config_.directory + part);
     if (!removed) co_return removed.error();
@@ -99,9 +105,8 @@ Task<Status> ReplicaStore::create() {
   auto written = co_await superblock_file_.create(std::move(first));
   if (!written) co_return written.error();
   superblock_file_.close();
-  auto parent =
-      co_await sync_directory(disk, config_.directory.substr(0, config_.directory.rfind('/')));
-  co_return parent;
+  auto named = co_await sync_directory(disk, parent);
+  co_return named;
 }
 
 Task<Status> ReplicaStore::remove_all(std::string directory) {
@@ -248,6 +253,7 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
         s.durable = durable;
         s.committed = committed;
         s.wal_start = start;
+        s.extent_files = extents_->durable_files();
         std::erase_if(s.cuts, [start](const CutMark& cut) { return cut.sequence < start; });
         note_sessions(s.sessions, records);
       },

@@ -120,6 +120,21 @@ std::vector<CutMark> get_cuts(ByteReader& r) {
   return cuts;
 }
 
+void put_extent_files(ByteWriter& w, const ExtentFileSet& files) {
+  CHECK(files.bits.size() <= ExtentFileSet::named_max / 8);
+  w.put(files.count);
+  w.put(static_cast<std::uint32_t>(files.bits.size()));
+  for (const auto byte : files.bits) w.put(byte);
+}
+
+ExtentFileSet get_extent_files(ByteReader& r) {
+  ExtentFileSet files;
+  files.count = r.get<std::uint64_t>();
+  files.bits.resize(std::min<std::size_t>(r.get<std::uint32_t>(), ExtentFileSet::named_max / 8));
+  for (auto& byte : files.bits) byte = r.get<std::uint8_t>();
+  return files;
+}
+
 std::uint8_t flags_of(const Superblock& b) {
   unsigned flags = 0;
   if (b.clean) flags |= flag_clean;
@@ -155,6 +170,7 @@ engine::Buffer encode_superblock(const Superblock& b) {
   put_cuts(w, b.cuts);
   put_history(w, b.history);
   put_sessions(w, b.sessions);
+  put_extent_files(w, b.extent_files);
   const auto body = w.bytes();
   CHECK(crc_bytes + length_bytes + body.size() <= superblock_slot_bytes);
   auto slot = engine::Buffer::zeroed(superblock_slot_bytes);
@@ -204,6 +220,7 @@ Result<Superblock> decode_superblock(std::span<const std::byte> slot) {
   b.cuts = get_cuts(r);
   auto starts = get_history(r);
   b.sessions = get_sessions(r);
+  b.extent_files = get_extent_files(r);
   if (!r.whole()) return flawed("it ends too early");
   if (!rising(starts)) return flawed("its epoch history does not rise");
   b.history = engine::EpochHistory(std::move(starts));

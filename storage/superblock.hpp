@@ -12,6 +12,7 @@
 #include "engine/epoch_history.hpp"
 #include "engine/messages.hpp"
 #include "storage/disk.hpp"
+#include "storage/extent_files.hpp"
 #include "storage/task.hpp"
 #include "storage/wal_recovery.hpp"
 
@@ -47,6 +48,7 @@ struct Superblock {
   SegmentSequence wal_start;          ///< Segments below are pruned.
   engine::EpochHistory history;       ///< Up to the checkpoint.
   std::vector<SessionLine> sessions;  ///< As of the checkpoint.
+  ExtentFileSet extent_files;         ///< Durable at the checkpoint; there may be more.
   // State and intents.
   engine::BaseState base = engine::BaseState::complete;
   std::string damage;      ///< base == damaged: what and where.

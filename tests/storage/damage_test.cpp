@@ -168,6 +168,53 @@ BOOST_AUTO_TEST_CASE(a_block_that_does_not_match_its_checksum_is_an_error_that_n
   BOOST_CHECK(w.finish(w.store->read_blocks({BlockIndex(20), 1})).has_value());
 }
 
+/// A store with blocks in two extent files, closed.
+void two_extent_files(StoreWorld& w) {
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 2), w.write(20, 3)});
+  w.flush();
+  BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 3u);
+  w.store.reset();
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_extent_file_is_missed_at_opening) {
+  const std::vector<std::string> one{"00000001.dat"};
+  const std::vector<std::string> other{"00000001.sum"};
+  const std::vector<std::string> all{"00000000.dat", "00000000.sum", "00000001.dat",
+                                     "00000001.sum"};
+  for (const auto& lost : {one, other, all}) {
+    StoreWorld w;
+    two_extent_files(w);
+    for (const auto& name : lost) w.disk->files().erase("/node/replica/extents/" + name);
+    const auto refused = w.try_open();
+    BOOST_REQUIRE(!refused);
+    BOOST_CHECK(refused.error().code == engine::Errc::corrupt);
+    BOOST_TEST_MESSAGE(refused.error().text);
+    const auto there = lost.size() == 4 ? "0 are there" : "1 are there";
+    BOOST_CHECK_NE(refused.error().text.find("2 extent files are on record"), std::string::npos);
+    BOOST_CHECK_NE(refused.error().text.find(there), std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_shortened_extent_file_is_not_grown_with_zeros) {
+  for (const std::string suffix : {"sum", "dat"}) {
+    StoreWorld w;
+    two_extent_files(w);
+    auto& file = w.file_of("extents/00000001." + suffix);
+    file.seen.clear();
+    file.durable.clear();
+    w.open();
+    for (int again = 0; again < 2; ++again) {
+      const auto read = w.finish(w.store->read_blocks({BlockIndex(20), 1}));
+      BOOST_REQUIRE(!read);
+      BOOST_CHECK(read.error().code == engine::Errc::corrupt);
+      BOOST_CHECK_NE(read.error().text.find("has 0 bytes, not "), std::string::npos);
+    }
+    BOOST_CHECK(file.seen.empty());
+    BOOST_CHECK(w.finish(w.store->read_blocks({BlockIndex(1), 2})).has_value());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(compare_finds_the_flipped_byte_in_extents_and_in_the_log) {
   StoreWorld w;
   w.open(true);

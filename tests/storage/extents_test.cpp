@@ -18,7 +18,7 @@ struct ExtentsWorld {
   }
   void open() {
     extents = std::make_unique<Extents>(*disk, timers, "/extents", key, 64, 16 * block_bytes);
-    BOOST_REQUIRE(finish(extents->open()).has_value());
+    BOOST_REQUIRE(finish(extents->open({})).has_value());
   }
   template <class T>
   T finish(Task<T> task) {

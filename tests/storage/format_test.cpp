@@ -48,6 +48,7 @@ Superblock superblock() {
   b.history = engine::EpochHistory({{engine::Epoch(1), 11, Lsn(1), 0, engine::Mode::sync_all},
                                     {engine::Epoch(4), 12, Lsn(50), 2, engine::Mode::best_effort}});
   b.sessions = {{{5, engine::Incarnation(2)}, 19}};
+  for (const auto number : {0u, 1u, 9u}) b.extent_files.add(number);
   return b;
 }
 
@@ -114,7 +115,7 @@ BOOST_AUTO_TEST_CASE(a_batch_is_bound_to_volume_life_and_place) {
 BOOST_AUTO_TEST_CASE(a_superblock_has_these_bytes_and_comes_back) {
   auto slot = encode_superblock(superblock());
   BOOST_CHECK_EQUAL(slot.size(), superblock_slot_bytes);
-  BOOST_CHECK_EQUAL(hex(std::span(slot.data(), 8)), "f5b32ebd1c010000");
+  BOOST_CHECK_EQUAL(hex(std::span(slot.data(), 8)), "f966b84f2a010000");
   const auto back = decode_superblock(slot.bytes());
   BOOST_REQUIRE(back.has_value());
   BOOST_CHECK_EQUAL(back->spec.name, "data");
@@ -122,6 +123,7 @@ BOOST_AUTO_TEST_CASE(a_superblock_has_these_bytes_and_comes_back) {
   BOOST_CHECK_EQUAL(back->cuts.at(0).offset, 8192u);
   BOOST_CHECK(back->history.starts() == superblock().history.starts());
   BOOST_CHECK_EQUAL(back->sessions.at(0).sequence, 19u);
+  BOOST_CHECK(back->extent_files == superblock().extent_files);
   BOOST_CHECK(encode_superblock(*back).bytes().size() == slot.size());
   BOOST_CHECK_EQUAL(hex(encode_superblock(*back).bytes()),
                     hex(std::span(slot.data(), slot.size())));
@@ -136,6 +138,7 @@ BOOST_AUTO_TEST_CASE(the_fullest_superblock_fits_its_slot) {
   b.history = engine::EpochHistory(std::move(starts));
   b.sessions.assign(session_table_max, {{~0ull, engine::Incarnation(~0ull)}, ~0ull});
   b.cuts.assign(cut_marks_max, {SegmentSequence(~0ull), ~0ull, Lsn(~0ull)});
+  for (std::uint64_t n = 0; n < 2 * ExtentFileSet::named_max; ++n) b.extent_files.add(n);
   b.damage.assign(5000, 'x');
   b.spec.name.assign(64, 'n');
   BOOST_CHECK(decode_superblock(encode_superblock(b).bytes()).has_value());
