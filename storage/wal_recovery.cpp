@@ -318,6 +318,11 @@ Task<Result<RecoveredLog>> recover_log(const WalContext& context, RecoveryInput 
     auto synced = co_await sync_tail(state);
     if (!synced) co_return synced.error();
   }
+  // A spare may be new, its name not durable: the log is to go on in it.
+  if (!log.spares.empty()) {
+    auto named = co_await sync_directory(context.disk, context.directory);
+    if (!named) co_return named.error();
+  }
   co_return std::move(log);
 }
 

@@ -142,6 +142,28 @@ BOOST_AUTO_TEST_CASE(a_crash_during_creation_leaves_nothing_or_a_whole_replica) 
   }
 }
 
+BOOST_AUTO_TEST_CASE(
+    names_that_a_killed_process_left_unsynced_are_durable_before_they_are_relied_on) {
+  for (std::uint64_t at = 0; at < 120; ++at) {
+    BOOST_TEST_CONTEXT("killed after " << at) {
+      StoreWorld w;
+      w.store = std::make_unique<storage::ReplicaStore>(w.config(true));
+      bool opened = false;
+      w.store->run(w.store->open(), [&](auto result) { opened = result.has_value(); });
+      for (std::uint64_t i = 0; i < at; ++i) w.disk->step();
+      // The process goes, its names stay as they are: in the cache. The next one works with them.
+      w.store.reset();
+      w.disk->settle();
+      BOOST_REQUIRE(w.try_open(true).has_value());
+      w.append_durably({w.begin_epoch(1), w.write(1, 1), w.chunk_end(), w.write(20, 1)});
+      w.flush();
+      const auto end = w.builder->end();
+      w.crash(MemoryDisk::Loss::power, at);
+      BOOST_REQUIRE_EQUAL(check_recovered(w, end).value, end.value);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(truncation_is_whole_or_has_not_begun_whenever_the_power_goes) {
   for (std::uint64_t to = 3; to <= 8; ++to) {
     bool more = true;
