@@ -165,6 +165,11 @@ void ReplicaStore::start(RecoveredLog log) {
                              .with("volume", config_.spec.name)
                              .with("end", log.end.lsn));
   }
+  if (!log.history_lost.empty()) {
+    config_.events.event(engine::Event(engine::Level::warning, "log_history_shortened")
+                             .with("volume", config_.spec.name)
+                             .with("problem", log.history_lost));
+  }
   const bool damaged = !log.damage.empty();
   if (damaged) {
     config_.events.event(engine::Event(engine::Level::error, "log_damaged")

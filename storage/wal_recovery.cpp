@@ -166,11 +166,11 @@ Task<Result<Evidence>> gather_evidence(const ScanState& state, const Beyond& bey
   const auto x = state.log.end.lsn.next();
   Evidence all;
   auto newer = state.input->start;
-  if (!state.log.log.empty()) {
-    const auto tail = state.log.log.back();
+  if (const auto tail = state.tail()) {
     const auto sequence = tail->header.sequence;
     newer = sequence.next();
-    auto found = co_await find_evidence(context, tail, {sequence, sequence}, tail->used, x);
+    const auto reach = tail == state.given_up ? Reach::whole_file : Reach::in_flight;
+    auto found = co_await find_evidence(context, tail, {sequence, sequence}, tail->used, x, reach);
     if (!found) co_return found.error();
     all = std::move(*found);
   }
@@ -208,14 +208,28 @@ Task<Status> erase_beyond(const WalContext& context, const Beyond& beyond,
   co_return Done{};
 }
 
+LogEnd end_at_checkpoint(const RecoveryInput& input) {
+  return {input.checkpoint, input.checkpoint_digest, input.checkpoint_time, input.checkpoint.next(),
+          0};
+}
+
+/// Rot took what leads to the checkpoint: the extents have all of that, and the log begins anew
+/// behind it.
+void give_up_history(ScanState& state) {
+  auto& log = state.log;
+  if (!log.damage.empty() || log.end.lsn >= state.input->checkpoint) return;
+  state.given_up = log.log.back();
+  log.log.clear();
+  log.end = end_at_checkpoint(*state.input);
+}
+
 std::string describe_damage(const ScanState& state, Lsn proves, const std::string& where) {
   const auto& log = state.log;
   std::string place = "no segment holds it";
-  if (!log.log.empty()) {
-    const auto& tail = *log.log.back();
-    place =
-        fmt::format("segment {}, {}, offset {}: {}", tail.header.sequence, segment_name(tail.slot),
-                    tail.used, state.stop_reason.empty() ? "the log ends" : state.stop_reason);
+  if (const auto tail = state.tail()) {
+    place = fmt::format("segment {}, {}, offset {}: {}", tail->header.sequence,
+                        segment_name(tail->slot), tail->used,
+                        state.stop_reason.empty() ? "the log ends" : state.stop_reason);
   }
   return fmt::format("the log is damaged at lsn {} ({}), but {} proves it durable up to lsn {}",
                      log.end.lsn.next(), place, where, proves);
@@ -245,7 +259,7 @@ Task<Status> settle_tail(ScanState& state, const Beyond& beyond) {
   auto erased = co_await erase_beyond(*state.context, beyond, log.spares);
   if (!erased) co_return erased.error();
   if (evidence->upto != 0) {
-    const auto tail = log.log.back();
+    const auto tail = state.tail();
     auto cut = co_await erase_segment_from(state.context->disk, tail, tail->used, evidence->upto);
     if (!cut) co_return cut.error();
   }
@@ -262,8 +276,8 @@ Task<Status> redo_truncation(ScanState& state, const Beyond& beyond) {
     co_return Done{};
   }
   auto erased = co_await erase_beyond(*state.context, beyond, log.spares);
-  if (!erased || log.log.empty()) co_return erased;
-  const auto tail = log.log.back();
+  const auto tail = state.tail();
+  if (!erased || !tail) co_return erased;
   auto cut = co_await erase_segment_from(state.context->disk, tail, tail->used,
                                          state.context->segment_bytes);
   co_return cut;
@@ -288,8 +302,7 @@ Task<Result<RecoveredLog>> recover_log(const WalContext& context, RecoveryInput 
   state.context = &context;
   state.input = &input;
   auto& log = state.log;
-  log.end = {input.checkpoint, input.checkpoint_digest, input.checkpoint_time,
-             input.checkpoint.next(), 0};
+  log.end = end_at_checkpoint(input);
   log.spares = std::move(found->others);
   log.slots_used = found->slots_used;
   // A header lost with a crash may have taken the numbers right behind: leave them out.
@@ -297,6 +310,7 @@ Task<Result<RecoveredLog>> recover_log(const WalContext& context, RecoveryInput 
 
   auto next = co_await scan_all(state, found->with_header);
   if (!next) co_return next.error();
+  give_up_history(state);
   log.end.mono_time = std::max(log.end.mono_time, input.checkpoint_time);
   log.committed = std::min(log.committed, log.end.lsn);
   const auto scanned = found->with_header.begin() + static_cast<std::ptrdiff_t>(*next);

@@ -55,6 +55,8 @@ struct RecoveredLog {
   std::vector<ReplayedRecord> replay;
   std::string damage;  ///< Corruption: what and where. Empty: healthy.
   bool cut_torn_tail = false;
+  /// Rot at or below the checkpoint cost history: what and where. Empty: none.
+  std::string history_lost;
 };
 
 /// Reads all segments of `context.directory`. Errors only where the disk itself fails.

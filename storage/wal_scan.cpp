@@ -186,6 +186,9 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
     if (!continues) {
       if (log.end.lsn < state.input->checkpoint && !goes_on_with(state, behind)) {
         // History only: go on behind the rot, as far back as the log is whole from there.
+        log.history_lost = fmt::format(
+            "the log is damaged at lsn {} (segment {}, {}, offset {}): {}", log.end.lsn.next(),
+            segment->header.sequence, segment_name(segment->slot), segment->used, why);
         auto next = co_await next_batch_after(state, window, *segment, segment->used);
         if (!next) co_return next.error();
         if (*next != 0) {
@@ -231,12 +234,13 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
 }
 
 Task<Result<Evidence>> find_evidence(const WalContext& context, SegmentPtr segment, Lives lives,
-                                     std::uint64_t offset, Lsn x) {
+                                     std::uint64_t offset, Lsn x, Reach reach) {
   Evidence found;
   const auto size = context.disk.size(segment->file);
   if (!size) co_return size.error();
   SegmentWindow window(context.disk, segment->file, *size);
-  const auto end = std::min(*size, offset + in_flight_span_max);
+  const auto end =
+      reach == Reach::whole_file ? *size : std::min(*size, offset + in_flight_span_max);
   for (auto at = offset; at + block_bytes <= end; at += block_bytes) {
     auto block = co_await window.at(at, block_bytes);
     if (!block) co_return block.error();

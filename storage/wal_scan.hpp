@@ -33,6 +33,11 @@ struct ScanState {
   RecoveredLog log;
   bool stopped = false;     ///< Damage or the end was met beyond the checkpoint.
   std::string stop_reason;  ///< What stood where the next batch was expected.
+  /// The segment in which rot ended what leads to the checkpoint: a spare by now.
+  SegmentPtr given_up;
+
+  /// Where batches may stand that the log was not read up to; null when there are none.
+  SegmentPtr tail() const { return log.log.empty() ? given_up : log.log.back(); }
 };
 
 /// Takes the batches of `segment` that continue the log.
@@ -52,9 +57,11 @@ struct Lives {
   SegmentSequence to;
   bool contain(SegmentSequence s) const { return from <= s && s <= to; }
 };
-/// Looks for batches of `lives` at or behind LSN `x` from `offset` on, as far as writes in flight
-/// may have reached.
+/// How far to look: as far as writes in flight may have reached, or on behind rot of any size.
+enum class Reach : std::uint8_t { in_flight, whole_file };
+/// Looks for batches of `lives` at or behind LSN `x` from `offset` on.
 Task<engine::Result<Evidence>> find_evidence(const WalContext& context, SegmentPtr segment,
-                                             Lives lives, std::uint64_t offset, engine::Lsn x);
+                                             Lives lives, std::uint64_t offset, engine::Lsn x,
+                                             Reach reach = Reach::in_flight);
 
 }  // namespace tidemark::storage

@@ -14,6 +14,12 @@ using engine::Status;
 constexpr std::size_t zero_write_bytes = 1u << 20;
 constexpr std::uint64_t segment_retry = engine::second;
 
+void forget_life(Segment& segment) {
+  segment.batches.clear();
+  segment.used = engine::segment_header_bytes;
+  segment.ends_chunk = false;
+}
+
 }  // namespace
 
 SegmentPool::SegmentPool(const WalContext& context, SegmentLimits limits)
@@ -26,6 +32,7 @@ SegmentPool::~SegmentPool() {
 void SegmentPool::adopt_spares(std::vector<SegmentPtr> spares, std::uint32_t slots_used,
                                std::size_t in_log) {
   spares_ = std::move(spares);
+  for (auto& segment : spares_) forget_life(*segment);  // some were read as history
   next_slot_ = slots_used;
   in_log_ = in_log;
 }
@@ -56,9 +63,7 @@ void SegmentPool::collect_retired() {
       ++it;
       continue;
     }
-    (*it)->batches.clear();
-    (*it)->used = engine::segment_header_bytes;
-    (*it)->ends_chunk = false;
+    forget_life(**it);
     spares_.push_back(std::move(*it));
     it = retiring_.erase(it);
   }

@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(a_clean_stop_proves_its_end) {
   BOOST_CHECK(w.open().base == engine::BaseState::damaged);
 }
 
-BOOST_AUTO_TEST_CASE(a_log_that_ends_below_the_checkpoint_is_corruption) {
+BOOST_AUTO_TEST_CASE(a_log_without_a_segment_header_below_the_checkpoint_has_lost_history_only) {
   StoreWorld w;
   five_batches(w);
   w.store->set_committed(Lsn(5));
@@ -133,6 +133,51 @@ BOOST_AUTO_TEST_CASE(rot_below_the_checkpoint_shortens_history_and_nothing_else)
   w.append_durably({w.write(7, 1)});
   w.store.reset();
   BOOST_CHECK_EQUAL(w.open().end.lsn.value, 6u);
+}
+
+BOOST_AUTO_TEST_CASE(rot_in_the_last_batches_below_the_checkpoint_is_no_damage_but_is_told) {
+  for (const std::uint64_t hit : {3u, 4u}) {
+    StoreWorld w;
+    five_batches(w);
+    w.store->set_committed(Lsn(5));
+    w.flush();
+    BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 5u);
+    w.store.reset();
+    const auto path = segments(w).at(0);
+    const auto found_batches = batches(w, path);
+    for (auto i = hit; i < 5; ++i)
+      StoreWorld::flip(w.file_of(path), found_batches.at(i).offset + 40);
+    const auto found = w.open();
+    BOOST_CHECK_MESSAGE(found.damage.empty(), found.damage);
+    BOOST_CHECK_EQUAL(found.end.lsn.value, 5u);
+    BOOST_CHECK(found.end.digest == w.digest_at[5]);
+    BOOST_CHECK_EQUAL(found.retained.value, 6u);
+    BOOST_TEST_MESSAGE(w.events.text);
+    const auto place = fmt::format("{}, offset {})", path.substr(4), found_batches.at(hit).offset);
+    BOOST_CHECK_NE(w.events.text.find(place), std::string::npos);
+    BOOST_CHECK_NE(w.events.text.find(fmt::format("lsn {} (segment", hit + 1)), std::string::npos);
+    // The log goes on, in files that held the history as well.
+    for (int i = 0; i < 6; ++i) w.append_durably({w.write(7, 1), w.chunk_end()});
+    w.store.reset();
+    BOOST_CHECK_EQUAL(w.open().end.lsn.value, 17u);
+    BOOST_CHECK_EQUAL(w.difference_at(Lsn(17)), "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(rot_in_a_batch_that_spans_the_checkpoint_is_damage) {
+  StoreWorld w;
+  five_batches(w);
+  w.append({w.write(5, 1), w.write(6, 1), w.write(7, 1)}, Lsn(6));
+  w.disk->settle();
+  w.flush();
+  BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 6u);
+  w.store.reset();
+  const auto path = segments(w).at(0);
+  StoreWorld::flip(w.file_of(path), batches(w, path).at(5).offset + 40);
+  const auto found = w.open();
+  BOOST_CHECK(found.base == engine::BaseState::damaged);
+  BOOST_TEST_MESSAGE(found.damage);
+  BOOST_CHECK_NE(found.damage.find("lsn 7"), std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_former_life_of_a_segment_is_not_its_content) {

@@ -24,8 +24,12 @@ using engine::Lsn;
 
 class CountedEvents final : public engine::EventSink {
  public:
-  void event(const engine::Event& event) override { names.push_back(event.name); }
+  void event(const engine::Event& event) override {
+    names.push_back(event.name);
+    text += engine::render(event) + '\n';
+  }
   std::vector<std::string> names;
+  std::string text;  ///< All of them, a line each.
 };
 
 inline engine::Uuid test_uuid(std::uint8_t last) {
