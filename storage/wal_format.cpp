@@ -92,6 +92,13 @@ std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> bl
   return h;
 }
 
+std::optional<std::uint32_t> segment_header_version(std::span<const std::byte> block) {
+  constexpr std::size_t version_at = sizeof(std::uint32_t) + sizeof(segment_magic);
+  if (block.size() < version_at + sizeof(std::uint32_t)) return std::nullopt;
+  if (load<std::uint64_t>(block, sizeof(std::uint32_t)) != segment_magic) return std::nullopt;
+  return load<std::uint32_t>(block, version_at);
+}
+
 engine::Buffer encode_batch_head(engine::VolumeKey key, const BatchHeader& h,
                                  std::span<const engine::RecordPtr> records) {
   CHECK(h.count == records.size());

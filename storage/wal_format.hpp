@@ -42,6 +42,9 @@ engine::Buffer encode_segment_header(const SegmentHeader& header);
 /// Nothing for any block that is no such header.
 std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> block);
 
+/// The format version of a block that begins as a segment header does, whole or not.
+std::optional<std::uint32_t> segment_header_version(std::span<const std::byte> block);
+
 /// What stands before the heads of a batch's records.
 struct BatchHeader {
   SegmentSequence sequence;

@@ -75,6 +75,11 @@ Task<Status> look_at(const WalContext& context, SegmentSequence start, std::uint
       found.with_header.push_back(std::move(segment));
       co_return Done{};
     }
+    const auto version = segment_header_version(block->bytes());
+    if (version && *version != wal_format_version) {
+      co_return Error{Errc::invalid, fmt::format("open of {}: format {}, this build reads {}", path,
+                                                 *version, wal_format_version)};
+    }
     if (!header && !all_zero(block->bytes())) {
       found.doubtful.push_back(std::move(segment));
       co_return Done{};

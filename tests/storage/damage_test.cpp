@@ -88,6 +88,20 @@ BOOST_AUTO_TEST_CASE(a_missing_header_of_a_batch_is_judged_the_same) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_segment_of_another_format_is_refused_and_stays_as_it_is) {
+  StoreWorld w;
+  five_batches(w);
+  w.store.reset();
+  auto& file = w.file_of(segments(w).at(0));
+  file.seen[12] = std::byte{2};
+  const auto before = file.seen;
+  const auto refused = w.try_open();
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK(refused.error().code == engine::Errc::invalid);
+  BOOST_CHECK_NE(refused.error().text.find("format 2, this build reads 1"), std::string::npos);
+  BOOST_CHECK(file.seen == before);
+}
+
 BOOST_AUTO_TEST_CASE(a_clean_stop_proves_its_end) {
   StoreWorld w;
   w.open(true);
