@@ -108,7 +108,7 @@ Task<Status> ReplicaStore::reset(Lsn base, engine::Digest digest, engine::EpochH
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
   auto done = co_await reset_held(base, digest, std::move(history));
-  flusher_->release();
+  release_flush();  // a comparison of what was there is over
   progressed();
   co_return done;
 }

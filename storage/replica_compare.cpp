@@ -7,6 +7,8 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "storage/replica_store.hpp"
 
@@ -26,17 +28,42 @@ using engine::Status;
 constexpr std::uint64_t hold_silence_max = 60 * engine::second;
 constexpr std::uint32_t hash_read_blocks = 256;
 
+/// XXH3 over a run of block sums, whatever its length.
+class SumHash {
+ public:
+  SumHash() : state_(XXH3_createState(), &XXH3_freeState) {
+    CHECK(state_ != nullptr);
+    XXH3_64bits_reset(state_.get());
+  }
+  void add(std::span<const engine::BlockSum> sums) {
+    XXH3_64bits_update(state_.get(), sums.data(), sums.size_bytes());
+  }
+  /// Blocks that are not there.
+  void add_none(std::uint64_t count) {
+    static constexpr std::array<engine::BlockSum, 512> none{};
+    static_assert(engine::no_block == engine::BlockSum{});
+    while (count > 0) {
+      const auto part = std::min<std::uint64_t>(count, none.size());
+      add(std::span(none).first(part));
+      count -= part;
+    }
+  }
+  std::uint64_t value() const { return XXH3_64bits_digest(state_.get()); }
+
+ private:
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
+};
+
 }  // namespace
 
 void ReplicaStore::arm_hold_timer() {
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
-  hold_timer_ = config_.timers.after(hold_silence_max, lifetime_.guard([this] {
-    hold_timer_ = 0;
-    flusher_->release();
-  }));
+  hold_timer_ =
+      config_.timers.after(hold_silence_max, lifetime_.guard([this] { release_flush(); }));
 }
 
 Task<Result<Lsn>> ReplicaStore::hold_flush() {
+  ++holds_;
   arm_hold_timer();
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
@@ -46,48 +73,93 @@ Task<Result<Lsn>> ReplicaStore::hold_flush() {
 }
 
 void ReplicaStore::release_flush() {
+  ++holds_;
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
   hold_timer_ = 0;
   if (opened()) flusher_->release();
 }
 
-Task<CopyHashes> ReplicaStore::hash_copy(Lsn at, std::uint64_t group_blocks, BlockRange range) {
+/// Whoever asks may be of another version, or wrong.
+Status ReplicaStore::can_hash(Lsn at, std::uint64_t group_blocks, BlockRange range) const {
+  const auto blocks = config_.spec.blocks();
+  const auto refuse = [&](std::string_view why) {
+    return Error{Errc::refused,
+                 fmt::format("hash of {} blocks from {} in groups of {} at lsn {}: {}", range.count,
+                             range.first, group_blocks, at, why)};
+  };
+  if (range.first.value > blocks || range.count > blocks - range.first.value) {
+    return refuse(fmt::format("the volume has {} blocks", blocks));
+  }
+  if (at > wal_->end().lsn) return refuse(fmt::format("the log ends at {}", wal_->end().lsn));
+  if (group_blocks == 0) return refuse("there are no groups of nothing");
+  if (range.count / group_blocks > hash_groups_max ||
+      (range.count / group_blocks == hash_groups_max && range.count % group_blocks != 0)) {
+    return refuse(fmt::format("more than {} groups", hash_groups_max));
+  }
+  return Done{};
+}
+
+/// Called between steps: as long as work goes on, the hold is not silent.
+Status ReplicaStore::still_held(std::uint64_t hold) {
+  if (holds_ != hold) return Error{Errc::refused, "hash of a copy: its hold is over"};
   arm_hold_timer();
+  return Done{};
+}
+
+Task<CopyHashes> ReplicaStore::hash_copy(Lsn at, std::uint64_t group_blocks, BlockRange range) {
   CopyHashes hashes;
   const auto refuse = [&hashes](Error error) { hashes.log = std::move(error); };
-  auto held = co_await flusher_->hold();
-  if (held) held = co_await flusher_->flush_to(at);
-  if (!held) refuse(held.error());
-  if (!held) co_return hashes;
-  if (flusher_->ceiling() > at || range.end().value > config_.spec.blocks() || group_blocks == 0) {
-    refuse({Errc::refused, fmt::format("hash of blocks {} at lsn {}: the extents may hold up to {}",
-                                       range, at, flusher_->ceiling())});
-    co_return hashes;
+  const auto hold = holds_;
+  auto ready = can_hash(at, group_blocks, range);
+  if (ready) arm_hold_timer();
+  if (ready) ready = co_await flusher_->hold();
+  if (ready) ready = co_await flusher_->flush_to(at);
+  if (ready) ready = still_held(hold);
+  if (ready && flusher_->ceiling() > at) {
+    ready =
+        Error{Errc::refused, fmt::format("hash of a copy at lsn {}: the extents may hold up to {}",
+                                         at, flusher_->ceiling())};
   }
-  auto verified = co_await wal_->verify(wal_->retained(), std::min(at, wal_->end().lsn));
-  if (!verified) {
-    refuse(verified.error());
-  } else {
-    auto digest = co_await wal_->digest_at(at);
-    if (digest) hashes.log = *digest;
-    if (!digest)
-      refuse({Errc::out_of_window, fmt::format("digest of the log at lsn {}: not known", at)});
-  }
-  while (!range.empty()) {
-    const BlockRange group{range.first, std::min(group_blocks, range.count)};
-    auto hashed = co_await hash_group(group, hashes);
-    if (!hashed) {
-      refuse(hashed.error());
-      co_return hashes;
-    }
-    range = {group.end(), range.count - group.count};
-  }
-  arm_hold_timer();
+  if (ready && range.empty()) ready = co_await verify_log(at, hold);
+  if (!ready) refuse(ready.error());
+  if (!ready) co_return hashes;
+  auto digest = co_await wal_->digest_at(at);
+  if (digest) hashes.log = *digest;
+  if (!digest)
+    refuse({Errc::out_of_window, fmt::format("digest of the log at lsn {}: not known", at)});
+  auto hashed = co_await hash_groups(group_blocks, range, hold, hashes);
+  if (!hashed) refuse(hashed.error());
   co_return hashes;
 }
 
-Task<Status> ReplicaStore::hash_group(BlockRange group, CopyHashes& hashes) {
-  std::vector<engine::BlockSum> sums(group.count, engine::no_block);
+Task<Status> ReplicaStore::verify_log(Lsn to, std::uint64_t hold) {
+  for (auto from = wal_->retained(); from <= to;) {
+    auto next = co_await wal_->verify(from, to);
+    if (!next) co_return next.error();
+    from = *next;
+    auto held = still_held(hold);
+    if (!held) co_return held.error();
+  }
+  co_return Done{};
+}
+
+Task<Status> ReplicaStore::hash_groups(std::uint64_t group_blocks, BlockRange range,
+                                       std::uint64_t hold, CopyHashes& hashes) {
+  while (!range.empty()) {
+    const BlockRange group{range.first, std::min(group_blocks, range.count)};
+    auto hash = co_await hash_group(group, hashes.damaged);
+    if (!hash) co_return hash.error();
+    auto held = still_held(hold);
+    if (!held) co_return held.error();
+    hashes.groups.push_back(*hash);
+    range = {group.end(), range.count - group.count};
+  }
+  co_return Done{};
+}
+
+Task<Result<std::uint64_t>> ReplicaStore::hash_group(BlockRange group,
+                                                     std::vector<BlockIndex>& damaged) {
+  SumHash hash;
   for (auto at = group.first; at < group.end();) {
     const auto most =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(hash_read_blocks, group.end() - at));
@@ -95,16 +167,19 @@ Task<Status> ReplicaStore::hash_group(BlockRange group, CopyHashes& hashes) {
     if (!run && run.error().code == Errc::corrupt && most > 1)
       run = co_await extents_->read_run(at, 1);
     if (!run && run.error().code == Errc::corrupt) {
-      if (hashes.damaged.size() < damaged_blocks_max) hashes.damaged.push_back(at);
+      if (damaged.size() < damaged_blocks_max) damaged.push_back(at);
+      hash.add_none(1);
       at = at.next();
       continue;
     }
     if (!run) co_return run.error();
-    for (std::size_t i = 0; i < run->sums.size(); ++i) sums[(at - group.first) + i] = run->sums[i];
-    at = run->range.end();
+    // A hole may go on behind the group.
+    const auto count = std::min(run->range.count, group.end() - at);
+    hash.add(run->sums);
+    hash.add_none(count - run->sums.size());
+    at = at + count;
   }
-  hashes.groups.push_back(XXH3_64bits(sums.data(), sums.size() * sizeof(engine::BlockSum)));
-  co_return Done{};
+  co_return hash.value();
 }
 
 }  // namespace tidemark::storage

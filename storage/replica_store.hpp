@@ -76,6 +76,11 @@ struct CopyHashes {
   std::vector<engine::BlockIndex> damaged;
 };
 inline constexpr std::size_t damaged_blocks_max = 64;
+/// Groups of one question, so that neither the answer nor the time for it has no bound.
+inline constexpr std::uint64_t hash_groups_max = 4096;
+
+/// What one answer about allocation names at most: what a client is told at once.
+inline constexpr std::size_t allocation_runs_max = 4096;
 
 class ReplicaStore {
  public:
@@ -95,6 +100,7 @@ class ReplicaStore {
   /// The newest content of blocks when all of it is in memory (or a hole); nothing otherwise.
   std::optional<Pieces> read_from_memory(engine::BlockRange range) const;
   Task<engine::Result<Pieces>> read_blocks(engine::BlockRange range);
+  /// At most allocation_runs_max runs, from the begin of `range`.
   Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range);
   /// Records [from, ...] up to `to` and about `bytes_max`, at least one. Errc::out_of_window: below
   /// what is retained. Errc::invalid: beyond the end. Errc::corrupt names the place.
@@ -126,6 +132,8 @@ class ReplicaStore {
   void unpin(std::uint64_t id);
 
   Task<engine::Result<engine::Lsn>> hold_flush();
+  /// Without blocks it re-reads the retained log and answers its digest; with blocks it hashes
+  /// them in groups. Refused when the hold is over before it is done.
   Task<CopyHashes> hash_copy(engine::Lsn at, std::uint64_t group_blocks, engine::BlockRange range);
   void release_flush();
 
@@ -185,7 +193,14 @@ class ReplicaStore {
                                   engine::EpochHistory history);
   Task<engine::Status> rebuild_dirty_map();
   Task<engine::Status> mark_clean();
-  Task<engine::Status> hash_group(engine::BlockRange group, CopyHashes& hashes);
+  engine::Status can_hash(engine::Lsn at, std::uint64_t group_blocks,
+                          engine::BlockRange range) const;
+  engine::Status still_held(std::uint64_t hold);
+  Task<engine::Status> verify_log(engine::Lsn to, std::uint64_t hold);
+  Task<engine::Status> hash_groups(std::uint64_t group_blocks, engine::BlockRange range,
+                                   std::uint64_t hold, CopyHashes& hashes);
+  Task<engine::Result<std::uint64_t>> hash_group(engine::BlockRange group,
+                                                 std::vector<engine::BlockIndex>& damaged);
   void mark_written(const std::vector<engine::RecordPtr>& records);
   void arm_hold_timer();
 
@@ -207,6 +222,8 @@ class ReplicaStore {
   bool clean_ = false;
   bool stopped_ = false;
   engine::TimerId hold_timer_ = 0;
+  std::uint64_t holds_ =
+      0;  ///< Counts holds begun and ended: what was asked under one ends with it.
   Lifetime lifetime_;
   Scope scope_;
 };

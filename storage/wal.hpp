@@ -45,8 +45,8 @@ class Wal {
   engine::RecordPtr in_memory(engine::Lsn lsn) const { return tail_->find(lsn); }
   /// Digest of the log at `lsn`; nothing outside what is known.
   Task<std::optional<engine::Digest>> digest_at(engine::Lsn lsn);
-  /// Re-reads [from, to] from disk and verifies it against itself and the digest.
-  Task<engine::Status> verify(engine::Lsn from, engine::Lsn to);
+  /// Re-reads about 1 MiB of [from, to] from disk and verifies it; answers where to go on.
+  Task<engine::Result<engine::Lsn>> verify(engine::Lsn from, engine::Lsn to);
 
   /// Everything appended is durable (or the log failed).
   Task<engine::Status> drain();

@@ -278,10 +278,10 @@ BOOST_AUTO_TEST_CASE(compare_finds_the_flipped_byte_in_extents_and_in_the_log) {
   StoreWorld w;
   w.open(true);
   w.append_durably({w.begin_epoch(1), w.write(20, 3), w.trim(2, 1)});
-  const auto hash = [&] {
+  const auto hash = [&](std::uint64_t blocks = 64) {
     auto held = w.finish(w.store->hold_flush());
     BOOST_REQUIRE(held.has_value());
-    return w.finish(w.store->hash_copy(Lsn(3), 16, {BlockIndex(0), 64}));
+    return w.finish(w.store->hash_copy(Lsn(3), 16, {BlockIndex(0), blocks}));
   };
   const auto before = hash();
   BOOST_REQUIRE(before.log.has_value());
@@ -294,11 +294,105 @@ BOOST_AUTO_TEST_CASE(compare_finds_the_flipped_byte_in_extents_and_in_the_log) {
   BOOST_CHECK_EQUAL(extents.damaged[0].value, 21u);
   const auto path = segments(w).at(0);
   StoreWorld::flip(w.file_of(path), batches(w, path).at(0).offset + 2 * block_bytes);
-  const auto log = hash();
+  const auto log = hash(0);
   BOOST_REQUIRE(!log.log);
   BOOST_TEST_MESSAGE(log.log.error().text);
   BOOST_CHECK(log.log.error().code == engine::Errc::corrupt);
   w.store->release_flush();
+}
+
+BOOST_AUTO_TEST_CASE(a_group_has_one_hash_however_its_blocks_were_written) {
+  const auto hash = [](std::vector<BlockRange> writes) {
+    StoreWorld w(2048);
+    w.open(true);
+    w.append_durably({w.begin_epoch(1)});
+    for (const auto& range : writes) {
+      // Content that does not depend on who wrote it.
+      auto record = w.builder->write(w.epoch, range, StoreWorld::content(range, 1), w.origin());
+      w.append_durably({w.note(record, range, 1)});
+    }
+    const auto at = w.builder->end();
+    return w.finish(w.store->hash_copy(at, 1024, {BlockIndex(0), 2048})).groups;
+  };
+  const auto whole = hash({{BlockIndex(700), 6}});
+  BOOST_CHECK_EQUAL(whole.size(), 2u);
+  BOOST_CHECK(whole == hash({{BlockIndex(703), 3}, {BlockIndex(700), 3}}));
+  BOOST_CHECK(whole != hash({{BlockIndex(701), 6}}));
+}
+
+BOOST_AUTO_TEST_CASE(a_comparison_that_goes_on_keeps_its_hold) {
+  StoreWorld w(2048);
+  w.limits.extent_file_bytes = 2048 * block_bytes;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (std::uint64_t b = 0; b < 32; ++b) w.append_durably({w.write(b * 64, 4)});
+  const auto at = w.builder->end();
+  BOOST_REQUIRE(w.finish(w.store->hold_flush()).has_value());
+  BOOST_REQUIRE(!w.finish(w.store->hash_copy(at, 1, {BlockIndex(0), 1})).groups.empty());
+  std::optional<storage::CopyHashes> hashes;
+  w.store->run(w.store->hash_copy(at, 64, {BlockIndex(0), 2048}),
+               [&](storage::CopyHashes h) { hashes.emplace(std::move(h)); });
+  w.append({w.write(1, 1)}, Lsn());
+  // Half a minute for each operation of the disk: long altogether, but never silent.
+  while (!hashes) {
+    w.timers.advance(25 * engine::second);
+    BOOST_REQUIRE(w.disk->step());
+    w.store->set_committed(w.store->durable());
+  }
+  BOOST_CHECK(hashes->log.has_value());
+  BOOST_CHECK_EQUAL(hashes->groups.size(), 32u);
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, at.value);
+}
+
+BOOST_AUTO_TEST_CASE(a_comparison_whose_hold_was_released_is_refused) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(20, 3)});
+  BOOST_REQUIRE(w.finish(w.store->hold_flush()).has_value());
+  std::optional<storage::CopyHashes> hashes;
+  w.store->run(w.store->hash_copy(Lsn(2), 16, {BlockIndex(0), 64}),
+               [&](storage::CopyHashes h) { hashes.emplace(std::move(h)); });
+  w.store->release_flush();
+  w.disk->settle();
+  BOOST_REQUIRE(hashes.has_value());
+  BOOST_REQUIRE(!hashes->log);
+  BOOST_CHECK(hashes->log.error().code == engine::Errc::refused);
+}
+
+BOOST_AUTO_TEST_CASE(a_hash_of_what_cannot_be_is_refused) {
+  constexpr auto huge = ~std::uint64_t{0};
+  struct Question {
+    std::uint64_t at, group, first, count;
+  };
+  const std::vector<Question> wrong{{2, 16, 65, 0},     {2, 16, 60, 5}, {2, 16, 1, huge},
+                                    {2, huge, 8, huge}, {3, 16, 0, 64}, {2, 0, 0, 64},
+                                    {2, 1, 0, 5000}};
+  StoreWorld w(8192);
+  w.spec.size_bytes = 64 * block_bytes;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(20, 3)});
+  for (const auto& q : wrong) {
+    BOOST_TEST_CONTEXT("at " << q.at << " group " << q.group << " first " << q.first) {
+      const auto found =
+          w.finish(w.store->hash_copy(Lsn(q.at), q.group, {BlockIndex(q.first), q.count}));
+      BOOST_REQUIRE(!found.log);
+      BOOST_CHECK(found.log.error().code == engine::Errc::refused);
+      BOOST_CHECK(found.groups.empty());
+    }
+  }
+  BOOST_CHECK_EQUAL(w.finish(w.store->hash_copy(Lsn(2), huge, {BlockIndex(0), 64})).groups.size(),
+                    1u);
+}
+
+BOOST_AUTO_TEST_CASE(more_groups_than_an_answer_may_have_are_refused) {
+  StoreWorld w(8192);
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  const auto hash = [&](std::uint64_t blocks) {
+    return w.finish(w.store->hash_copy(Lsn(1), 1, {BlockIndex(0), blocks}));
+  };
+  BOOST_CHECK_EQUAL(hash(4096).groups.size(), 4096u);
+  BOOST_CHECK(!hash(4097).log.has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
