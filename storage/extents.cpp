@@ -27,7 +27,7 @@ constexpr std::uint64_t sums_per_page = block_bytes / sizeof(BlockSum);
 // A volume in files of 1 TiB has tables of 2 GiB: never in one buffer.
 constexpr std::uint64_t sums_at_once = 1u << 20;
 
-const BlockRange only_turn{BlockIndex(), 1};
+const BlockRange sync_alone{BlockIndex(), 1};
 
 BlockRange between(BlockIndex first, BlockIndex end) { return {first, end - first}; }
 
@@ -319,7 +319,7 @@ Task<Status> Extents::write_sums(ExtentFile& file) {
 }
 
 Task<Status> Extents::sync() {
-  const auto turn = co_await sync_turn_.acquire(only_turn, RangeGuard::Use::write);
+  const auto turn = co_await sync_turn_.acquire(sync_alone, RangeGuard::Use::write);
   auto covered = present_;
   if (created_files_) {
     created_files_ = false;  // a file that is created meanwhile sets it again
@@ -418,18 +418,26 @@ Task<Result<ExtentPiece>> Extents::read_run(BlockIndex first, std::uint64_t bloc
   co_return piece;
 }
 
-Task<Result<std::vector<engine::Allocation>>> Extents::allocation(BlockRange range) {
+Task<Result<std::vector<engine::Allocation>>> Extents::allocation(BlockRange range,
+                                                                  std::size_t runs_max) {
+  // Held: the table may not go while it is looked at.
+  const auto held = co_await guard_.acquire(range, RangeGuard::Use::read);
   std::vector<engine::Allocation> runs;
   while (!range.empty()) {
     const auto part = within_file(range);
     auto found = co_await file_at(number_of(range.first), false);
     if (!found) co_return found.error();
     const auto* file = *found;
-    for (std::uint64_t i = 0; i < part.count; ++i) {
-      const bool hole =
-          file == nullptr || file->table[index_of(part.first) + i] == engine::no_block;
-      if (runs.empty() || runs.back().hole != hole) runs.push_back({0, hole, hole});
-      runs.back().length += block_bytes;
+    for (std::uint64_t i = 0; i < part.count;) {
+      const bool hole = file == nullptr || hole_at(*file, part.first + i);
+      auto end = file == nullptr ? part.count : i + 1;
+      while (end < part.count && hole_at(*file, part.first + end) == hole) ++end;
+      if (runs.empty() || runs.back().hole != hole) {
+        if (runs.size() == runs_max) co_return runs;
+        runs.push_back({0, hole, hole});
+      }
+      runs.back().length += (end - i) * block_bytes;
+      i = end;
     }
     range = between(part.end(), range.end());
   }

@@ -67,8 +67,9 @@ class Extents {
   Task<engine::Result<std::vector<ExtentPiece>>> read(engine::BlockRange range);
   /// From `first`: one hole, or data of at most `blocks_max` blocks.
   Task<engine::Result<ExtentPiece>> read_run(engine::BlockIndex first, std::uint64_t blocks_max);
-  /// Runs that are holes or not, covering `range`.
-  Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range);
+  /// Runs that are holes or not: at most `runs_max` of them, from the begin of `range`.
+  Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range,
+                                                                   std::size_t runs_max);
   /// Deletes everything, durably.
   Task<engine::Status> clear();
   void close() { files_.clear(); }
@@ -102,6 +103,9 @@ class Extents {
     return static_cast<std::size_t>(block.value % file_blocks_);
   }
   engine::BlockRange within_file(engine::BlockRange range) const;
+  bool hole_at(const ExtentFile& file, engine::BlockIndex block) const {
+    return file.table[index_of(block)] == engine::no_block;
+  }
   std::string path_of(FileNumber number, const char* suffix) const;
   std::uint64_t blocks_in(FileNumber number) const;
   std::vector<ExtentRun> split(std::vector<ExtentRun> runs) const;

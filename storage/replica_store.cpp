@@ -161,24 +161,33 @@ Task<Result<std::vector<engine::Allocation>>> ReplicaStore::allocation(BlockRang
   if (!allowed) co_return allowed.error();
   auto sources = sources_of(range);
   std::vector<engine::Allocation> runs;
+  // False when one more run would be too many.
   const auto add = [&runs](engine::Allocation run) {
     const bool joins =
         !runs.empty() && runs.back().hole == run.hole && runs.back().zero == run.zero;
+    if (!joins && runs.size() == allocation_runs_max) return false;
     if (joins) {
       runs.back().length += run.length;
     } else {
       runs.push_back(run);
     }
+    return true;
   };
   for (const auto& source : sources) {
     if (source.lsn) {
-      add({source.range.count * block_bytes, source.kind == DirtyKind::hole,
-           source.kind != DirtyKind::data});
+      if (!add({source.range.count * block_bytes, source.kind == DirtyKind::hole,
+                source.kind != DirtyKind::data}))
+        co_return runs;
       continue;
     }
-    auto found = co_await extents_->allocation(source.range);
+    auto found = co_await extents_->allocation(source.range, allocation_runs_max);
     if (!found) co_return found.error();
-    for (const auto& run : *found) add(run);
+    std::uint64_t told = 0;
+    for (const auto& run : *found) {
+      if (!add(run)) co_return runs;
+      told += run.length;
+    }
+    if (told < source.range.count * block_bytes) co_return runs;
   }
   co_return runs;
 }

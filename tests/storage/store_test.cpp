@@ -175,6 +175,45 @@ BOOST_AUTO_TEST_CASE(allocation_tells_data_holes_and_kept_zeros) {
   check();
 }
 
+BOOST_AUTO_TEST_CASE(an_answer_about_allocation_has_a_bound_and_is_a_prefix) {
+  for (const bool flushed : {false, true}) {
+    StoreWorld w(10000);
+    w.limits.extent_file_bytes = 5000 * block_bytes;
+    w.open(true);
+    w.append_durably({w.begin_epoch(1)});
+    for (std::uint64_t b = 0; b < 9999; b += 2) {
+      if (b % 16 == 0) w.append_durably({w.chunk_end()});
+      w.append_durably({w.write(b, 1)});
+      if (flushed && b % 512 == 0) w.flush();
+    }
+    w.flush();
+    if (!flushed) w.append_durably({w.trim(1, 1)});
+    const auto runs = w.finish(w.store->allocation({BlockIndex(0), 10000}));
+    BOOST_REQUIRE(runs.has_value());
+    BOOST_CHECK_EQUAL(runs->size(), 4096u);
+    std::uint64_t blocks = 0;
+    for (const auto& run : *runs) blocks += run.length / block_bytes;
+    BOOST_CHECK_EQUAL(blocks, 4096u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_stops_waits_for_whoever_asks_about_allocation) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(0, 4)});
+  w.flush();
+  w.store.reset();
+  w.open();
+  bool answered = false;
+  std::optional<engine::Status> stopped;
+  w.store->run(w.store->allocation({BlockIndex(0), 64}),
+               [&](auto runs) { answered = runs.has_value() && runs->size() == 2; });
+  w.store->run(w.store->stop(false), [&](engine::Status s) { stopped.emplace(std::move(s)); });
+  w.disk->settle();
+  BOOST_CHECK(answered);
+  BOOST_CHECK(stopped && stopped->has_value());
+}
+
 BOOST_AUTO_TEST_CASE(destroying_a_store_leaves_nothing) {
   StoreWorld w;
   w.open(true);
