@@ -40,6 +40,8 @@ Errc code_of(int error) {
   switch (error) {
     case ENOSPC:
     case EDQUOT:
+    case EMFILE:  // others give descriptors back, as they do space: waited for, no failure
+    case ENFILE:
       return Errc::no_space;
     case ENOENT:
       return Errc::not_found;
@@ -116,10 +118,10 @@ class UringDisk::Ring {
 
   ~Ring() {
     dropped_ = true;
-    flush();
     while (in_flight_ > 0) {
-      io_uring_cqe* completion = nullptr;
-      if (io_uring_wait_cqe(&ring_, &completion) == 0) reap();
+      flush();  // what the kernel refused before, it takes once others are done
+      io_uring_submit_and_wait(&ring_, 1);
+      reap();
     }
     io_uring_queue_exit(&ring_);
   }
@@ -142,7 +144,12 @@ class UringDisk::Ring {
   void submit(Request* request) {
     waiting_.push_back(request);
     ++in_flight_;
-    if (flush_posted_) return;
+    post_flush();
+  }
+
+ private:
+  void post_flush() {
+    if (flush_posted_ || dropped_) return;
     flush_posted_ = true;
     asio::post(loop_, [this, alive = std::weak_ptr<char>(alive_)] {
       if (alive.expired()) return;
@@ -152,7 +159,6 @@ class UringDisk::Ring {
     });
   }
 
- private:
   void flush() {
     while (!waiting_.empty()) {
       auto* entry = io_uring_get_sqe(&ring_);
@@ -165,7 +171,8 @@ class UringDisk::Ring {
       io_uring_sqe_set_data(entry, waiting_.front());
       waiting_.pop_front();
     }
-    io_uring_submit(&ring_);
+    // Short of memory or requests, the kernel takes none or some: the rest is handed in again.
+    if (io_uring_submit(&ring_) < 0 || io_uring_sq_ready(&ring_) > 0) post_flush();
   }
 
   static void prepare(io_uring_sqe* entry, Request& r) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 using namespace tidemark;
@@ -177,6 +178,46 @@ BOOST_AUTO_TEST_CASE(free_space_is_known) {
   const auto space = disk->space(folder.string());
   BOOST_REQUIRE(space.has_value());
   BOOST_TEST(space->total_bytes >= space->free_bytes);
+}
+
+BOOST_AUTO_TEST_CASE(no_descriptor_left_is_no_space_and_passes) {
+  rlimit before{};
+  BOOST_REQUIRE_EQUAL(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest = ::dup(0);  // the first that is free
+  BOOST_REQUIRE_GE(lowest, 0);
+  ::close(lowest);
+  const rlimit none{static_cast<rlim_t>(lowest), before.rlim_max};
+  storage::OpenOptions options;
+  options.create = true;
+  BOOST_REQUIRE_EQUAL(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto refused = open("late", options);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK(refused.error().code == engine::Errc::no_space);
+  BOOST_CHECK(open("late", options).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(more_requests_than_the_ring_takes_all_complete) {
+  storage::OpenOptions options;
+  options.create = true;
+  options.direct = false;
+  auto file = open("many", options);
+  BOOST_REQUIRE(file.has_value());
+  constexpr std::size_t count = 4 * UringDisk::ring_entries + 3;
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    disk->write(*file, i * 4096, {block_of(static_cast<int>(i % 200))}, [&](engine::Status s) {
+      BOOST_CHECK(s.has_value());
+      ++done;
+    });
+  }
+  loop.restart();
+  while (done < count) loop.run_one();
+  // And a disk that goes with most of them not handed in yet waits for all.
+  for (std::size_t i = 0; i < count; ++i)
+    disk->write(*file, i * 4096, {block_of(7)}, [](engine::Status) {});
+  disk.reset();
+  BOOST_CHECK_EQUAL(std::filesystem::file_size(folder / "many"), count * 4096);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
