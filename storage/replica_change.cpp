@@ -146,7 +146,7 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
   if (!settled) co_return failed(settled.error());
   wal_->restart(base, digest, engine::WallTime());
   dirty_.clear();
-  wal_wrote_.assign(config_.spec.blocks(), false);
+  wal_wrote_.emplace(config_.spec.blocks());
   history_ = std::move(history);
   committed_ = base;
   previous_checkpoint_ = base;
@@ -163,11 +163,7 @@ Error ReplicaStore::failed(Error error) {
 }
 
 void ReplicaStore::mark_written(const std::vector<engine::RecordPtr>& records) {
-  for (const auto& record : records) {
-    const auto& range = record->header().range;
-    for (auto b = range.first; b < range.end() && b.value < wal_wrote_.size(); b = b.next())
-      wal_wrote_[b.value] = true;
-  }
+  for (const auto& record : records) wal_wrote_->add(record->header().range);
 }
 
 Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::BlockSum> sums,
@@ -200,7 +196,7 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
   std::vector<ExtentRun> runs;
   for (std::uint64_t i = 0; i < range.count; ++i) {
     const auto block = range.first + i;
-    if (wal_wrote_[block.value] && !ignore_wal) continue;
+    if (wal_wrote_->has(block) && !ignore_wal) continue;
     const bool joins = !runs.empty() && runs.back().range.end() == block;
     if (!joins) runs.push_back({{block, 0}, {}, {}});
     auto& run = runs.back();
@@ -233,8 +229,7 @@ Task<Status> ReplicaStore::finish_rebuild(Lsn at) {
       },
       true);
   if (!recorded) co_return recorded.error();
-  wal_wrote_.clear();
-  wal_wrote_.shrink_to_fit();
+  wal_wrote_.reset();
   co_return Done{};
 }
 

@@ -190,7 +190,7 @@ void ReplicaStore::start(RecoveredLog log) {
   const auto ceiling = clean_ ? superblock_.checkpoint : log.end.lsn;
   wal_->start(log, committed_);
   make_flusher(ceiling);
-  if (superblock_.base == BaseState::incomplete) wal_wrote_.assign(config_.spec.blocks(), false);
+  if (superblock_.base == BaseState::incomplete) wal_wrote_.emplace(config_.spec.blocks());
   if (damaged) {
     flusher_->stop();
     return;

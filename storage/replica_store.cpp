@@ -50,7 +50,7 @@ void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) 
     dirty_.add(record->header());
     if (record->header().kind == engine::RecordKind::epoch) note_epoch(*record);
   }
-  if (!wal_wrote_.empty()) mark_written(records);
+  if (wal_wrote_) mark_written(records);
   wal_->append(records);
   set_committed(committed);
   flusher_->poke();

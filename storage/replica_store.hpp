@@ -17,6 +17,7 @@
 #include "engine/front.hpp"
 #include "engine/status.hpp"
 #include "engine/timer.hpp"
+#include "storage/block_set.hpp"
 #include "storage/dirty_map.hpp"
 #include "storage/extents.hpp"
 #include "storage/flusher.hpp"
@@ -217,7 +218,8 @@ class ReplicaStore {
   std::unique_ptr<Flusher> flusher_;
   engine::EpochHistory history_;  ///< Up to the end of the log.
   engine::Lsn committed_;
-  std::vector<bool> wal_wrote_;  ///< While the base is incomplete: blocks newer than any base (C9).
+  std::optional<BlockSet>
+      wal_wrote_;  ///< While the base is incomplete: blocks newer than any base (C9).
   std::optional<engine::Error> failure_;
   bool clean_ = false;
   bool stopped_ = false;

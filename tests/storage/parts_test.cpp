@@ -1,4 +1,5 @@
 // The small parts: who may touch a block, tasks that lose their owner, what is kept in memory.
+#include "storage/block_set.hpp"
 #include "storage/fan.hpp"
 #include "storage/lifetime.hpp"
 #include "storage/memory_tail.hpp"
@@ -106,6 +107,31 @@ BOOST_AUTO_TEST_CASE(a_completion_that_finds_its_task_destroyed_does_nothing) {
   }
   signal.raise();
   BOOST_CHECK_EQUAL(ran, 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_block_set_holds_what_was_added_at_any_size) {
+  constexpr std::uint64_t blocks = 3 * 32768 + 100;
+  const std::vector<BlockRange> ranges{{BlockIndex(5), 1},
+                                       {BlockIndex(63), 2},
+                                       {BlockIndex(32767), 2},
+                                       {BlockIndex(32768 + 10), 65536},
+                                       {BlockIndex(blocks - 1), 9}};
+  BlockSet set(blocks);
+  std::vector<bool> model(blocks);
+  for (const auto& range : ranges) {
+    set.add(range);
+    for (auto b = range.first.value; b < std::min(range.end().value, blocks); ++b) model[b] = true;
+  }
+  for (std::uint64_t b = 0; b < blocks; ++b) {
+    if (set.has(BlockIndex(b)) != model[b]) BOOST_FAIL("block " << b);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_trim_of_a_whole_volume_is_no_work_per_block) {
+  constexpr std::uint64_t blocks = (16ull << 40) / block_bytes;
+  BlockSet set(blocks);
+  for (int again = 0; again < 100; ++again) set.add({BlockIndex(), blocks});
+  BOOST_CHECK(set.has(BlockIndex(blocks - 1)));
 }
 
 BOOST_AUTO_TEST_CASE(a_guarded_callback_dies_with_its_owner) {
