@@ -1,5 +1,7 @@
 #include "storage/wal.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/planted.hpp"
@@ -20,6 +22,11 @@ using engine::Status;
 // A new replica opens with room to roll once; the rest follows in the background.
 constexpr int first_segments = 2;
 constexpr std::uint64_t verify_bytes = 1u << 20;
+
+Error cut_meanwhile(Lsn lsn) {
+  return {engine::Errc::out_of_window,
+          fmt::format("read of the log at lsn {}: it was cut meanwhile", lsn)};
+}
 
 }  // namespace
 
@@ -90,16 +97,21 @@ void Wal::wake_drained() {
 
 Task<Result<std::vector<RecordPtr>>> Wal::read(Lsn from, Lsn to, std::uint64_t bytes_max) {
   CHECK(from);
-  CHECK(to <= end().lsn);
   std::vector<RecordPtr> records;
   if (from < tail_->first()) {
     const auto on_disk = std::min(to, tail_->first().previous());
     auto read = co_await read_records(context_, index_, from, on_disk, bytes_max);
+    // What a truncation erased under the reader is not damaged.
+    if (!read && read.error().code == engine::Errc::corrupt && !index_.find(from).segment) {
+      co_return cut_meanwhile(from);
+    }
     co_return read;
   }
   std::uint64_t taken = 0;
   for (; from <= to && (records.empty() || taken < bytes_max); from = from.next()) {
-    records.push_back(tail_->find(from));
+    auto record = tail_->find(from);
+    if (!record) co_return cut_meanwhile(from);
+    records.push_back(std::move(record));
     taken += records.back()->bytes();
   }
   co_return records;
@@ -165,15 +177,17 @@ Task<Status> Wal::truncate(Lsn to, Digest digest, engine::WallTime mono_time, bo
   co_return Done{};
 }
 
+// Out of the index first: who reads meanwhile finds nothing, not what is half erased.
 Task<Status> Wal::erase_behind(Lsn to) {
+  const bool forgets_to_erase = engine::planted(engine::Bug::truncated_tail_returns);
   auto& log = index_.segments();
   while (!log.empty() && log.back()->header.first > to) {
     auto segment = log.back();
-    if (!engine::planted(engine::Bug::truncated_tail_returns)) {
+    log.pop_back();
+    if (!forgets_to_erase) {
       auto erased = co_await erase_segment_from(context_.disk, segment, 0, segment->used);
       if (!erased) co_return erased.error();
     }
-    log.pop_back();
     pool_.give_back(std::move(segment));
   }
   if (log.empty()) co_return Done{};
@@ -187,7 +201,7 @@ Task<Status> Wal::erase_behind(Lsn to) {
   if (!batches.empty() && batches.back().last() > to) {
     batches.back().count = static_cast<std::uint32_t>(to - batches.back().first + 1);
   }
-  if (engine::planted(engine::Bug::truncated_tail_returns)) co_return Done{};
+  if (forgets_to_erase) co_return Done{};
   auto erased = co_await erase_segment_from(context_.disk, segment, segment->used, old_used);
   co_return erased;
 }

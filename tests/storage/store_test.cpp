@@ -93,6 +93,38 @@ BOOST_AUTO_TEST_CASE(the_log_is_read_back_from_memory_and_from_disk) {
   BOOST_CHECK_EQUAL(w.difference_at(Lsn(10)), "");
 }
 
+BOOST_AUTO_TEST_CASE(a_read_of_what_a_truncation_cuts_finds_it_gone_and_not_damaged) {
+  for (int begun = 0; begun < 40; ++begun) {
+    StoreWorld w;
+    w.limits.memory_tail_bytes = 0;
+    w.open(true);
+    w.append_durably({w.begin_epoch(1), w.write(1, 1)});
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      w.append({w.write(10 + i, 8), w.chunk_end()}, Lsn(2));
+      w.disk->settle();
+    }
+    std::optional<engine::Status> cut;
+    w.store->run(w.store->truncate(Lsn(2)), [&](engine::Status s) { cut.emplace(std::move(s)); });
+    for (int i = 0; i < begun; ++i) w.disk->step();
+    std::size_t answered = 0;
+    std::optional<engine::Result<std::vector<engine::RecordPtr>>> log;
+    w.store->run(w.store->read_log(Lsn(2), Lsn(8), 1u << 30),
+                 [&](auto r) { log.emplace(std::move(r)); });
+    for (const auto block : {1u, 11u, 19u}) {
+      w.store->run(w.store->read_blocks({BlockIndex(block), 1}), [&](auto read) {
+        BOOST_CHECK(read.has_value());
+        ++answered;
+      });
+    }
+    w.disk->settle();
+    BOOST_REQUIRE(cut && cut->has_value());
+    BOOST_CHECK_EQUAL(answered, 3u);
+    BOOST_REQUIRE(log.has_value());
+    BOOST_CHECK(*log || log->error().code == engine::Errc::out_of_window);
+    BOOST_CHECK(!w.failure);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(segments_are_recycled_and_the_retained_log_stays_readable) {
   StoreWorld w;
   w.limits.memory_tail_bytes = 0;
