@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/flush_plan.hpp"
-
 namespace tidemark::storage {
 namespace {
 
@@ -16,6 +14,35 @@ using engine::Status;
 
 constexpr std::uint64_t full_disk_retry = engine::second;
 constexpr std::uint64_t zero_piece_blocks = extent_run_blocks_max;
+
+/// What a record's flush writes.
+std::uint64_t written_bytes(const engine::RecordHeader& h) {
+  const bool zeros =
+      h.kind == engine::RecordKind::write_zeroes && (h.flags & engine::flag_no_hole) != 0;
+  return zeros ? h.range.count * block_bytes : h.payload_bytes;
+}
+
+/// At least one record.
+void keep_a_rounds_worth(std::vector<engine::RecordPtr>& records) {
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (bytes >= flush_round_bytes_max) return records.resize(i);
+    bytes += written_bytes(records[i]->header());
+  }
+}
+
+/// Data of records, or a hole.
+ExtentRun copied_run(const engine::FlushRun& planned) {
+  ExtentRun run{planned.range, {}, {}};
+  for (const auto& part : planned.parts) {
+    const auto skipped = part.range.first - part.record->header().range.first;
+    run.data.push_back(
+        part.record->payload().part(skipped * block_bytes, part.range.count * block_bytes));
+    for (std::uint64_t i = 0; i < part.range.count; ++i)
+      run.sums.push_back(part.record->sum(skipped + i));
+  }
+  return run;
+}
 
 }  // namespace
 
@@ -81,10 +108,14 @@ void Flusher::start_round(Lsn to) {
 Task<Status> Flusher::round(Lsn to) {
   auto records = co_await wal_.read(at_.lsn.next(), to, flush_round_bytes_max);
   if (!records) co_return records.error();
+  keep_a_rounds_worth(*records);
   const auto& last = records->back()->header();
   ceiling_ = std::max(ceiling_, last.lsn);
-  auto written = co_await extents_.write(extent_runs(*records));
-  if (!written) co_return written.error();
+  const auto plan = engine::plan_flush(*records, extent_run_blocks_max);
+  for (PlanPlace at; at.run < plan.size();) {
+    auto written = co_await extents_.write(next_runs(plan, at));
+    if (!written) co_return written.error();
+  }
   auto synced = co_await extents_.sync();
   if (!synced) co_return synced.error();
   const CheckpointState next{last.lsn, last.digest, last.mono_time};
@@ -169,30 +200,32 @@ void Flusher::wake(std::vector<std::function<void(Done)>>& waiting) {
   for (auto& each : all) each(Done{});
 }
 
-std::vector<ExtentRun> Flusher::extent_runs(const std::vector<engine::RecordPtr>& records) const {
+/// The next runs of a plan, as much as a round's bytes allow.
+std::vector<ExtentRun> Flusher::next_runs(const std::vector<engine::FlushRun>& plan,
+                                          PlanPlace& at) const {
   std::vector<ExtentRun> runs;
-  for (const auto& planned : engine::plan_flush(records, extent_run_blocks_max)) {
+  for (std::uint64_t bytes = 0; at.run < plan.size() && bytes < flush_round_bytes_max;) {
+    const auto& planned = plan[at.run];
     if (planned.kind == FlushKind::zeros) {
-      for (auto at = planned.range.first; at < planned.range.end(); at = at + zero_piece_blocks) {
-        const auto count = std::min(zero_piece_blocks, planned.range.end() - at);
-        ExtentRun run{{at, count}, {engine::zeros(count * block_bytes)}, {}};
-        for (std::uint64_t i = 0; i < count; ++i)
-          run.sums.push_back(engine::zero_block_sum(key_, at + i));
-        runs.push_back(std::move(run));
-      }
-      continue;
+      const auto count = std::min(zero_piece_blocks, planned.range.count - at.blocks);
+      runs.push_back(zeros_run({planned.range.first + at.blocks, count}));
+      at.blocks += count;
+      bytes += count * block_bytes;
+    } else {
+      runs.push_back(copied_run(planned));
+      at.blocks = planned.range.count;
+      if (planned.kind == FlushKind::data) bytes += planned.range.count * block_bytes;
     }
-    ExtentRun run{planned.range, {}, {}};
-    for (const auto& part : planned.parts) {
-      const auto skipped = part.range.first - part.record->header().range.first;
-      run.data.push_back(
-          part.record->payload().part(skipped * block_bytes, part.range.count * block_bytes));
-      for (std::uint64_t i = 0; i < part.range.count; ++i)
-        run.sums.push_back(part.record->sum(skipped + i));
-    }
-    runs.push_back(std::move(run));
+    if (at.blocks == planned.range.count) at = {at.run + 1, 0};
   }
   return runs;
+}
+
+ExtentRun Flusher::zeros_run(engine::BlockRange range) const {
+  ExtentRun run{range, {engine::zeros(range.count * block_bytes)}, {}};
+  for (std::uint64_t i = 0; i < range.count; ++i)
+    run.sums.push_back(engine::zero_block_sum(key_, range.first + i));
+  return run;
 }
 
 }  // namespace tidemark::storage

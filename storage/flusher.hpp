@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/flush_plan.hpp"
 #include "engine/timer.hpp"
 #include "storage/dirty_map.hpp"
 #include "storage/extents.hpp"
@@ -24,7 +25,8 @@ struct FlushLimits {
   std::uint64_t flush_bytes = 0;  ///< Payload that starts a round.
   std::uint64_t flush_after = 0;  ///< Age that starts one.
 };
-/// Payload of one round: bounds its memory when records must be read back from the log.
+/// Payload of one round, zeros that keep their space included: bounds its memory when records must
+/// be read back from the log, and its time. One record may have more; it is written in parts.
 inline constexpr std::uint64_t flush_round_bytes_max = 32ull << 20;
 
 /// Where the extents are.
@@ -82,7 +84,13 @@ class Flusher {
   void pause(const engine::Error& error);
   void arm_age_timer();
   void wake(std::vector<std::function<void(engine::Done)>>& waiting);
-  std::vector<ExtentRun> extent_runs(const std::vector<engine::RecordPtr>& records) const;
+  /// How far a plan was carried out.
+  struct PlanPlace {
+    std::size_t run = 0;
+    std::uint64_t blocks = 0;  ///< Of that run.
+  };
+  std::vector<ExtentRun> next_runs(const std::vector<engine::FlushRun>& plan, PlanPlace& at) const;
+  ExtentRun zeros_run(engine::BlockRange range) const;
 
   Wal& wal_;
   Extents& extents_;

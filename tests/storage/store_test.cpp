@@ -45,6 +45,31 @@ BOOST_AUTO_TEST_CASE(committed_records_reach_the_extents_and_reads_do_not_change
   BOOST_CHECK_EQUAL(w.difference_at(Lsn(5)), "");
 }
 
+BOOST_AUTO_TEST_CASE(zeros_that_keep_their_space_count_in_a_round) {
+  constexpr std::uint64_t round = storage::flush_round_bytes_max / block_bytes;
+  StoreWorld w(2 * round + 10);
+  w.limits.extent_file_bytes = round * block_bytes;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.flush();
+  const auto before = w.store->status().flushes;
+  // One of two rounds' size, and two that fill a round: one round each.
+  std::vector<engine::RecordPtr> records;
+  for (const auto blocks : {2 * round + 10, round, round}) {
+    records.push_back(w.builder->zero(w.epoch, engine::RecordKind::write_zeroes,
+                                      engine::flag_no_hole, {BlockIndex(0), blocks}, w.origin()));
+  }
+  w.append_durably(std::move(records));
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 4u);
+  BOOST_CHECK_EQUAL(w.store->status().flushes - before, 3u);
+  const auto runs = w.finish(w.store->allocation({BlockIndex(0), 2 * round + 10}));
+  BOOST_REQUIRE(runs.has_value());
+  BOOST_REQUIRE_EQUAL(runs->size(), 1u);
+  BOOST_CHECK(!runs->front().hole);
+  BOOST_CHECK(w.finish(w.store->read_blocks({BlockIndex(2 * round), 10})).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(the_flusher_stops_at_committed) {
   StoreWorld w;
   w.open(true);
