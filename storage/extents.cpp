@@ -39,13 +39,14 @@ Task<Status> sync_one(Disk& disk, FilePtr file) {
 }  // namespace
 
 Extents::Extents(Disk& disk, engine::Timers& timers, std::string directory, engine::VolumeKey key,
-                 std::uint64_t volume_blocks, std::uint64_t file_bytes)
+                 std::uint64_t volume_blocks, std::uint64_t file_bytes, std::uint64_t reserve_bytes)
     : disk_(disk),
       timers_(timers),
       directory_(std::move(directory)),
       key_(key),
       volume_blocks_(volume_blocks),
-      file_blocks_(file_bytes / block_bytes) {}
+      file_blocks_(file_bytes / block_bytes),
+      reserve_bytes_(reserve_bytes) {}
 
 BlockRange Extents::within_file(BlockRange range) const {
   const auto left = file_blocks_ - range.first.value % file_blocks_;
@@ -250,17 +251,46 @@ std::vector<ExtentRun> Extents::split(std::vector<ExtentRun> runs) const {
 }
 
 Task<Status> Extents::write(std::vector<ExtentRun> runs) {
+  auto pieces = split(std::move(runs));
+  auto room = co_await room_for(pieces);
+  if (!room) co_return room.error();
   std::vector<Task<Status>> tasks;
-  for (auto& run : split(std::move(runs))) tasks.push_back(write_run(std::move(run)));
+  for (auto& run : pieces) tasks.push_back(write_run(std::move(run)));
   auto status = co_await fan_.all(std::move(tasks));
   co_return status;
 }
 
 Task<Status> Extents::write_held(std::vector<ExtentRun> runs) {
+  auto pieces = split(std::move(runs));
+  auto room = co_await room_for(pieces);
+  if (!room) co_return room.error();
   std::vector<Task<Status>> tasks;
-  for (auto& run : split(std::move(runs))) tasks.push_back(write_run_held(std::move(run)));
+  for (auto& run : pieces) tasks.push_back(write_run_held(std::move(run)));
   auto status = co_await fan_.all(std::move(tasks));
   co_return status;
+}
+
+/// Pieces of single files. Blocks that are written over take no new space.
+Task<Status> Extents::room_for(std::span<const ExtentRun> runs) {
+  std::uint64_t blocks = 0;
+  for (const auto& run : runs) {
+    if (run.hole()) continue;
+    auto found = co_await file_at(number_of(run.range.first), false);
+    if (!found) co_return found.error();
+    for (auto b = run.range.first; b < run.range.end(); b = b.next())
+      blocks += *found == nullptr || hole_at(**found, b) ? 1u : 0u;
+  }
+  if (blocks == 0) co_return Done{};
+  const auto space = disk_.space(directory_);
+  if (!space) co_return space.error();
+  if (space->free_bytes < reserve_bytes_ + blocks * block_bytes) {
+    co_return Error{
+        Errc::no_space,
+        fmt::format("write of {} new blocks in {}: no space left, {} bytes are free and {} "
+                    "are kept in reserve",
+                    blocks, directory_, space->free_bytes, reserve_bytes_)};
+  }
+  co_return Done{};
 }
 
 Task<Status> Extents::write_run(ExtentRun run) {

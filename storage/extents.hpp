@@ -47,15 +47,15 @@ struct ExtentPiece {
 class Extents {
  public:
   Extents(Disk& disk, engine::Timers& timers, std::string directory, engine::VolumeKey key,
-          std::uint64_t volume_blocks, std::uint64_t file_bytes);
+          std::uint64_t volume_blocks, std::uint64_t file_bytes, std::uint64_t reserve_bytes);
 
   /// Finds the files there are; Errc::corrupt when one of `expected` is not. Their checksums are
   /// loaded when first needed.
   Task<engine::Status> open(ExtentFileSet expected);
   /// Those that the last sync made durable.
   const ExtentFileSet& durable_files() const { return durable_files_; }
-  /// Writes runs that do not overlap, many at a time. Errors of the disk pass through (no_space
-  /// among them).
+  /// Writes runs that do not overlap, many at a time. Errors of the disk pass through; no_space
+  /// also where the reserve would not stay free, which others need (C23).
   Task<engine::Status> write(std::vector<ExtentRun> runs);
   /// The same for runs within a range that the caller holds in guard() for writing.
   Task<engine::Status> write_held(std::vector<ExtentRun> runs);
@@ -117,6 +117,7 @@ class Extents {
   engine::Error not_whole(FileNumber number, std::string_view why) const;
   engine::Status check_files() const;
   std::uint64_t sum_pages(FileNumber number) const;
+  Task<engine::Status> room_for(std::span<const ExtentRun> runs);
   Task<engine::Status> write_run(ExtentRun run);
   Task<engine::Status> write_run_held(ExtentRun run);
   Task<engine::Status> write_sums(ExtentFile& file);
@@ -130,6 +131,7 @@ class Extents {
   engine::VolumeKey key_;
   std::uint64_t volume_blocks_;
   std::uint64_t file_blocks_;
+  std::uint64_t reserve_bytes_;  ///< Left free on the disk: superblock and catalog stay writable.
   std::map<FileNumber, ExtentFile> files_;
   ExtentFileSet present_;  ///< Pairs that exist.
   ExtentFileSet durable_files_;

@@ -48,7 +48,8 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   superblock_ = std::move(*found);
   previous_checkpoint_ = superblock_.checkpoint;
   extents_ = std::make_unique<Extents>(config_.disk, config_.timers, config_.directory + "/extents",
-                                       key_, config_.spec.blocks(), superblock_.extent_file_bytes);
+                                       key_, config_.spec.blocks(), superblock_.extent_file_bytes,
+                                       config_.limits.reserve_bytes);
   wal_ = std::make_unique<Wal>(wal_context(config_, key_, superblock_.segment_bytes),
                                wal_limits(config_.limits));
   if (superblock_.resetting) {

@@ -17,7 +17,7 @@ struct ExtentsWorld {
     open();
   }
   void open() {
-    extents = std::make_unique<Extents>(*disk, timers, "/extents", key, 64, 16 * block_bytes);
+    extents = std::make_unique<Extents>(*disk, timers, "/extents", key, 64, 16 * block_bytes, 0);
     BOOST_REQUIRE(finish(extents->open({})).has_value());
   }
   template <class T>

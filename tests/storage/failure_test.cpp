@@ -167,6 +167,27 @@ BOOST_AUTO_TEST_CASE(a_full_disk_leaves_no_room_in_the_log_before_it_is_needed) 
   BOOST_CHECK(!w.failure);
 }
 
+BOOST_AUTO_TEST_CASE(the_reserve_stays_free_of_blocks) {
+  StoreWorld w;
+  w.limits.reserve_bytes = 64 * block_bytes;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(1, 4)});
+  w.flush();
+  BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 2u);
+  w.disk->settle();
+  w.disk->capacity_bytes = w.disk->used_bytes() + w.limits.reserve_bytes + block_bytes;
+  // What is written over takes no space; what is new may take what lies beyond the reserve.
+  w.append_durably({w.write(1, 5)});
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 3u);
+  w.append_durably({w.write(1, 6)});
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 3u);
+  BOOST_CHECK_NE(w.store->status().problem.find("reserve"), std::string::npos);
+  BOOST_CHECK(!w.failure);
+  BOOST_CHECK_GE(w.disk->capacity_bytes - w.disk->used_bytes(), w.limits.reserve_bytes);
+}
+
 BOOST_AUTO_TEST_CASE(a_log_that_outruns_the_flusher_waits_for_it_and_stays_within_its_files) {
   StoreWorld w;
   w.open(true);
