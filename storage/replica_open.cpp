@@ -210,6 +210,7 @@ void ReplicaStore::make_flusher(Lsn ceiling) {
         return checkpointed(next, records);
       });
   flusher_->on_progress = [this] {
+    wal_->set_thrifty(!flusher_->problem().empty());
     wal_->top_up();
     progressed();
   };

@@ -265,7 +265,18 @@ std::uint64_t Wal::free_bytes() const {
   return writer_->free_bytes(pool_.spares() + pool_.creatable());
 }
 
-void Wal::top_up() { pool_.top_up(writer_->starved() && may_grow && may_grow()); }
+void Wal::top_up() {
+  pool_.set_pinned(pinned());
+  pool_.top_up(writer_->starved() && may_grow && may_grow());
+}
+
+/// Does a peer keep more than the retention?
+bool Wal::pinned() const {
+  const auto& log = index_.segments();
+  if (log.size() < pool_.target()) return false;
+  return std::any_of(pins_.begin(), pins_.end(),
+                     [&log](const auto& pin) { return pin.second <= log.front()->end(); });
+}
 
 Task<Status> Wal::close() {
   auto quiet = co_await pool_.stop();

@@ -89,14 +89,18 @@ class Wal {
   std::uint64_t memory_bytes() const { return tail_->bytes(); }
   std::uint64_t writes() const { return writer_->writes(); }
   std::uint64_t bytes_written() const { return writer_->bytes_written(); }
-  /// Creates missing spares.
+  std::uint64_t segment_bytes() const { return context_.segment_bytes; }
+  /// Creates missing spares, deletes those too many.
   void top_up();
+  /// The flusher lacks space (or not): spares are given up for it.
+  void set_thrifty(bool thrifty) { pool_.set_thrifty(thrifty); }
   /// Nothing more is written; files are released once what is being created is done with.
   Task<engine::Status> close();
 
  private:
   void made_durable();
   void wake_drained();
+  bool pinned() const;
   Task<engine::Status> erase_behind(engine::Lsn to);
 
   WalContext context_;

@@ -76,29 +76,56 @@ void SegmentPool::look_at_space() {
   creatable_ = (space->free_bytes - limits_.reserve_bytes) / context_.segment_bytes;
 }
 
+bool SegmentPool::wants_more() const {
+  const bool wanted = may_grow_ || (pinned_ && retiring_.empty() && files() < pinned_max());
+  if (spares_.empty() && wanted) return true;
+  return !thrifty_ && files() < target();
+}
+
+bool SegmentPool::has_too_many() const {
+  return spares_.size() > 1 && (thrifty_ || files() > target());
+}
+
 void SegmentPool::top_up(bool may_grow) {
   may_grow_ = may_grow;
   look_at_space();
-  if (creating_ || stopped_ || retry_ != 0) return;
+  if (busy_ || stopped_) return;
   collect_retired();
-  const bool below_target = files() < target();
-  const bool starved = may_grow && spares_.empty();
-  if (!below_target && !starved) return;
+  const auto done = [this](Status status) { done_with_one(std::move(status)); };
+  if (has_too_many()) {
+    busy_ = true;
+    return scope_.run(delete_one(), done);
+  }
+  if (retry_ != 0 || !wants_more()) return;
   if (creatable() == 0) return retry_later();
-  creating_ = true;
-  scope_.run(create_one(), [this](Status status) { created(std::move(status)); });
+  busy_ = true;
+  scope_.run(create_one(), done);
 }
 
-void SegmentPool::created(Status status) {
-  creating_ = false;
+void SegmentPool::done_with_one(Status status) {
+  busy_ = false;
   if (quiet_) return std::exchange(quiet_, nullptr)(Done{});
-  if (!status && status.error().code == Errc::no_space) return retry_later();
+  if (!status && status.error().code == Errc::no_space) {
+    retry_later();
+    if (on_spare) on_spare();
+    return;
+  }
   if (!status) {
     if (on_failed) on_failed(status.error());
     return;
   }
   if (on_spare) on_spare();
   top_up(may_grow_);
+}
+
+// The one that was used longest ago. Should a crash bring its name back, it is a spare again.
+Task<Status> SegmentPool::delete_one() {
+  auto segment = std::move(spares_.front());
+  spares_.erase(spares_.begin());
+  const auto path = context_.directory + "/" + segment_name(segment->slot);
+  segment.reset();
+  auto removed = co_await remove_file(context_.disk, path);
+  co_return removed;
 }
 
 // Space freed by others brings no message, so a full disk is looked at again each second.
@@ -135,7 +162,7 @@ Task<Status> SegmentPool::create_one() {
 
 Task<Status> SegmentPool::stop() {
   stopped_ = true;
-  if (creating_) {
+  if (busy_) {
     co_await callback<Done>([this](auto done) { quiet_ = std::move(done); });
   }
   spares_.clear();

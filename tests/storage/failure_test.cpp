@@ -188,6 +188,22 @@ BOOST_AUTO_TEST_CASE(the_reserve_stays_free_of_blocks) {
   BOOST_CHECK_GE(w.disk->capacity_bytes - w.disk->used_bytes(), w.limits.reserve_bytes);
 }
 
+BOOST_AUTO_TEST_CASE(a_paused_flusher_gets_the_space_of_the_spare_segments) {
+  StoreWorld w;
+  w.limits.wal_retention_bytes = 6 * w.limits.segment_bytes;
+  w.open(true);
+  w.disk->settle();
+  w.append_durably({w.begin_epoch(1), w.write(1, 8)});
+  w.disk->settle();
+  const auto before = w.store->status().wal_bytes;
+  w.disk->capacity_bytes = w.disk->used_bytes();
+  w.flush();
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 2u);
+  BOOST_CHECK_LT(w.store->status().wal_bytes, before);
+  BOOST_CHECK_EQUAL(w.difference_at(Lsn(2)), "");
+}
+
 BOOST_AUTO_TEST_CASE(a_log_that_outruns_the_flusher_waits_for_it_and_stays_within_its_files) {
   StoreWorld w;
   w.open(true);

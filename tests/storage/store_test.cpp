@@ -202,6 +202,49 @@ BOOST_AUTO_TEST_CASE(a_pin_keeps_the_log_until_it_goes) {
   BOOST_CHECK_GT(w.store->retained().value, 2u);
 }
 
+BOOST_AUTO_TEST_CASE(a_log_that_grew_gives_its_files_back) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.store->pin(5, Lsn(1));
+  const auto chunk = [&] {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 8; ++i) records.push_back(w.write(i * 2, 2));
+    records.push_back(w.chunk_end());
+    w.append_durably(records);
+    w.flush();
+  };
+  for (int i = 0; i < 6; ++i) chunk();
+  BOOST_CHECK_GT(w.store->status().wal_bytes, w.limits.wal_retention_bytes);
+  w.store->unpin(5);
+  for (int i = 0; i < 3; ++i) chunk();
+  BOOST_CHECK_EQUAL(w.store->status().wal_bytes, w.limits.wal_retention_bytes);
+  const auto names = w.disk->files().size();
+  const auto end = w.builder->end();
+  w.store.reset();
+  BOOST_CHECK_EQUAL(w.open().end.lsn.value, end.value);
+  BOOST_CHECK_EQUAL(w.disk->files().size(), names);
+}
+
+BOOST_AUTO_TEST_CASE(a_pinned_log_has_a_spare_and_does_not_hurry_the_flusher) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.store->pin(5, Lsn(1));
+  for (int i = 0; i < 4; ++i) {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t b = 0; b < 8; ++b) records.push_back(w.write(b * 2, 2));
+    records.push_back(w.chunk_end());
+    w.append_durably(records);
+    w.flush();
+  }
+  const auto checkpoint = w.store->checkpoint();
+  w.append_durably({w.write(1, 1)});
+  w.disk->settle();
+  // Nothing is old or large: it waits for its time.
+  BOOST_CHECK_EQUAL(w.store->checkpoint().value, checkpoint.value);
+}
+
 BOOST_AUTO_TEST_CASE(a_clean_stop_is_remembered_once) {
   StoreWorld w;
   w.open(true);
