@@ -44,6 +44,7 @@ Task<Status> ReplicaStore::truncate(Lsn to) {
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
   auto cut = co_await truncate_held(to);
+  wal_->resume();
   if (hold_timer_ == 0) flusher_->release();
   progressed();
   co_return cut;
@@ -56,8 +57,8 @@ Task<Status> ReplicaStore::truncate_held(Lsn to) {
         Errc::refused,
         fmt::format("truncation to lsn {}: the extents already hold up to {}", to, checkpoint())};
   }
-  auto drained = co_await wal_->drain();
-  if (!drained) co_return drained.error();
+  auto settled_log = co_await wal_->settle();
+  if (!settled_log) co_return settled_log.error();
   if (to >= wal_->end().lsn) co_return Done{};
 
   auto time = flusher_->checkpoint().time;
@@ -71,6 +72,23 @@ Task<Status> ReplicaStore::truncate_held(Lsn to) {
     digest = header.digest;
     ends_chunk = header.kind == engine::RecordKind::chunk_end;
   }
+  if (to >= wal_->issued()) {
+    wal_->cut_unissued(to, time);
+  } else {
+    auto cut = co_await truncate_on_disk(to, digest, time, ends_chunk);
+    if (!cut) co_return cut.error();
+  }
+  history_.truncate(to);
+  committed_ = std::min(committed_, to);
+  flusher_->truncated(to);
+  wal_->set_committed(committed_);
+  auto rebuilt = co_await rebuild_dirty_map();
+  if (!rebuilt) co_return failed(rebuilt.error());
+  co_return Done{};
+}
+
+Task<Status> ReplicaStore::truncate_on_disk(Lsn to, engine::Digest digest, engine::WallTime time,
+                                            bool ends_chunk) {
   const auto mark = wal_->cut_for(to);
   auto intended =
       co_await record([to, mark](Superblock& s) { intend_truncation(s, to, mark); }, false);
@@ -81,12 +99,6 @@ Task<Status> ReplicaStore::truncate_held(Lsn to) {
   // Both slots: an intent that came back would cut what is appended from here on.
   auto settled = co_await record([](Superblock& s) { s.truncate_to.reset(); }, true);
   if (!settled) co_return failed(settled.error());
-  history_.truncate(to);
-  committed_ = std::min(committed_, to);
-  flusher_->truncated(to);
-  wal_->set_committed(committed_);
-  auto rebuilt = co_await rebuild_dirty_map();
-  if (!rebuilt) co_return failed(rebuilt.error());
   co_return Done{};
 }
 
@@ -108,6 +120,7 @@ Task<Status> ReplicaStore::reset(Lsn base, engine::Digest digest, engine::EpochH
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
   auto done = co_await reset_held(base, digest, std::move(history));
+  wal_->resume();
   release_flush();  // a comparison of what was there is over
   progressed();
   co_return done;
@@ -115,8 +128,8 @@ Task<Status> ReplicaStore::reset(Lsn base, engine::Digest digest, engine::EpochH
 
 Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
                                       engine::EpochHistory history) {
-  auto drained = co_await wal_->drain();
-  if (!drained) co_return drained.error();
+  auto settled_log = co_await wal_->settle();
+  if (!settled_log) co_return settled_log.error();
   const BlockRange whole{BlockIndex(), config_.spec.blocks()};
   const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
   const auto start = wal_->next_sequence();
@@ -256,14 +269,21 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
 }
 
 Task<Status> ReplicaStore::stop(bool clean) {
+  auto stopped = co_await end(clean ? Ending::clean : Ending::drained);
+  co_return stopped;
+}
+
+Task<Status> ReplicaStore::end(Ending how) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   if (stopped_) co_return Done{};
   stopped_ = true;
   Status result = Done{};
-  if (opened() && !failure_ && superblock_.base != BaseState::damaged) {
+  if (opened() && !failure_ && how == Ending::destroyed) {
+    result = co_await wal_->halt();
+  } else if (opened() && !failure_ && superblock_.base != BaseState::damaged) {
     auto drained = co_await wal_->drain();
-    if (drained && clean) drained = co_await mark_clean();
-    result = std::move(drained);
+    if (!drained) result = drained.error();
+    if (drained && *drained && how == Ending::clean) result = co_await mark_clean();
   }
   if (opened()) {
     auto quiet = co_await flusher_->hold();
@@ -301,7 +321,7 @@ Task<Status> ReplicaStore::mark_clean() {
 }
 
 Task<Status> ReplicaStore::destroy() {
-  auto stopped = co_await stop(false);  // whatever it says, the bytes go
+  auto stopped = co_await end(Ending::destroyed);  // whatever it says, the bytes go
   (void)stopped;
   // The superblock first: without it, what a crash leaves is nobody's.
   auto gone = co_await remove_file(config_.disk, config_.directory + "/superblock");

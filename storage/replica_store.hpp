@@ -138,9 +138,10 @@ class ReplicaStore {
   Task<CopyHashes> hash_copy(engine::Lsn at, std::uint64_t group_blocks, engine::BlockRange range);
   void release_flush();
 
-  /// Drains; when `clean`, flushes and marks a clean stop. Nothing may be asked afterwards.
+  /// Drains, but for records that no segment can be had for; when `clean`, flushes and marks a
+  /// clean stop if all is durable. Nothing may be asked afterwards.
   Task<engine::Status> stop(bool clean);
-  /// stop(), then deletes the directory. For a store that was opened or not.
+  /// Waits for what is in flight, then deletes the directory. For a store that was opened or not.
   Task<engine::Status> destroy();
 
   engine::Lsn durable() const { return wal_->durable(); }
@@ -190,9 +191,13 @@ class ReplicaStore {
                             const std::vector<engine::RecordPtr>& records);
 
   Task<engine::Status> truncate_held(engine::Lsn to);
+  Task<engine::Status> truncate_on_disk(engine::Lsn to, engine::Digest digest,
+                                        engine::WallTime time, bool ends_chunk);
   Task<engine::Status> reset_held(engine::Lsn base, engine::Digest digest,
                                   engine::EpochHistory history);
   Task<engine::Status> rebuild_dirty_map();
+  enum class Ending : std::uint8_t { clean, drained, destroyed };
+  Task<engine::Status> end(Ending how);
   Task<engine::Status> mark_clean();
   engine::Status can_hash(engine::Lsn at, std::uint64_t group_blocks,
                           engine::BlockRange range) const;

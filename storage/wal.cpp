@@ -36,6 +36,7 @@ Wal::Wal(WalContext context, WalLimits limits)
       pool_(context_, {limits.retention_bytes, limits.reserve_bytes}) {
   pool_.on_spare = [this] {
     if (writer_) writer_->pump();
+    wake_waiting();
     if (on_space) on_space();
   };
   pool_.on_failed = [this](Error error) {
@@ -70,7 +71,7 @@ void Wal::start(RecoveredLog& recovered, Lsn committed) {
   writer_->on_starved = [this] { top_up(); };
   writer_->on_failed = [this](Error error) {
     failure_ = error;
-    wake_drained();
+    wake_waiting();
     if (on_failed) on_failed(std::move(error));
   };
 }
@@ -85,13 +86,13 @@ void Wal::append(const std::vector<RecordPtr>& records) {
 
 void Wal::made_durable() {
   tail_->forget(durable());
-  if (writer_->drained()) wake_drained();
+  if (!writer_->in_flight()) wake_waiting();
   if (on_durable) on_durable();
 }
 
-void Wal::wake_drained() {
-  auto waiting = std::move(drained_);
-  drained_.clear();
+void Wal::wake_waiting() {
+  auto waiting = std::move(waiting_);
+  waiting_.clear();
   for (auto& wake : waiting) wake(Done{});
 }
 
@@ -137,13 +138,44 @@ Task<Result<Lsn>> Wal::verify(Lsn from, Lsn to) {
   co_return records->back()->lsn().next();
 }
 
-Task<Status> Wal::drain() {
-  if (failure_) co_return *failure_;
-  if (!writer_->drained()) {
-    co_await callback<Done>([this](auto done) { drained_.push_back(std::move(done)); });
+Task<Done> Wal::something_moved() {
+  // Named: g++ 12 destroys a closure's captures twice when it is a temporary of a co_await.
+  auto moved = callback<Done>([this](auto done) { waiting_.push_back(std::move(done)); });
+  co_await moved;
+  co_return Done{};
+}
+
+Task<Result<bool>> Wal::drain() {
+  while (!failure_ && !writer_->drained()) {
+    const bool stuck = writer_->starved() && !writer_->in_flight() && !pool_.hopeful();
+    if (stuck && (!may_grow || may_grow())) {
+      writer_->pause();
+      co_return false;
+    }
+    co_await something_moved();
   }
   if (failure_) co_return *failure_;
+  co_return true;
+}
+
+Task<Status> Wal::settle() {
+  while (!failure_ && (writer_->in_flight() || !(writer_->drained() || writer_->starved()))) {
+    co_await something_moved();
+  }
+  writer_->pause();
+  if (failure_) co_return *failure_;
   co_return Done{};
+}
+
+Task<Status> Wal::halt() {
+  writer_->pause();
+  while (!failure_ && writer_->in_flight()) co_await something_moved();
+  co_return Done{};
+}
+
+void Wal::cut_unissued(Lsn to, engine::WallTime mono_time) {
+  tail_->truncate(to);
+  writer_->cut_unissued(to, mono_time);
 }
 
 std::optional<CutMark> Wal::cut_for(Lsn to) const {
@@ -268,6 +300,7 @@ std::uint64_t Wal::free_bytes() const {
 void Wal::top_up() {
   pool_.set_pinned(pinned());
   pool_.top_up(writer_->starved() && may_grow && may_grow());
+  wake_waiting();
 }
 
 /// Does a peer keep more than the retention?

@@ -48,13 +48,23 @@ class Wal {
   /// Re-reads about 1 MiB of [from, to] from disk and verifies it; answers where to go on.
   Task<engine::Result<engine::Lsn>> verify(engine::Lsn from, engine::Lsn to);
 
-  /// Everything appended is durable (or the log failed).
-  Task<engine::Status> drain();
-  /// The cut that a truncation to `to` leaves inside a batch, if any;
-  /// to be recorded before truncate().
+  /// True when everything appended is durable. False when no segment can be had for the rest and
+  /// nothing is in flight: it was never durable, and never will be, as nothing is issued any more.
+  Task<engine::Result<bool>> drain();
+  /// Nothing is in flight, nothing is issued until resume(), and what is not durable has no
+  /// segment.
+  Task<engine::Status> settle();
+  void resume() { writer_->resume(); }
+  /// Nothing is in flight or issued any more, whatever is not durable.
+  Task<engine::Status> halt();
+  engine::Lsn issued() const { return writer_->issued(); }
+  /// The cut that a truncation to `to` leaves inside a batch, if any; to be recorded before
+  /// truncate().
   std::optional<CutMark> cut_for(engine::Lsn to) const;
-  /// Forgets and erases what lies behind `to`, whose record ends a chunk or not.
-  /// Drained, intent recorded (C15).
+  /// Forgets what lies behind `to` and was not issued. Settled.
+  void cut_unissued(engine::Lsn to, engine::WallTime mono_time);
+  /// Forgets and erases what lies behind `to`, whose record ends a chunk or not. Settled, intent
+  /// recorded (C15).
   Task<engine::Status> truncate(engine::Lsn to, engine::Digest digest, engine::WallTime mono_time,
                                 bool ends_chunk);
   /// Forgets everything: the log begins anew behind `base`.
@@ -99,7 +109,8 @@ class Wal {
 
  private:
   void made_durable();
-  void wake_drained();
+  void wake_waiting();
+  Task<engine::Done> something_moved();
   bool pinned() const;
   Task<engine::Status> erase_behind(engine::Lsn to);
 
@@ -110,7 +121,7 @@ class Wal {
   std::unique_ptr<MemoryTail> tail_;
   std::unique_ptr<WalWriter> writer_;
   std::map<std::uint64_t, engine::Lsn> pins_;
-  std::vector<std::function<void(engine::Done)>> drained_;
+  std::vector<std::function<void(engine::Done)>> waiting_;  ///< For writes or segments.
   std::optional<engine::Error> failure_;
   engine::Lsn base_;  ///< Where the log begins: digest known although no record is.
   engine::Digest base_digest_;

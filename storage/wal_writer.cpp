@@ -31,9 +31,22 @@ void WalWriter::restart(LogEnd end, bool after_chunk_end) {
   issued_digest_ = end.digest;
   after_chunk_end_ = after_chunk_end;
   header_in_flight_ = false;
+  starved_ = false;
   issued_chunk_first_ = end.chunk_first;
   issued_chunk_bytes_ = end.chunk_bytes;
   undurable_cost_ = 0;
+}
+
+void WalWriter::cut_unissued(Lsn to, engine::WallTime mono_time) {
+  CHECK(slots_.empty());
+  CHECK(issued_ <= to);
+  CHECK(to <= end_.lsn);
+  end_ = {issued_, issued_digest_, mono_time,
+          after_chunk_end_ ? issued_.next() : issued_chunk_first_,
+          after_chunk_end_ ? 0 : issued_chunk_bytes_};
+  undurable_cost_ = 0;
+  for (auto lsn = issued_.next(); lsn <= to; lsn = lsn.next()) append(tail_.find(lsn));
+  starved_ = starved_ && issued_ < to;
 }
 
 void WalWriter::append(const engine::RecordPtr& record) {
@@ -55,7 +68,7 @@ void WalWriter::append(const engine::RecordPtr& record) {
 }
 
 void WalWriter::pump() {
-  while (!failed_ && !header_in_flight_ && issued_ < end_.lsn &&
+  while (!failed_ && !paused_ && !header_in_flight_ && issued_ < end_.lsn &&
          slots_.size() < writes_in_flight_max) {
     if (must_roll(*tail_.find(issued_.next()))) {
       if (!roll()) return;

@@ -50,6 +50,15 @@ class WalWriter {
   const LogEnd& end() const { return end_; }
   engine::Lsn durable() const { return durable_.lsn; }
   engine::Digest durable_digest() const { return durable_.digest; }
+  bool in_flight() const { return !slots_.empty(); }
+  /// Of what was handed to the disk; durable when nothing is in flight.
+  engine::Lsn issued() const { return issued_; }
+  /// Issues nothing more until resume().
+  void pause() { paused_ = true; }
+  void resume() {
+    paused_ = false;
+    pump();
+  }
   bool drained() const { return slots_.empty() && durable_.lsn == end_.lsn; }
   /// Waits for a segment file that the pool does not have.
   bool starved() const { return starved_; }
@@ -59,7 +68,10 @@ class WalWriter {
   std::uint64_t writes() const { return writes_; }
   std::uint64_t bytes_written() const { return bytes_written_; }
 
-  /// Drained and cut behind `end`, by the truncation that erased the rest.
+  /// Forgets what lies behind `to`, which was not issued; `mono_time` is that of the record at
+  /// `to`. Nothing in flight.
+  void cut_unissued(engine::Lsn to, engine::WallTime mono_time);
+  /// Nothing in flight and cut behind `end`, by the truncation that erased the rest.
   void restart(LogEnd end, bool after_chunk_end);
   /// Never reused: what recovery and truncation leave behind in files stays void.
   SegmentSequence next_sequence() const { return next_sequence_; }
@@ -97,6 +109,7 @@ class WalWriter {
   bool after_chunk_end_ = false;  ///< The last issued record was a chunk_end.
   bool header_in_flight_ = false;
   bool starved_ = false;
+  bool paused_ = false;
   bool failed_ = false;
   engine::Lsn issued_chunk_first_;  ///< Chunk of the next record to be issued.
   std::uint64_t issued_chunk_bytes_ = 0;

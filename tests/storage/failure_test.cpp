@@ -167,6 +167,87 @@ BOOST_AUTO_TEST_CASE(a_full_disk_leaves_no_room_in_the_log_before_it_is_needed) 
   BOOST_CHECK(!w.failure);
 }
 
+namespace {
+
+/// Appends, uncommitted, until the log waits for a segment that a full disk cannot give; the last
+/// LSN that is durable.
+Lsn starve(StoreWorld& w) {
+  w.open(true);
+  w.disk->settle();
+  w.disk->capacity_bytes = w.disk->used_bytes();
+  w.append_durably({w.begin_epoch(1)});
+  while (w.store->durable() == w.builder->end()) {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 12; ++i) records.push_back(w.write(i, 1));
+    records.push_back(w.chunk_end());
+    w.append(std::move(records), Lsn());
+    w.disk->settle();
+  }
+  w.append({w.write(30, 1), w.write(31, 1)}, Lsn());
+  w.disk->settle();
+  return w.store->durable();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_starved_log_is_cut_where_it_was_never_issued) {
+  for (const std::uint64_t behind : {0u, 1u, 3u}) {
+    StoreWorld w;
+    const auto durable = starve(w);
+    const auto to = durable + behind;
+    BOOST_REQUIRE(w.finish(w.store->truncate(to)).has_value());
+    w.forget_behind(to);
+    BOOST_CHECK(w.store->facts().end.lsn == to);
+    BOOST_CHECK(w.store->facts().end.digest == w.digest_at[to.value]);
+    BOOST_CHECK_EQUAL(w.difference_at(to), "");
+    // With space again it goes on from there.
+    w.disk->capacity_bytes = ~std::uint64_t{0};
+    w.flush();
+    w.append_durably({w.write(40, 1)});
+    const auto end = w.builder->end();
+    w.crash(MemoryDisk::Loss::power, behind);
+    BOOST_CHECK_EQUAL(w.open().end.lsn.value, end.value);
+    BOOST_CHECK_EQUAL(w.difference_at(end), "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_starved_log_is_cut_where_it_is_durable) {
+  StoreWorld w;
+  const auto to = Lsn(starve(w).value - 5);
+  BOOST_REQUIRE(w.finish(w.store->truncate(to)).has_value());
+  w.forget_behind(to);
+  w.append_durably({w.write(40, 1)});
+  const auto end = w.builder->end();
+  w.crash(MemoryDisk::Loss::power, 1);
+  BOOST_CHECK_EQUAL(w.open().end.lsn.value, end.value);
+  BOOST_CHECK_EQUAL(w.difference_at(end), "");
+}
+
+BOOST_AUTO_TEST_CASE(a_starved_store_stops_without_a_clean_mark_and_without_what_was_not_durable) {
+  StoreWorld w;
+  const auto durable = starve(w);
+  BOOST_CHECK(w.finish(w.store->stop(true)).has_value());
+  w.store.reset();
+  const auto found = w.open();
+  BOOST_CHECK(!found.clean);
+  BOOST_CHECK_EQUAL(found.end.lsn.value, durable.value);
+}
+
+BOOST_AUTO_TEST_CASE(a_starved_store_is_destroyed) {
+  StoreWorld w;
+  starve(w);
+  BOOST_CHECK(w.finish(w.store->destroy()).has_value());
+  BOOST_CHECK_EQUAL(w.disk->files().size(), 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_starved_store_is_reset) {
+  StoreWorld w;
+  starve(w);
+  BOOST_REQUIRE(w.finish(w.store->reset(Lsn(7), engine::Digest{1, 2}, {})).has_value());
+  BOOST_CHECK_EQUAL(w.store->facts().end.lsn.value, 7u);
+  BOOST_CHECK_EQUAL(w.store->durable().value, 7u);
+}
+
 BOOST_AUTO_TEST_CASE(the_reserve_stays_free_of_blocks) {
   StoreWorld w;
   w.limits.reserve_bytes = 64 * block_bytes;
