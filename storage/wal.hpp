@@ -99,7 +99,6 @@ class Wal {
   std::uint64_t memory_bytes() const { return tail_->bytes(); }
   std::uint64_t writes() const { return writer_->writes(); }
   std::uint64_t bytes_written() const { return writer_->bytes_written(); }
-  std::uint64_t segment_bytes() const { return context_.segment_bytes; }
   /// Creates missing spares, deletes those too many.
   void top_up();
   /// The flusher lacks space (or not): spares are given up for it.
