@@ -4,6 +4,8 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include <boost/asio/ip/address.hpp>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
