@@ -171,13 +171,37 @@ void History::cell_read(Reign reign, engine::MonoTime began, engine::MonoTime en
   settle(cell, candidates, zeros, r);
 }
 
-// Its value is of a write that an earlier read has shown to be over: fine only for a read that was
-// under way by then.
-void History::judge_missing(const Cell& cell, std::uint64_t index, OpId value, const Read& r) {
+bool History::is_flushed(const Entry& e) const { return op(e).flushed || e.flushed; }
+
+/// What had taken its place was never flushed and went with the cache, so the older value shows again. Not where
+/// the entry itself had been lost before, nor where anything behind it was flushed or is in force.
+bool History::may_return(const Cell& cell, const Entry& e, const Read& r) const {
+  if (!excused(e.gone_in, r.reign) || blocker(cell, e, r) != nullptr) return false;
+  Entry successor;
+  successor.op = e.gone_for;
+  if (certainly_after(e, successor)) return false;
+  const auto kept = [&](const Entry& other) {
+    const bool behind = other.op == e.gone_for || certainly_after(other, e);
+    return other.op != e.op && behind && is_flushed(other);
+  };
+  return std::none_of(cell.live.begin(), cell.live.end(), kept) &&
+         std::none_of(cell.gone.begin(), cell.gone.end(), kept);
+}
+
+// Its value is of a write that an earlier read has shown to be over: fine for a read that was under
+// way by then, and where the write that took its place was lost with the cache.
+void History::judge_missing(Cell& cell, std::uint64_t index, OpId value, const Read& r) {
   const Entry* gone = nullptr;
   for (const auto& e : cell.gone) {
     if (value == 0 ? !op(e).zeros : e.op != value) continue;
     if (e.gone_at >= r.began) return;
+    if (may_return(cell, e, r)) {
+      auto back = e;
+      back.gone_at = {};
+      cell.gone.erase(cell.gone.begin() + (&e - cell.gone.data()));
+      cell.live.push_back(back);
+      return settle(cell, {cell.live.size() - 1}, value == 0, r);
+    }
     gone = &e;
   }
   if (gone == nullptr) {
@@ -213,6 +237,8 @@ void History::settle(Cell& cell, const std::vector<std::size_t>& candidates, boo
     }
     auto over = e;
     over.gone_at = r.ended;
+    over.gone_in = r.reign;
+    over.gone_for = kept;
     cell.gone.push_back(over);
     cell.live.erase(cell.live.begin() + static_cast<std::ptrdiff_t>(i));
   }

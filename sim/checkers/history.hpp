@@ -5,7 +5,8 @@
 // Each cell of a volume is a register. A read may return a write's value unless
 //   - the write began after the read ended, or nobody ever wrote it          (corrupt, future)
 //   - another write is certainly behind it, in force before the read began   (lost or stale)
-//   - an earlier read already showed that it was gone                        (came back)
+//   - an earlier read already showed that it was gone                        (came back),
+//     but for a reign that lost, with the cache, what had taken its place
 // In force is: flushed, at any time; answered in the reign that answers the read; or seen by a read
 // of that reign. An answered write that was not flushed may vanish only where a reign ended, its
 // connections were cut, and the next one says cache_lost. One reign is one uninterrupted service of
@@ -75,7 +76,9 @@ class History {
     Reign seen_in = 0;  ///< The last reign whose read returned it.
     engine::MonoTime seen_at{};
     bool flushed = false;        ///< Seen, then flushed, whatever its own reign.
-    engine::MonoTime gone_at{};  ///< Set for entries that are over.
+    engine::MonoTime gone_at{};  ///< Set for entries that are over; so are the next two.
+    Reign gone_in = 0;           ///< Of the read that showed it.
+    OpId gone_for = 0;           ///< What that read returned.
   };
   struct Cell {
     std::vector<Entry> live;
@@ -94,7 +97,9 @@ class History {
   bool certainly_after(const Entry& later, const Entry& earlier) const;
   bool excused(Reign from, Reign to) const;
   const Entry* blocker(const Cell& cell, const Entry& candidate, const Read& r) const;
-  void judge_missing(const Cell& cell, std::uint64_t index, OpId value, const Read& r);
+  bool is_flushed(const Entry& e) const;
+  bool may_return(const Cell& cell, const Entry& e, const Read& r) const;
+  void judge_missing(Cell& cell, std::uint64_t index, OpId value, const Read& r);
   void settle(Cell& cell, const std::vector<std::size_t>& candidates, bool zeros, const Read& r);
   std::string describe(const Entry& e) const;
 

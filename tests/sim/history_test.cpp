@@ -120,6 +120,35 @@ BOOST_AUTO_TEST_CASE(what_was_seen_after_a_failover_and_flushed_is_kept) {
   BOOST_TEST(s.cls == "came_back");
 }
 
+BOOST_AUTO_TEST_CASE(
+    what_was_overwritten_may_show_again_only_where_the_newer_write_was_lost_with_the_cache) {
+  for (const bool flushed : {false, true}) {
+    for (const bool cache_lost : {false, true}) {
+      Story s;
+      const auto a = s.write();
+      const auto b = s.write();
+      s.read(b);
+      if (flushed) s.flush();
+      s.failover(cache_lost);
+      s.read(a);
+      BOOST_TEST((s.cls == "") == (cache_lost && !flushed));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_a_flush_covered_twice_over_does_not_show_again) {
+  Story s;
+  const auto a = s.write();
+  const auto b = s.write();
+  s.read(b);
+  s.flush();
+  const auto c = s.write();
+  s.read(c);
+  s.failover(true);
+  s.read(a);  // b was flushed, though c had taken its place.
+  BOOST_TEST(s.cls == "came_back");
+}
+
 BOOST_AUTO_TEST_CASE(what_was_seen_to_be_lost_does_not_come_back) {
   Story s;
   const auto a = s.write();
