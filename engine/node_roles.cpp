@@ -45,7 +45,12 @@ Effects ReplicaRole::on_assign(const Assignment& arriving) {
   }
   const auto in_force = local_ ? std::optional(local_->assignment) : std::nullopt;
   const auto compared = order(in_force, arriving);
-  if (compared == AssignmentOrder::stale) return refuse(arriving, "it is stale", out), out;
+  if (compared == AssignmentOrder::stale) {
+    const bool ours =
+        serving() && arriving.role == Role::primary && arriving.epoch == in_force->epoch;
+    if (ours && planted(Bug::stale_assignment_removes_sender)) out.push_back(Reassign{arriving});
+    return refuse(arriving, "it is stale", out), out;
+  }
   assigned_ = true;
   if (compared == AssignmentOrder::newer) {
     if (!local_) {

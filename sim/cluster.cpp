@@ -304,6 +304,7 @@ std::optional<VolumeView> Cluster::view() {
   v.waiting_for = text(o, "waiting_for");
   v.serving = truth(o, "serving");
   v.epoch = number(o, "epoch");
+  v.version = number(o, "version");
   v.head = number(o, "head");
   v.committed = number(o, "committed");
   const auto* pending = o.if_contains("pending");
@@ -427,8 +428,26 @@ bool Cluster::converge() {
   return false;
 }
 
+bool Cluster::stale_control_changes_nothing() {
+  // A connection that died silently is noticed within 3 s, and its replica then recorded anew.
+  run_for(5 * second);
+  const auto before = view();
+  if (!before || failed()) return !failed();
+  world_.net.repeat_stale_control();
+  run_for(2 * second);
+  const auto after = view();
+  const bool same = after && after->epoch == before->epoch && after->version == before->version;
+  if (!same) {
+    fail("stale_obeyed",
+         fmt::format(
+             "old assignments were heard again at rest, and epoch {} version {} became {} {}",
+             before->epoch, before->version, after ? after->epoch : 0, after ? after->version : 0));
+  }
+  return same && !failed();
+}
+
 bool Cluster::settle() {
-  if (!converge() || !read_all()) return false;
+  if (!converge() || !read_all() || !stale_control_changes_nothing()) return false;
   for (std::uint32_t n = 0; n < size() && options_.mode == engine::Mode::sync_all; ++n) {
     if (serving() == n) continue;
     // A node may just be reconnecting to the control plane.

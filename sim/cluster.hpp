@@ -62,6 +62,7 @@ struct VolumeView {
   bool serving = false;
   bool pending = true;
   std::uint64_t epoch = 0;
+  std::uint64_t version = 0;
   std::uint64_t head = 0;
   std::uint64_t committed = 0;
   std::vector<CopyView> copies;
@@ -138,6 +139,8 @@ class Cluster {
   bool converge();
   /// converge(), then reads everything, from each copy in turn as primary.
   bool settle();
+  /// At rest: everything that the control plane ever said is heard again, and nothing moves.
+  bool stale_control_changes_nothing();
   bool failed() const { return failure_.has_value(); }
   const std::optional<Failure>& failure() const { return failure_; }
   void fail(std::string cls, std::string text);

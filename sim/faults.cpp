@@ -13,7 +13,7 @@ using engine::second;
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
     "kill_primary", "kill_replica", "kill_two",  "kill_all",    "quick_restart", "power_one",
     "power_all",    "isolate",      "one_way",   "cut_links",   "cut_client",    "promote",
-    "wipe_replica", "rot_replica",  "slow_disk", "failed_sync", "full_disk",
+    "wipe_replica", "rot_replica",  "slow_disk", "failed_sync", "full_disk",     "rebuilt_alone",
 };
 
 }  // namespace
@@ -102,6 +102,39 @@ void Faults::wipe() {
   cluster_.run_for(pause());
   cluster_.boot(node);
   cluster_.replace(node);
+  whole_soon();
+}
+
+// The moment the new copy counts it is the only one left: it must be as good as those that are gone.
+void Faults::rebuilt_alone() {
+  if (!whole_soon()) return;
+  const auto node = replica_node();
+  if (node == 0) return;  // the control plane's host
+  auto& disk = cluster_.node(node).disk();
+  cluster_.wipe(node);
+  cluster_.run_for(pause());
+  cluster_.boot(node);
+  disk.slow_factor = random_.between(1, 200);
+  const auto counts = [&] {
+    const auto v = cluster_.view();
+    return v && std::any_of(v->copies.begin(), v->copies.end(), [&](const CopyView& c) {
+             return c.node == cluster_.node(node).name() && c.in_set;
+           });
+  };
+  cluster_.replace(node);
+  for (int i = 0; i < 3000 && !cluster_.failed() && !counts(); ++i) {
+    cluster_.run_for(1 * millisecond);
+  }
+  auto& host = cluster_.node(0).disk();
+  for (std::uint32_t other = 1; other < cluster_.size(); ++other) {
+    if (other != node) cluster_.kill(other, Kill::power);
+  }
+  host.fail_writes = 1'000'000;  // The host decides on, without a copy of its own.
+  cluster_.run_for(2 * second + pause());
+  disk.slow_factor = 1;
+  host.fail_writes = 0;
+  cluster_.kill(0);
+  for (std::uint32_t other = 0; other < cluster_.size(); ++other) cluster_.boot(other);
   whole_soon();
 }
 
@@ -213,6 +246,8 @@ void Faults::inject(Fault fault) {
       return fail_sync();
     case Fault::full_disk:
       return fill_disk();
+    case Fault::rebuilt_alone:
+      return rebuilt_alone();
     case Fault::count_:
       break;
   }

@@ -31,6 +31,7 @@ enum class Fault : std::uint8_t {
   slow_disk,
   failed_sync,
   full_disk,
+  rebuilt_alone,  ///< The others go the moment a rebuilt copy counts.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -61,6 +62,7 @@ class Faults {
   void kill_several(std::size_t count, bool power);
   void partition(bool one_way);
   void wipe();
+  void rebuilt_alone();
   void rot();
   bool rot_a_file(std::uint32_t node);
   void fail_sync();

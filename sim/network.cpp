@@ -94,6 +94,14 @@ std::shared_ptr<Wire> SimNet::control_wire(std::uint32_t node) {
   return nullptr;
 }
 
+void SimNet::repeat_stale_control() {
+  for (const auto& [node, messages] : stale_control_) {
+    const auto wire = control_wire(node);
+    if (!wire) continue;
+    for (const auto& message : messages) wire->inject(message);
+  }
+}
+
 // --- one process ---------------------------------------------------------------------------------
 
 SimNetwork::SimNetwork(SimNet& net, LifePtr life, engine::Endpoint own, engine::ClusterId cluster)

@@ -61,6 +61,9 @@ class SimNet {
   /// so that nobody says so.
   void life_ended(const Life& life, bool silent);
 
+  /// Every node hears again, over the connection of today, what the control plane decided before.
+  void repeat_stale_control();
+
   std::uint64_t frames() const { return frames_; }
   std::uint64_t frame_bytes() const { return frame_bytes_; }
 
