@@ -33,6 +33,10 @@ class LoopScheduler final : public caf::scheduler::abstract_coordinator {
   /// From now on an actor that becomes ready is ended instead of run: the loop is about to go.
   void end_the_ready() { ending_ = true; }
 
+  /// The loop will not run again: what ~actor_system still sends (exits, to CAF's own actors) waits
+  /// for stop(), which this thread calls next.
+  void expect_stop() { stopping_ = std::this_thread::get_id(); }
+
   caf::actor_clock& clock() noexcept override { return clock_; }
   bool detaches_utility_actors() const override { return false; }
 

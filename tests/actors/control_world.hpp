@@ -106,6 +106,9 @@ struct ManualNetwork final : transport::Network {
   std::deque<Attempt> attempts;
 };
 
+/// For function actors that need none: CAF 0.17 binds a reference to nothing where there is none.
+inline constexpr int no_argument = 0;
+
 /// What both worlds have.
 struct PlainWorld {
   struct Config : caf::actor_system_config {
@@ -149,11 +152,14 @@ struct PlainWorld {
                                                          const std::string& path,
                                                          const std::string& body = "") {
     auto answer = std::make_shared<std::optional<engine::AdminReply>>();
-    system.spawn([actor, answer, message = AdminRequest{{7, "", method, path, body}}](
-                     caf::event_based_actor* self) {
-      self->request(actor, caf::infinite, message)
-          .then([answer](const AdminAnswered& m) { *answer = m.reply; }, [](const caf::error&) {});
-    });
+    system.spawn(
+        [actor, answer, message = AdminRequest{{7, "", method, path, body}}](
+            caf::event_based_actor* self, int) {
+          self->request(actor, caf::infinite, message)
+              .then([answer](const AdminAnswered& m) { *answer = m.reply; },
+                    [](const caf::error&) {});
+        },
+        no_argument);
     run();
     return answer;
   }

@@ -189,10 +189,12 @@ BOOST_AUTO_TEST_CASE(a_stop_is_answered_and_ends_the_node) {
   NodeWorld w;
   const auto link = w.registered();
   bool stopped = false;
-  w.system.spawn([&](caf::event_based_actor* self) {
-    self->request(w.node, caf::infinite, StopNode{})
-        .then([&](const NodeStopped&) { stopped = true; }, [](const caf::error&) {});
-  });
+  w.system.spawn(
+      [&](caf::event_based_actor* self, int) {
+        self->request(w.node, caf::infinite, StopNode{})
+            .then([&](const NodeStopped&) { stopped = true; }, [](const caf::error&) {});
+      },
+      no_argument);
   w.run();
   BOOST_TEST(stopped);
   BOOST_TEST(link->closed);
