@@ -165,6 +165,7 @@ Task<Status> Extents::finish_creation(FileNumber number, ExtentFile& file) {
   present_.add(number);
   file.table.assign(static_cast<std::size_t>(sum_pages(number) * sums_per_page), engine::no_block);
   auto grown = co_await resize_file(disk_, file.data, blocks_in(number) * block_bytes);
+  file.unsynced = true;  // a sync may have passed meanwhile
   co_return grown;
 }
 
@@ -193,6 +194,7 @@ Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   }
   file.unsynced = true;  // a crash during creation
   auto grown = co_await resize_file(disk_, file.data, whole);
+  file.unsynced = true;  // a sync may have passed meanwhile
   co_return grown;
 }
 
@@ -350,7 +352,11 @@ Task<Status> Extents::write_sums(ExtentFile& file) {
 
 Task<Status> Extents::sync() {
   const auto turn = co_await sync_turn_.acquire(sync_alone, RangeGuard::Use::write);
-  auto covered = present_;
+  // Files that nobody touched since they were found stay as they were recorded: one may be half made.
+  auto covered = durable_files_;
+  for (const auto& [number, file] : files_) {
+    if (file.loaded && !covered.has(number)) covered.add(number);
+  }
   if (created_files_) {
     created_files_ = false;  // a file that is created meanwhile sets it again
     auto named = co_await sync_directory(disk_, directory_);

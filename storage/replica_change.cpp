@@ -43,7 +43,9 @@ Task<Status> ReplicaStore::truncate(Lsn to) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
+  changing_ = true;
   auto cut = co_await truncate_held(to);
+  changing_ = false;
   wal_->resume();
   if (hold_timer_ == 0) flusher_->release();
   progressed();
@@ -119,7 +121,9 @@ Task<Status> ReplicaStore::reset(Lsn base, engine::Digest digest, engine::EpochH
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
+  changing_ = true;
   auto done = co_await reset_held(base, digest, std::move(history));
+  changing_ = false;
   wal_->resume();
   release_flush();  // a comparison of what was there is over
   progressed();

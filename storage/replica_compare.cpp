@@ -76,7 +76,7 @@ void ReplicaStore::release_flush() {
   ++holds_;
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
   hold_timer_ = 0;
-  if (opened()) flusher_->release();
+  if (opened() && !changing_) flusher_->release();  // else the change releases it, at its end
 }
 
 /// Whoever asks may be of another version, or wrong.

@@ -228,6 +228,7 @@ class ReplicaStore {
   std::optional<engine::Error> failure_;
   bool clean_ = false;
   bool stopped_ = false;
+  bool changing_ = false;  ///< A truncation or reset holds the flusher, whatever a comparison says.
   engine::TimerId hold_timer_ = 0;
   std::uint64_t holds_ =
       0;  ///< Counts holds begun and ended: what was asked under one ends with it.

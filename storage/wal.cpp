@@ -40,6 +40,8 @@ Wal::Wal(WalContext context, WalLimits limits)
     if (on_space) on_space();
   };
   pool_.on_failed = [this](Error error) {
+    failure_ = error;
+    wake_waiting();
     if (on_failed) on_failed(std::move(error));
   };
 }

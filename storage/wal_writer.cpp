@@ -205,7 +205,8 @@ void WalWriter::retire_done() {
     slots_.pop_front();
     ++first_slot_;
   }
-  if (durable_.lsn != before && on_durable) on_durable();
+  // A header moves no LSN, but whoever waits for nothing in flight must hear of it.
+  if ((durable_.lsn != before || slots_.empty()) && on_durable) on_durable();
 }
 
 std::uint64_t WalWriter::free_bytes(std::uint64_t spare_segments) const {
