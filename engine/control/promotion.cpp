@@ -97,7 +97,7 @@ Effects ControlPlane::on_choice_due(const Moment& at) {
   Effects out;
   for (auto& [id, volume] : volumes_) {
     if (volume.record.settled() || volume.record.deleting || volume.wait_over) continue;
-    if (at.now - volume.fencing_since < promise_wait_) continue;
+    if (!volume.fencing_since || at.now - volume.fencing_since < promise_wait_) continue;
     volume.wait_over = true;
     choose_when_ready(volume, at, out);
   }
@@ -106,6 +106,7 @@ Effects ControlPlane::on_choice_due(const Moment& at) {
 
 void ControlPlane::choose_when_ready(Volume& volume, const Moment& at, Effects& out) {
   const auto& record = volume.record;
+  if (!volume.fencing_since) volume.fencing_since = at.now;  // Loaded: the wait begins anew.
   const bool all =
       std::all_of(record.in_sync.begin(), record.in_sync.end(),
                   [&](const SetMember& m) { return volume.promises.contains(m.replica); });
