@@ -73,6 +73,8 @@ class NodeShell {
     EnvironmentPtr env;  ///< For its actors: their events name the volume.
     std::optional<Store> store;
     std::optional<StoreFacts> facts;
+    bool linked =
+        false;  ///< A primary was here in this incarnation: a clean stop before it proves exactness no longer.
     std::optional<Volume> volume;
     std::optional<Receiver> receiver;
     std::string shown;    ///< The name under which the front desk knows it.

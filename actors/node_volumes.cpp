@@ -14,7 +14,9 @@ namespace roles = engine::roles;
 
 namespace {
 
-roles::Held held_by(const StoreFacts& facts) {
+/// `linked`: a primary has been here in this incarnation. From then on answers may have been given without it, until it
+/// is recorded again: the clean stop before it proves exactness no longer (C4).
+roles::Held held_by(const StoreFacts& facts, bool linked) {
   roles::Held held;
   held.end = facts.end;
   const auto last = facts.history.at(facts.end);
@@ -22,7 +24,7 @@ roles::Held held_by(const StoreFacts& facts) {
   held.committed = facts.committed;
   held.digest = facts.digest;
   held.base = facts.base;
-  held.clean = facts.clean;
+  held.clean = facts.clean && !linked;
   held.damage = facts.damage;
   return held;
 }
@@ -148,7 +150,7 @@ void NodeShell::opened(const VolumeId& id, engine::Result<StoreFacts> facts) {
   auto& s = slot(id);
   if (!facts) return run(id, s.role.on_opened(facts.error()));
   s.facts = *facts;
-  run(id, s.role.on_opened(held_by(*facts)));
+  run(id, s.role.on_opened(held_by(*facts, s.linked)));
 }
 
 void NodeShell::perform(const VolumeId& id, roles::DestroyStore& effect) {
@@ -229,7 +231,7 @@ void NodeShell::perform(const VolumeId& id, roles::FenceReceiver& effect) {
     auto& mine = slot(id);
     if (!facts) return run(id, mine.role.on_fenced(facts.error()));
     mine.facts = *facts;
-    run(id, mine.role.on_fenced(held_by(*facts)));
+    run(id, mine.role.on_fenced(held_by(*facts, mine.linked)));
   };
   self_->request(*s.receiver, caf::infinite, FenceReceiver{effect.epoch})
       .then([done](const ReceiverFenced& m) { done(m.facts); },
@@ -295,6 +297,7 @@ void NodeShell::accepted(transport::Incoming incoming) {
   if (const auto why = s->role.objection(incoming.hello)) return refuse(*why);
   if (!s->receiver)
     return refuse({engine::RefusalCode::not_a_replica, "the replica is starting", {}});
+  s->linked = true;
   self_->send(*s->receiver,
               PeerConnected{std::make_shared<transport::Incoming>(std::move(incoming))});
 }

@@ -104,9 +104,6 @@ StoreFacts facts_now(const ReceiverState& s) {
 
 void perform(Self self, inflow::AcceptLink& e) {
   auto& s = self->state;
-  // From here on answers may be given without this incarnation, until it is recorded: a clean stop
-  // before it proves exactness no longer (C4).
-  s.facts.clean = false;
   auto& open = s.links.at(e.link);
   engine::HelloOk ok;
   ok.node = s.env->node;
