@@ -1,5 +1,6 @@
 #include "actors/runtime/loop.hpp"
 
+#include <thread>
 #include <utility>
 
 namespace tidemark::actors {
@@ -23,12 +24,29 @@ Loop::Loop(OnPrint print) : work_(io_.get_executor()), timers_(io_, clock_) {
 
 Loop::~Loop() {
   settle();
+  scheduler().expect_stop();
   actors_.reset();
 }
 
 void Loop::run() {
   if (io_.stopped()) io_.restart();
-  io_.run();
+  while (!io_.stopped()) {
+    while (io_.poll() != 0) {
+    }
+    if (!io_.stopped() && !comes_soon()) io_.run_one();
+  }
+}
+
+/// Looks for work a while longer before the thread sleeps: a processor that has gone idle takes longer to wake than most
+/// answers take to come. It yields meanwhile, so whoever else is ready runs.
+bool Loop::comes_soon() {
+  if (spin_ == 0) return false;
+  const auto until = clock_.now() + spin_;
+  do {
+    std::this_thread::yield();
+    if (io_.poll_one() != 0) return true;
+  } while (!io_.stopped() && clock_.now() < until);
+  return io_.stopped();
 }
 
 void Loop::stop() { io_.stop(); }

@@ -33,6 +33,8 @@ class Loop {
   engine::Timers& timers() { return timers_; }
   engine::Rng& rng() { return rng_; }
 
+  /// How long run() looks for more work before it sleeps, in nanoseconds; 0 (as constructed): not at all.
+  void spin_for(std::uint64_t nanoseconds) { spin_ = nanoseconds; }
   /// Runs handlers, timers and actors on this thread until stop(). May be called again.
   void run();
   /// Ends run() after the handler that is running.
@@ -45,9 +47,11 @@ class Loop {
 
  private:
   LoopScheduler& scheduler();
+  bool comes_soon();
 
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::uint64_t spin_ = 0;
   LoopClock clock_;
   LoopTimers timers_;
   LoopRandom rng_;

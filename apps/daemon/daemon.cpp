@@ -101,7 +101,9 @@ class Daemon {
       : config_(config),
         logger_(make_logger(config.log_level)),
         loop_([this](const std::string& line) { logger_->error("actor_said text={}", line); }),
-        events_(logger_, loop_.clock()) {}
+        events_(logger_, loop_.clock()) {
+    loop_.spin_for(config_.spin);
+  }
   ~Daemon() { end(); }
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
