@@ -19,7 +19,7 @@ struct Config {
   engine::Endpoint control;  ///< `control.address`: of the host of the control plane.
   bool insecure = false;     ///< Allows listening beyond loopback without TLS.
   std::string log_level = "info";
-  std::uint64_t spin = 50'000;  ///< `times.spin`: nanoseconds before an idle loop sleeps.
+  std::uint64_t spin = 0;  ///< `times.spin`: nanoseconds before an idle loop sleeps.
   actors::Settings settings;
 };
 
