@@ -362,7 +362,12 @@ bool Cluster::replace(std::uint32_t n) {
   for (int attempt = 0; attempt < 80 && !failed(); ++attempt) {
     if (attempt == 0 || world_.random.chance(1, 4)) admin("POST", readmit, "{}");
     const auto reply = admin("POST", path, body);
-    if (reply.status == 200 || reply.status == 202) return true;
+    if (reply.status == 200 || reply.status == 202) {
+      // Too early, while the old node still seemed to be there, the new copy is that one's: the new node then still
+      // asks to be let in.
+      run_for(500 * millisecond);
+      if (admin("GET", "/v1/nodes").body.find("\"stranger\":\"") == std::string::npos) return true;
+    }
     world_.trace.note(now(), fmt::format("replace answers {}: {}", reply.status, reply.body));
     run_for(250 * millisecond);
   }
