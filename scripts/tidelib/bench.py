@@ -149,12 +149,17 @@ class Tidemark:
         self.settle()
 
     def settle(self):
-        """Until the log is in the extents: a measurement begins with nothing left over."""
+        """Until all is committed and no node writes any more (log segments are written ahead): a measurement begins with nothing left over,
+        neither for us nor for those that share the disk."""
         def level():
             seen = self.cluster.cli("volume", "show", "bench")
             return seen["committed"] >= seen["head"]
+        def quiet():
+            before = sum(written_bytes(p) for p in self.pids())
+            time.sleep(1)
+            return sum(written_bytes(p) for p in self.pids()) - before < 1 << 20
         self.cluster.wait(level, "committed to reach head", 60)
-        time.sleep(2)
+        self.cluster.wait(quiet, "the nodes to write no more", 600)
 
     def pids(self):
         return [n.pid for n in self.cluster.nodes]
