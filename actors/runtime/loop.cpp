@@ -31,22 +31,22 @@ Loop::~Loop() {
 void Loop::run() {
   if (io_.stopped()) io_.restart();
   while (!io_.stopped()) {
-    while (io_.poll() != 0) {
-    }
-    if (!io_.stopped() && !comes_soon()) io_.run_one();
+    io_.poll();
+    if (!io_.stopped()) wait_for_work();
   }
 }
 
-/// Looks for work a while longer before the thread sleeps: a processor that has gone idle takes longer to wake than most
-/// answers take to come. It yields meanwhile, so whoever else is ready runs.
-bool Loop::comes_soon() {
-  if (spin_ == 0) return false;
-  const auto until = clock_.now() + spin_;
-  do {
+/// Yields while it looks, so whoever else is ready runs.
+void Loop::wait_for_work() {
+  const auto began = clock_.now();
+  const auto until = began + busy_poll_.window();
+  bool found = false;
+  while (!found && !io_.stopped() && clock_.now() < until) {
     std::this_thread::yield();
-    if (io_.poll_one() != 0) return true;
-  } while (!io_.stopped() && clock_.now() < until);
-  return io_.stopped();
+    found = io_.poll_one() != 0;
+  }
+  if (!found) io_.run_one();
+  busy_poll_.was_idle(clock_.now() - began);
 }
 
 void Loop::stop() { io_.stop(); }

@@ -13,6 +13,7 @@
 #include <caf/all.hpp>
 #include <memory>
 
+#include "actors/runtime/busy_poll.hpp"
 #include "actors/runtime/loop_random.hpp"
 #include "actors/runtime/loop_scheduler.hpp"
 #include "actors/runtime/loop_time.hpp"
@@ -33,8 +34,9 @@ class Loop {
   engine::Timers& timers() { return timers_; }
   engine::Rng& rng() { return rng_; }
 
-  /// How long run() looks for more work before it sleeps, in nanoseconds; 0 (as constructed): not at all.
-  void spin_for(std::uint64_t nanoseconds) { spin_ = nanoseconds; }
+  /// How long run() looks for more work at most before it sleeps, in nanoseconds (busy_poll.hpp);
+  /// 0, as constructed: not at all.
+  void busy_poll_for(std::uint64_t nanoseconds) { busy_poll_ = BusyPoll(nanoseconds); }
   /// Runs handlers, timers and actors on this thread until stop(). May be called again.
   void run();
   /// Ends run() after the handler that is running.
@@ -47,11 +49,11 @@ class Loop {
 
  private:
   LoopScheduler& scheduler();
-  bool comes_soon();
+  void wait_for_work();
 
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-  std::uint64_t spin_ = 0;
+  BusyPoll busy_poll_;
   LoopClock clock_;
   LoopTimers timers_;
   LoopRandom rng_;

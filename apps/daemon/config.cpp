@@ -202,7 +202,7 @@ std::vector<Reader::Key> keys_of(Config& c) {
        duration_into(s.retry_max, engine::millisecond, 600 * engine::second)},
       {"times.promise_wait", false,
        duration_into(s.promise_wait, 10 * engine::millisecond, 60 * engine::second)},
-      {"times.spin", false, duration_into(c.spin, 0, engine::millisecond)},
+      {"times.busy_poll", false, duration_into(c.busy_poll, 0, engine::millisecond)},
   };
 }
 

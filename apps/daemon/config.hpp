@@ -19,7 +19,8 @@ struct Config {
   engine::Endpoint control;  ///< `control.address`: of the host of the control plane.
   bool insecure = false;     ///< Allows listening beyond loopback without TLS.
   std::string log_level = "info";
-  std::uint64_t spin = 0;  ///< `times.spin`: nanoseconds before an idle loop sleeps.
+  /// `times.busy_poll`: nanoseconds an idle loop looks for work at most before it sleeps.
+  std::uint64_t busy_poll = engine::millisecond / 5;
   actors::Settings settings;
 };
 

@@ -102,7 +102,7 @@ class Daemon {
         logger_(make_logger(config.log_level)),
         loop_([this](const std::string& line) { logger_->error("actor_said text={}", line); }),
         events_(logger_, loop_.clock()) {
-    loop_.spin_for(config_.spin);
+    loop_.busy_poll_for(config_.busy_poll);
   }
   ~Daemon() { end(); }
   Daemon(const Daemon&) = delete;

@@ -3,6 +3,7 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <memory>
 #include <sstream>
@@ -55,9 +56,11 @@ std::shared_ptr<spdlog::logger> logger_to(std::ostringstream& out) {
 
 BOOST_AUTO_TEST_SUITE(loop)
 
-BOOST_AUTO_TEST_CASE(messages_of_any_thread_are_handled_on_the_loop) {
+BOOST_DATA_TEST_CASE(messages_of_any_thread_are_handled_on_the_loop,
+                     boost::unit_test::data::make({0u, 200'000u}), busy_poll) {
   {
     Loop loop(nullptr);
+    loop.busy_poll_for(busy_poll);
     std::thread::id ran_on;
     auto actor = loop.actors().spawn(stopper, &loop, &ran_on);
     std::thread sender([&] {
