@@ -289,6 +289,7 @@ using Volume = caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<StoreProg
 struct RecordsNumbered {
   engine::RecordBatch batch;  ///< Null when only `committed` moved.
   engine::Lsn committed;
+  bool receipt_wanted = true;  ///< A client waits until the replicas have it in memory.
 };
 /// Volume -> Sender: epoch, version or endpoint moved; ends a session of another epoch or endpoint.
 struct PeerReassigned {

@@ -244,7 +244,7 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
   run(self, outflow::Started{});
   return {
       [self](const RecordsNumbered& m) {
-        run(self, outflow::RecordsAdded{m.batch, m.committed});
+        run(self, outflow::RecordsAdded{m.batch, m.committed, m.receipt_wanted});
       },
       [self](const PeerReassigned& m) { run(self, outflow::AssignmentChanged{m.assignment}); },
       [self](const AskPeerStatus&) {

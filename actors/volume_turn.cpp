@@ -1,6 +1,6 @@
 // What the volume's machine wants done. Effects are collected and leave together at the end of the
-// turn: one AppendRecords, one RecordsNumbered per sender, then the reads behind them, then one
-// delivery of answers per client.
+// turn: one delivery of answers per client, then one RecordsNumbered per sender and one
+// AppendRecords, then the reads behind them.
 #include "actors/volume_shell.hpp"
 
 namespace tidemark::actors {
@@ -85,10 +85,10 @@ void VolumeActor::end_turn_soon() {
 
 void VolumeActor::end_turn() {
   turn_pending = false;
+  deliver_replies();
   ship();
   for (const auto& e : std::exchange(reads, {})) read(e);
   for (const auto& e : std::exchange(allocations, {})) ask_allocation(e);
-  deliver_replies();
   finish_stop();
 }
 
@@ -103,12 +103,16 @@ void VolumeActor::ship() {
                 : std::make_shared<const std::vector<engine::RecordPtr>>(std::move(numbered));
     CHECK(batch->front()->lsn() == shipped.next());
     shipped = batch->back()->lsn();
-    self->send(store, AppendRecords{batch, committed});
+  }
+  // The senders first: the way over a replica is the longer one.
+  const bool receipt_wanted = machine->receipt_wanted();
+  for (const auto& [replica, sender] : senders) {
+    self->send(sender, RecordsNumbered{batch, committed, receipt_wanted});
+  }
+  if (batch) {
+    self->send(store, AppendRecords{std::move(batch), committed});
   } else {
     self->send(store, CommittedAdvanced{committed});
-  }
-  for (const auto& [replica, sender] : senders) {
-    self->send(sender, RecordsNumbered{batch, committed});
   }
   numbered.clear();
   only_batch = nullptr;

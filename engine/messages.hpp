@@ -171,6 +171,9 @@ struct Records {
   SessionId session;
   Lsn committed;
   std::vector<RecordPtr> records;
+  /// An Ack once they are received, besides the one once they are durable. False where nobody waits
+  /// for the first: it would only wake the primary.
+  bool receipt_wanted = true;
 };
 inline constexpr std::uint32_t records_per_frame_max = 1024;
 /// Payload bytes in one Records frame. 4 MiB: one 64 KiB write at depth 64.

@@ -27,11 +27,13 @@ void Receiver::said(LinkNumber link, Records& records, ReceiverEffects& out) {
   }
   // What was taken before a refusal is a proved part of the log and stays.
   note_committed(records.committed);
-  if (!batch->empty()) {
+  const bool appended = !batch->empty();
+  if (appended) {
     committed_due_ = false;  // The append tells it.
     out.push_back(AppendToLog{std::move(batch), numbers_.committed});
   }
-  ack_due_ = true;
+  // Else the Ack follows when they are durable; duplicates never get there again.
+  if (records.receipt_wanted || !appended) ack_due_ = true;
   if (!refused) return;
   const bool full = why.empty();
   if (full) {

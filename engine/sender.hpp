@@ -149,7 +149,8 @@ class Sender {
 
   // Flow.
   void send(Lane lane, Message message, std::uint64_t bytes, SenderEffects& out);
-  void send_records(const std::vector<RecordPtr>& batch, Moment at, SenderEffects& out);
+  void send_records(const std::vector<RecordPtr>& batch, bool receipt_wanted, Moment at,
+                    SenderEffects& out);
   void pump_records(SenderEffects& out);
   void pump_base(SenderEffects& out);
   void after_progress(Moment at, SenderEffects& out);

@@ -55,6 +55,7 @@ struct MessageArrived {
 struct RecordsAdded {
   RecordBatch batch;
   Lsn committed;
+  bool receipt_wanted = true;  ///< A client waits until the replicas have it in memory.
 };
 /// The primary's own store: where its readable log begins and what its extents hold.
 struct OwnFactsRead {

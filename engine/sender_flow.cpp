@@ -13,7 +13,7 @@ namespace {
 
 // Frame header and fields of docs/PROTOCOL.md, for the numbers in status; the heads of records and
 // the checksums of blocks are added as they are.
-constexpr std::uint64_t records_frame_overhead = 74;
+constexpr std::uint64_t records_frame_overhead = 75;
 constexpr std::uint64_t base_frame_overhead = 80;
 
 std::uint64_t bytes_of(const std::vector<RecordPtr>& records) {
@@ -51,7 +51,7 @@ SenderEffects Sender::on(const RecordsAdded& event, Moment at) {
     committed_ = event.committed;
     if (flowing() && !committed_due_) committed_due_ = at.now + committed_told_within;
   }
-  if (event.batch && flowing()) send_records(*event.batch, at, out);
+  if (event.batch && flowing()) send_records(*event.batch, event.receipt_wanted, at, out);
   return out;
 }
 
@@ -74,7 +74,7 @@ SenderEffects Sender::on(const LogRecordsRead& event, Moment at) {
                fmt::format("reading the log from {}: other records came", event.from), at, out);
     return out;
   }
-  send_records(batch, at, out);
+  send_records(batch, true, at, out);  // The receipt gives credit for more.
   pump_records(out);
   return out;
 }
@@ -247,7 +247,8 @@ void Sender::send(Lane lane, Message message, std::uint64_t bytes, SenderEffects
   out.push_back(SendMessage{lane, std::move(message)});
 }
 
-void Sender::send_records(const std::vector<RecordPtr>& batch, Moment at, SenderEffects& out) {
+void Sender::send_records(const std::vector<RecordPtr>& batch, bool receipt_wanted, Moment at,
+                          SenderEffects& out) {
   auto frames = cursor_.take(batch);
   for (auto& records : frames) {
     auto& numbers = session_->numbers;
@@ -256,7 +257,7 @@ void Sender::send_records(const std::vector<RecordPtr>& batch, Moment at, Sender
     const auto bytes = records_frame_overhead + bytes_of(records);
     send(Lane::records,
          Records{config_.assignment.spec.id, session_->epoch(), session_->id(), committed_,
-                 std::move(records)},
+                 std::move(records), receipt_wanted},
          bytes, out);
     progress_due_ = false;
     committed_due_.reset();

@@ -279,6 +279,11 @@ bool VolumeMachine::waits() const {
          !queued_.empty() || !merging_.empty() || !held_.empty();
 }
 
+bool VolumeMachine::receipt_wanted() const {
+  const auto& spec = assignment_.spec;
+  return !on_received_.empty() && spec.ack == AckPolicy::received && spec.mode != Mode::best_effort;
+}
+
 bool VolumeMachine::unsettled() const {
   return state_ != VolumeState::ended && in_sync_ && in_sync_->unsettled();
 }

@@ -189,7 +189,8 @@ inline Sender::behavior_type sender_behavior(Sender::pointer self, engine::Repli
                                              std::shared_ptr<SenderNotes> notes) {
   return {
       [notes](const RecordsNumbered& m) {
-        notes->heard.push_back(m.batch ? fmt::format("records {}", run_of(m.batch))
+        notes->heard.push_back(m.batch ? fmt::format("records {}{}", run_of(m.batch),
+                                                     m.receipt_wanted ? "" : " no_receipt")
                                        : fmt::format("committed {}", m.committed));
       },
       [notes](const PeerReassigned& m) {

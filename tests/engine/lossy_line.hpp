@@ -313,7 +313,8 @@ class World {
     for (auto n = 1 + random_.below(5); n > 0; --n) {
       log_.write(random_.below(8), static_cast<std::uint8_t>(random_.next()));
     }
-    tell(outflow::RecordsAdded{log_.batch(from, log_.end().value), committed_});
+    const bool receipt_wanted = random_.below(2) == 0;
+    tell(outflow::RecordsAdded{log_.batch(from, log_.end().value), committed_, receipt_wanted});
   }
 
   void fault() {

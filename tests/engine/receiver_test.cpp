@@ -28,6 +28,27 @@ BOOST_AUTO_TEST_CASE(a_primary_is_answered_followed_and_acknowledged) {
   BOOST_TEST(r.turn() == "");
 }
 
+// It would only wake the primary: whoever waits there waits for the disk.
+BOOST_AUTO_TEST_CASE(a_receipt_that_nobody_wants_is_left_to_the_ack_of_durability) {
+  Rig r(5);
+  r.follow();
+  const auto unasked = [&](std::uint64_t from, std::uint64_t to) {
+    auto records = r.records(from, to);
+    records.receipt_wanted = false;
+    return r.say(std::move(records));
+  };
+  BOOST_TEST(unasked(6, 7) == "append 6..7 committed=0\n");
+  BOOST_TEST(r.turn() == "");
+  BOOST_TEST(r.moved(7) == "");
+  BOOST_TEST(r.turn() == "answer #1 ack received=7 durable=7\n");
+  // Nothing new becomes durable by what it holds already: that is answered at once.
+  BOOST_TEST(unasked(6, 7) == "");
+  BOOST_TEST(r.turn() == "answer #1 ack received=7 durable=7\n");
+  BOOST_TEST(unasked(8, 8) == "append 8..8 committed=0\n");
+  BOOST_TEST(r.say(r.records(9, 9)) == "append 9..9 committed=0\n");
+  BOOST_TEST(r.turn() == "answer #1 ack received=9 durable=7\n");
+}
+
 BOOST_AUTO_TEST_CASE(hellos_are_judged_before_they_are_answered) {
   const auto refused = [](auto change) {
     Rig r(5);

@@ -119,8 +119,8 @@ struct MessageText {
     return fmt::format("session_ready {}", m.next);
   }
   std::string operator()(const Records& m) const {
-    return fmt::format("records {}..{} committed={}", m.records.front()->lsn(),
-                       m.records.back()->lsn(), m.committed);
+    return fmt::format("records {}..{} committed={}{}", m.records.front()->lsn(),
+                       m.records.back()->lsn(), m.committed, m.receipt_wanted ? "" : " no_receipt");
   }
   std::string operator()(const Progress& m) const {
     return fmt::format("progress committed={}", m.committed);

@@ -79,6 +79,21 @@ BOOST_AUTO_TEST_CASE(records_beyond_the_credit_are_forgotten_and_read_later) {
   BOOST_TEST(r.hear(r.ack(15, 10)) == "read_records 16..16\n");
 }
 
+BOOST_AUTO_TEST_CASE(
+    a_receipt_is_asked_for_where_a_client_waits_and_while_records_come_from_the_log) {
+  Rig r(10, 9000);  // Two records of a block.
+  r.stream();
+  r.log.grow_to(14);
+  BOOST_TEST(r.on(RecordsAdded{r.log.batch(11, 11), Lsn(0), false}) ==
+             "send records 11..11 committed=0 no_receipt\n");
+  BOOST_TEST(r.on(RecordsAdded{r.log.batch(12, 13), Lsn(0), true}) ==
+             "send records 12..13 committed=0\n");
+  BOOST_TEST(r.on(RecordsAdded{r.log.batch(14, 14), Lsn(0), false}) == "");
+  BOOST_TEST(r.hear(r.ack(13, 10)) == "read_records 14..14\n");
+  BOOST_TEST(r.on(LogRecordsRead{r.session, Lsn(14), r.log.batch(14, 14)}) ==
+             "send records 14..14 committed=0\n");
+}
+
 // At depth 1 telling it at once would cost both sides as much as the write itself.
 BOOST_AUTO_TEST_CASE(committed_travels_with_records_or_soon_after) {
   Rig r(10);

@@ -169,6 +169,7 @@ void fill(Source& s, SessionReady& m) {
 void fill(Source& s, Records& m) {
   m = s.head<Records>();
   m.committed = s.of<Lsn>();
+  m.receipt_wanted = s.flag();
   // Braces: evaluated in order, whatever the compiler.
   RecordBuilder builder{test_volume_key(), Lsn(s.number(0, 1u << 20)), s.digest()};
   const Epoch epoch(s.number(1, 1u << 20));

@@ -39,7 +39,7 @@ bool fields_equal(const M& a, const M& b) {
 template <class M>
 constexpr bool lists_every_member = wire::Wire<M>::count == boost::pfr::tuple_size_v<M>;
 template <>
-constexpr bool lists_every_member<Records> = wire::Wire<Records>::count == 4;
+constexpr bool lists_every_member<Records> = wire::Wire<Records>::count == 5;
 template <>
 constexpr bool lists_every_member<BaseBlocks> = wire::Wire<BaseBlocks>::count == 4;
 template <std::size_t... Index>

@@ -85,11 +85,11 @@ struct FrameRule {
   std::uint16_t travels;  ///< Travels, combined.
 };
 
-// 40 bytes of numbers, two of count, then at most 1024 record heads.
+// 40 bytes of numbers, one of a flag, two of count, then at most 1024 record heads.
 inline constexpr std::uint32_t records_head_bytes_min =
-    42 + static_cast<std::uint32_t>(engine::record_header_bytes);
+    43 + static_cast<std::uint32_t>(engine::record_header_bytes);
 inline constexpr std::uint32_t records_head_bytes_max =
-    42 + engine::records_per_frame_max * static_cast<std::uint32_t>(engine::record_head_bytes_max);
+    43 + engine::records_per_frame_max * static_cast<std::uint32_t>(engine::record_head_bytes_max);
 // 48 bytes of numbers, then a checksum per block.
 inline constexpr std::uint32_t base_head_bytes_min = 48 + 8;
 inline constexpr std::uint32_t base_head_bytes_max = 48 + 8 * engine::base_blocks_max;

@@ -117,8 +117,9 @@ struct Wire<SessionReady> : Fields<SessionReady, F<&SessionReady::volume>, F<&Se
                                    F<&SessionReady::session>, F<&SessionReady::next>> {};
 /// The fixed part; count and heads of the records follow.
 template <>
-struct Wire<Records> : Fields<Records, F<&Records::volume>, F<&Records::epoch>,
-                              F<&Records::session>, F<&Records::committed>> {};
+struct Wire<Records>
+    : Fields<Records, F<&Records::volume>, F<&Records::epoch>, F<&Records::session>,
+             F<&Records::committed>, F<&Records::receipt_wanted>> {};
 template <>
 struct Wire<Progress> : Fields<Progress, F<&Progress::volume>, F<&Progress::epoch>,
                                F<&Progress::session>, F<&Progress::committed>> {};
