@@ -18,9 +18,6 @@ using engine::RecordPtr;
 using engine::Result;
 using engine::Status;
 
-// Fronts ask for at most 32 MiB; a source of one record is at most 1 MiB.
-constexpr std::uint64_t one_record_bytes = 1;
-
 }  // namespace
 
 /// Where the newest version of a run stood when it was asked for.
@@ -119,41 +116,45 @@ Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_blocks(BlockRange range) {
   }
   // Resolved here and now: a later record that nobody may see yet is not looked at (C20).
   auto sources = sources_of(range);
+  std::vector<Pieces> read(sources.size());
+  std::vector<Task<Status>> tasks;
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    tasks.push_back(read_source(std::move(sources[i]), read[i]));
+  auto status = co_await read_fan_.all(std::move(tasks));
+  if (!status) co_return status.error();
   Pieces pieces;
-  for (auto& source : sources) {
-    auto read = co_await read_source(std::move(source));
-    if (!read) co_return read.error();
-    for (auto& piece : *read) pieces.push_back(std::move(piece));
-  }
+  for (auto& part : read) std::move(part.begin(), part.end(), std::back_inserter(pieces));
   co_return pieces;
 }
 
-Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_source(Source source) {
-  Pieces pieces;
+Task<Status> ReplicaStore::read_source(Source source, Pieces& into) {
   if (source.lsn && source.kind != DirtyKind::data) {
-    pieces.push_back(zeros_of(source.range));
-    co_return pieces;
-  }
-  if (source.lsn && !source.record) {
-    auto records = co_await wal_->read(source.lsn, source.lsn, one_record_bytes);
-    // Flushed and pruned meanwhile: then the extents have it.
-    if (!records && records.error().code != Errc::out_of_window) co_return records.error();
-    if (records) source.record = records->front();
+    into.push_back(zeros_of(source.range));
+    co_return engine::Done{};
   }
   if (source.record) {
-    pieces.push_back(part_of(*source.record, source.range));
-    co_return pieces;
+    into.push_back(part_of(*source.record, source.range));
+    co_return engine::Done{};
+  }
+  if (source.lsn) {
+    auto payload = co_await wal_->read_payload(source.lsn, source.range);
+    if (payload) {
+      into.push_back({std::move(*payload), 0});
+      co_return engine::Done{};
+    }
+    // Flushed and pruned meanwhile: then the extents have it.
+    if (payload.error().code != Errc::out_of_window) co_return payload.error();
   }
   auto read = co_await extents_->read(source.range);
   if (!read) co_return read.error();
   for (auto& piece : *read) {
     if (piece.data.empty()) {
-      pieces.push_back(zeros_of(piece.range));
+      into.push_back(zeros_of(piece.range));
     } else {
-      pieces.push_back({std::move(piece.data), 0});
+      into.push_back({std::move(piece.data), 0});
     }
   }
-  co_return pieces;
+  co_return engine::Done{};
 }
 
 Task<Result<std::vector<engine::Allocation>>> ReplicaStore::allocation(BlockRange range) {

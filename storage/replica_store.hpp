@@ -20,11 +20,15 @@
 #include "storage/block_set.hpp"
 #include "storage/dirty_map.hpp"
 #include "storage/extents.hpp"
+#include "storage/fan.hpp"
 #include "storage/flusher.hpp"
 #include "storage/superblock.hpp"
 #include "storage/wal.hpp"
 
 namespace tidemark::storage {
+
+/// Parts of one read that are under way at once, where its blocks stand in different places.
+inline constexpr std::size_t read_parts_max = 32;
 
 struct StoreLimits {
   std::uint64_t segment_bytes = 64ull << 20;
@@ -166,7 +170,7 @@ class ReplicaStore {
  private:
   struct Source;
   std::vector<Source> sources_of(engine::BlockRange range) const;
-  Task<engine::Result<Pieces>> read_source(Source source);
+  Task<engine::Status> read_source(Source source, Pieces& into);
   engine::Status readable() const;
   std::optional<engine::Error> failure() const;
 
@@ -233,6 +237,7 @@ class ReplicaStore {
   std::uint64_t holds_ =
       0;  ///< Counts holds begun and ended: what was asked under one ends with it.
   Lifetime lifetime_;
+  Fan read_fan_{read_parts_max};
   Scope scope_;
 };
 

@@ -104,10 +104,7 @@ Task<Result<std::vector<RecordPtr>>> Wal::read(Lsn from, Lsn to, std::uint64_t b
   if (from < tail_->first()) {
     const auto on_disk = std::min(to, tail_->first().previous());
     auto read = co_await read_records(context_, index_, from, on_disk, bytes_max);
-    // What a truncation erased under the reader is not damaged.
-    if (!read && read.error().code == engine::Errc::corrupt && !index_.find(from).segment) {
-      co_return cut_meanwhile(from);
-    }
+    if (!read) co_return cause_of(read.error(), from);
     co_return read;
   }
   std::uint64_t taken = 0;
@@ -118,6 +115,18 @@ Task<Result<std::vector<RecordPtr>>> Wal::read(Lsn from, Lsn to, std::uint64_t b
     taken += records.back()->bytes();
   }
   co_return records;
+}
+
+Task<Result<engine::Slice>> Wal::read_payload(Lsn lsn, engine::BlockRange range) {
+  auto read = co_await storage::read_payload(context_, index_, lsn, range);
+  if (!read) co_return cause_of(read.error(), lsn);
+  co_return read;
+}
+
+/// What a truncation erased under the reader is not damaged.
+engine::Error Wal::cause_of(engine::Error failure, Lsn lsn) const {
+  if (failure.code == engine::Errc::corrupt && !index_.find(lsn).segment) return cut_meanwhile(lsn);
+  return failure;
 }
 
 Task<std::optional<Digest>> Wal::digest_at(Lsn lsn) {

@@ -41,6 +41,8 @@ class Wal {
   /// Records [from, ...] up to `to` and about `bytes_max`, at least one; memory first.
   Task<engine::Result<std::vector<engine::RecordPtr>>> read(engine::Lsn from, engine::Lsn to,
                                                             std::uint64_t bytes_max);
+  /// What a durable write holds for a part of its blocks; from disk.
+  Task<engine::Result<engine::Slice>> read_payload(engine::Lsn lsn, engine::BlockRange range);
   /// The record at `lsn` if it is in memory.
   engine::RecordPtr in_memory(engine::Lsn lsn) const { return tail_->find(lsn); }
   /// Digest of the log at `lsn`; nothing outside what is known.
@@ -110,6 +112,7 @@ class Wal {
   void made_durable();
   void wake_waiting();
   Task<engine::Done> something_moved();
+  engine::Error cause_of(engine::Error failure, engine::Lsn lsn) const;
   bool pinned() const;
   Task<engine::Status> erase_behind(engine::Lsn to);
 

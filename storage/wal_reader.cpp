@@ -97,12 +97,16 @@ Task<Result<std::vector<RecordPtr>>> read_records(const WalContext& context, con
   co_return records;
 }
 
-Task<Result<engine::RecordHeader>> read_header(const WalContext& context, const WalIndex& index,
-                                               Lsn lsn) {
-  const auto place = index.find(lsn);
-  if (!place.segment) co_return out_of_window(lsn);
-  const auto segment = place.segment;
-  const auto batch = segment->batches[place.batch];
+namespace {
+
+/// A batch's heads; what `records` points to lies in `bytes`.
+struct BatchHeads {
+  engine::Buffer bytes;
+  std::vector<RecordPlace> records;
+};
+
+Task<Result<BatchHeads>> read_heads(const WalContext& context, SegmentPtr segment,
+                                    BatchPlace batch) {
   auto bytes = co_await read_file(context.disk, segment->file, batch.offset(), batch.head_bytes());
   if (!bytes) co_return bytes.error();
   const auto header = decode_batch_header(context.key, bytes->bytes(), batch.offset());
@@ -112,7 +116,51 @@ Task<Result<engine::RecordHeader>> read_header(const WalContext& context, const 
   }
   auto places = decode_batch_heads(context.key, *header, bytes->bytes());
   if (!places) co_return damage(*segment, batch, places.error().text);
-  co_return (*places)[lsn - batch.first].header;
+  co_return BatchHeads{std::move(*bytes), std::move(*places)};
+}
+
+}  // namespace
+
+Task<Result<engine::RecordHeader>> read_header(const WalContext& context, const WalIndex& index,
+                                               Lsn lsn) {
+  const auto place = index.find(lsn);
+  if (!place.segment) co_return out_of_window(lsn);
+  const auto batch = place.segment->batches[place.batch];
+  auto heads = co_await read_heads(context, place.segment, batch);
+  if (!heads) co_return heads.error();
+  co_return heads->records[lsn - batch.first].header;
+}
+
+Task<Result<engine::Slice>> read_payload(const WalContext& context, const WalIndex& index, Lsn lsn,
+                                         engine::BlockRange range) {
+  const auto place = index.find(lsn);
+  if (!place.segment) co_return out_of_window(lsn);
+  const auto segment = place.segment;  // keeps the file from being recycled
+  const auto batch = segment->batches[place.batch];
+  const auto heads = co_await read_heads(context, segment, batch);
+  if (!heads) co_return heads.error();
+  const auto& record = heads->records[lsn - batch.first];
+  const auto& written = record.header.range;
+  if (range.first < written.first || range.end() > written.end() ||
+      record.header.payload_bytes != written.count * engine::block_bytes) {
+    co_return damage(*segment, batch, fmt::format("no record of blocks {}", range));
+  }
+  const auto skipped = range.first - written.first;
+  auto bytes = co_await read_file(
+      context.disk, segment->file,
+      batch.offset() + batch.head_bytes() + record.payload_offset + skipped * engine::block_bytes,
+      range.count * engine::block_bytes);
+  if (!bytes) co_return bytes.error();
+  for (std::uint64_t i = 0; i < range.count; ++i) {
+    const auto content = bytes->bytes().subspan(i * engine::block_bytes, engine::block_bytes);
+    if (engine::block_sum(context.key, range.first + i, content) !=
+        engine::head_sum(record.head, skipped + i)) {
+      co_return damage(*segment, batch,
+                       fmt::format("block {} of lsn {} has another checksum than its record says",
+                                   range.first + i, lsn));
+    }
+  }
+  co_return std::move(*bytes).freeze();
 }
 
 }  // namespace tidemark::storage

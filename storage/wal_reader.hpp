@@ -17,5 +17,9 @@ Task<engine::Result<std::vector<engine::RecordPtr>>> read_records(const WalConte
 /// The head of one record, without its payload.
 Task<engine::Result<engine::RecordHeader>> read_header(const WalContext& context,
                                                        const WalIndex& index, engine::Lsn lsn);
+/// What the record `lsn`, a write, holds for `range`, which is part of its own: no other payload is
+/// read. Errors as read_records.
+Task<engine::Result<engine::Slice>> read_payload(const WalContext& context, const WalIndex& index,
+                                                 engine::Lsn lsn, engine::BlockRange range);
 
 }  // namespace tidemark::storage

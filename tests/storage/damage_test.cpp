@@ -75,6 +75,25 @@ BOOST_AUTO_TEST_CASE(damage_below_what_a_later_batch_proves_durable_is_corruptio
   BOOST_CHECK(w.open().base == engine::BaseState::damaged);
 }
 
+// A small read of a large record takes its own blocks from the disk, not the record.
+BOOST_AUTO_TEST_CASE(rot_in_the_log_fails_the_reads_of_that_block_alone) {
+  StoreWorld w;
+  w.limits.memory_tail_bytes = 0;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.append_durably({w.write(8, 8)});
+  const auto path = segments(w).at(0);
+  StoreWorld::flip(w.file_of(path), batches(w, path).at(1).offset + block_bytes + 5 * block_bytes);
+  for (std::uint64_t block = 8; block < 16; ++block) {
+    const auto read = w.finish(w.store->read_blocks({BlockIndex(block), 1}));
+    BOOST_CHECK_EQUAL(read.has_value(), block != 13);
+    if (!read) BOOST_CHECK_NE(read.error().text.find("block 13 of lsn 2"), std::string::npos);
+  }
+  BOOST_CHECK(w.finish(w.store->read_blocks({BlockIndex(14), 2})).has_value());
+  BOOST_CHECK(!w.finish(w.store->read_blocks({BlockIndex(8), 8})).has_value());
+  BOOST_CHECK(!w.failure);
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_header_of_a_batch_is_judged_the_same) {
   for (const std::size_t hit : {2u, 4u}) {
     StoreWorld w;
