@@ -253,21 +253,19 @@ std::vector<ExtentRun> Extents::split(std::vector<ExtentRun> runs) const {
 }
 
 Task<Status> Extents::write(std::vector<ExtentRun> runs) {
-  auto pieces = split(std::move(runs));
-  auto room = co_await room_for(pieces);
-  if (!room) co_return room.error();
-  std::vector<Task<Status>> tasks;
-  for (auto& run : pieces) tasks.push_back(write_run(std::move(run)));
-  auto status = co_await fan_.all(std::move(tasks));
-  co_return status;
+  return write_each(std::move(runs), &Extents::write_run);
 }
 
 Task<Status> Extents::write_held(std::vector<ExtentRun> runs) {
+  return write_each(std::move(runs), &Extents::write_run_held);
+}
+
+Task<Status> Extents::write_each(std::vector<ExtentRun> runs, WriteRun write_one) {
   auto pieces = split(std::move(runs));
   auto room = co_await room_for(pieces);
   if (!room) co_return room.error();
   std::vector<Task<Status>> tasks;
-  for (auto& run : pieces) tasks.push_back(write_run_held(std::move(run)));
+  for (auto& run : pieces) tasks.push_back((this->*write_one)(std::move(run)));
   auto status = co_await fan_.all(std::move(tasks));
   co_return status;
 }

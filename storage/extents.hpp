@@ -120,6 +120,8 @@ class Extents {
   Task<engine::Status> room_for(std::span<const ExtentRun> runs);
   Task<engine::Status> write_run(ExtentRun run);
   Task<engine::Status> write_run_held(ExtentRun run);
+  using WriteRun = Task<engine::Status> (Extents::*)(ExtentRun);
+  Task<engine::Status> write_each(std::vector<ExtentRun> runs, WriteRun write_one);
   Task<engine::Status> write_sums(ExtentFile& file);
   Task<engine::Status> sync_all(std::vector<ExtentFile*> files);
   Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);

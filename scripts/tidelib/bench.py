@@ -1,6 +1,7 @@
 """What bench/run measures; run it through that script, which installs and builds first."""
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -118,10 +119,11 @@ class Qemu:
 
 
 class Tidemark:
-    def __init__(self, directory, base_port, copies, steady):
-        # Burst: the log holds the whole run, so the extents may lag; steady: it does not, and flushing is inside the run.
+    def __init__(self, directory, base_port, copies, options):
+        # Burst: the log holds a whole measurement, and the extents follow behind it; steady: it does not, and flushing is inside.
+        steady = options.steady
         sizes = {"wal_retention": "256MiB" if steady else "6GiB", "reserve": "64MiB"}
-        times = {} if steady else {"flush_after": "60s"}
+        times = {} if steady else {"flush_after": f"{math.ceil(options.seconds) + 5}s"}
         if not steady:
             sizes["flush"] = "4GiB"
         self.cluster = Cluster(directory / f"cluster{copies}", base_port, count=copies, sizes=sizes, times=times)
@@ -149,16 +151,16 @@ class Tidemark:
         self.settle()
 
     def settle(self):
-        """Until all is committed and no node writes any more (log segments are written ahead): a measurement begins with nothing left over,
-        neither for us nor for those that share the disk."""
+        """Until all is in the extents and no node writes any more (log segments are written ahead): a measurement begins with nothing left
+        over, neither for us nor for those that share the disk."""
         def level():
             seen = self.cluster.cli("volume", "show", "bench")
-            return seen["committed"] >= seen["head"]
+            return seen["committed"] >= seen["head"] and all(r["store"]["dirty_blocks"] == 0 for r in seen["replicas"])
         def quiet():
             before = sum(written_bytes(p) for p in self.pids())
             time.sleep(1)
             return sum(written_bytes(p) for p in self.pids()) - before < 1 << 20
-        self.cluster.wait(level, "committed to reach head", 60)
+        self.cluster.wait(level, "the extents to hold all", 600, every=0.5)
         self.cluster.wait(quiet, "the nodes to write no more", 600)
 
     def pids(self):
@@ -173,7 +175,7 @@ class Tidemark:
         result["cpu_us_per_op"] = sum(b[0] - a[0] for a, b in zip(before, after)) / requests * 1e6
         result["bytes_written_per_byte"] = 0 if CASES[case][0] == "read" else sum(b[1] - a[1] for a, b in zip(before, after)) / payload
         result["rss_mib"] = max(rss_bytes(p) for p in self.pids()) / (1 << 20)
-        time.sleep(0.5)
+        self.settle()
         return result
 
     def costs(self, depth):
@@ -207,7 +209,7 @@ def measure_all(options, directory):
     rows, qemu, three = [], None, None
     try:
         qemu = Qemu(directory, options.base_port + 60)
-        three = Tidemark(directory, options.base_port, 3, options.steady)
+        three = Tidemark(directory, options.base_port, 3, options)
         for case in options.cases:
             for turn in range(2 if options.twice else 1):
                 row = {"case": case, "turn": turn + 1}
