@@ -22,8 +22,6 @@ using engine::Lsn;
 using engine::Result;
 using engine::Status;
 
-const BlockRange only_turn{BlockIndex(), 1};
-
 void intend_truncation(Superblock& s, Lsn to, const std::optional<CutMark>& mark) {
   s.truncate_to = to;
   s.durable = std::min(s.durable, to);
@@ -303,6 +301,7 @@ Task<Status> ReplicaStore::end(Ending how) {
     auto closed = co_await wal_->close();
     if (result) result = std::move(closed);
   }
+  const auto last = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
   superblock_file_.close();
   co_return result;
 }

@@ -20,8 +20,6 @@ using engine::Lsn;
 using engine::Result;
 using engine::Status;
 
-const engine::BlockRange superblock_change{engine::BlockIndex(), 1};
-
 WalContext wal_context(const StoreConfig& config, engine::VolumeKey key,
                        std::uint64_t segment_bytes) {
   return {config.disk,    config.timers,  key,
@@ -227,7 +225,7 @@ void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
 }
 
 Task<Status> ReplicaStore::record(std::function<void(Superblock&)> change, bool both) {
-  const auto turn = co_await superblock_turn_.acquire(superblock_change, RangeGuard::Use::write);
+  const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
   if (failure_) co_return *failure_;
   auto next = superblock_;
   change(next);
@@ -259,7 +257,7 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
         s.history = history;
         s.durable = durable;
         s.committed = committed;
-        s.wal_start = start;
+        s.wal_start = std::max(s.wal_start, start);
         s.extent_files = extents_->durable_files();
         std::erase_if(s.cuts, [start](const CutMark& cut) { return cut.sequence < start; });
         note_sessions(s.sessions, records);
@@ -269,6 +267,26 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
   previous_checkpoint_ = at.lsn;
   wal_->prune(start);
   co_return Done{};
+}
+
+/// Gives up what need not be retained before the writer runs out of segments: without a flush, as
+/// long as the extents are far enough.
+void ReplicaStore::prune_ahead() {
+  if (pruning_ || changing_ || !wal_->wants_pruning()) return;
+  const auto start = wal_->prunable_start(previous_checkpoint_);
+  if (start == wal_->start_sequence()) return;
+  pruning_ = true;
+  run(prune(start), [this](const Status& status) {
+    pruning_ = false;
+    if (status) progressed();
+  });
+}
+
+Task<Status> ReplicaStore::prune(SegmentSequence start) {
+  auto recorded = co_await record(
+      [start](Superblock& s) { s.wal_start = std::max(s.wal_start, start); }, false);
+  if (recorded) wal_->prune(start);
+  co_return recorded;
 }
 
 void ReplicaStore::note_sessions(std::vector<SessionLine>& table,

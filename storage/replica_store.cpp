@@ -50,6 +50,7 @@ void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) 
   if (wal_wrote_) mark_written(records);
   wal_->append(records);
   set_committed(committed);
+  prune_ahead();
   flusher_->poke();
 }
 

@@ -191,6 +191,8 @@ class ReplicaStore {
   Task<engine::Status> record(std::function<void(Superblock&)> change, bool both);
   Task<engine::Status> checkpointed(CheckpointState at,
                                     const std::vector<engine::RecordPtr>& records);
+  void prune_ahead();
+  Task<engine::Status> prune(SegmentSequence start);
   static void note_sessions(std::vector<SessionLine>& table,
                             const std::vector<engine::RecordPtr>& records);
 
@@ -216,6 +218,8 @@ class ReplicaStore {
 
   StoreConfig config_;
   engine::VolumeKey key_;
+  /// What a guard is asked for where only one may pass at a time.
+  static constexpr engine::BlockRange only_turn{engine::BlockIndex(), 1};
   RangeGuard superblock_turn_;  ///< One superblock write at a time.
   RangeGuard change_turn_;      ///< One of truncate, reset, finish, stop at a time.
   SuperblockFile superblock_file_;
@@ -233,6 +237,7 @@ class ReplicaStore {
   bool clean_ = false;
   bool stopped_ = false;
   bool changing_ = false;  ///< A truncation or reset holds the flusher, whatever a comparison says.
+  bool pruning_ = false;
   engine::TimerId hold_timer_ = 0;
   std::uint64_t holds_ =
       0;  ///< Counts holds begun and ended: what was asked under one ends with it.

@@ -273,8 +273,7 @@ SegmentSequence Wal::prunable_start(Lsn checkpoint) const {
   auto pinned_from = keep_from;
   for (const auto& [id, from] : pins_) pinned_from = std::min(pinned_from, from);
   const auto& log = index_.segments();
-  // One spare is always wanted beside what is retained.
-  const auto retained_max = pool_.target() - 1;
+  const auto retained_max = pool_.retained_max();
   auto start = start_sequence();
   for (std::size_t i = 0; i + 1 < log.size(); ++i) {
     const auto left = log.size() - i;
@@ -317,7 +316,7 @@ void Wal::top_up() {
 /// Does a peer keep more than the retention?
 bool Wal::pinned() const {
   const auto& log = index_.segments();
-  if (log.size() < pool_.target()) return false;
+  if (log.size() <= pool_.retained_max()) return false;
   return std::any_of(pins_.begin(), pins_.end(),
                      [&log](const auto& pin) { return pin.second <= log.front()->end(); });
 }

@@ -96,6 +96,8 @@ class Wal {
   engine::Digest durable_digest() const { return writer_->durable_digest(); }
   engine::Lsn retained() const { return index_.retained(end().lsn); }
   bool short_of_space() const { return writer_->starved() || pool_.spares() == 0; }
+  /// Pruning would give it spares that it lacks.
+  bool wants_pruning() const { return pool_.spares() < pool_.spares_wanted(); }
   std::uint64_t free_bytes() const;
   std::uint64_t disk_bytes() const { return pool_.files() * context_.segment_bytes; }
   std::uint64_t memory_bytes() const { return tail_->bytes(); }

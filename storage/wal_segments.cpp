@@ -13,6 +13,10 @@ using engine::Status;
 
 constexpr std::size_t zero_write_bytes = 1u << 20;
 constexpr std::uint64_t segment_retry = engine::second;
+// One file in eight stands by, so that a writer never waits for the oldest one to be given up; more
+// than this are filled no faster than they become free.
+constexpr std::uint64_t retained_per_spare = 8;
+constexpr std::uint64_t spares_max = 8;
 
 void forget_life(Segment& segment) {
   segment.batches.clear();
@@ -39,6 +43,10 @@ void SegmentPool::adopt_spares(std::vector<SegmentPtr> spares, std::uint32_t slo
 
 std::uint64_t SegmentPool::target() const {
   return std::max(segments_min, limits_.retention_bytes / context_.segment_bytes);
+}
+
+std::uint64_t SegmentPool::spares_wanted() const {
+  return std::clamp<std::uint64_t>(target() / retained_per_spare, 1, spares_max);
 }
 
 SegmentPtr SegmentPool::take() {
@@ -83,7 +91,8 @@ bool SegmentPool::wants_more() const {
 }
 
 bool SegmentPool::has_too_many() const {
-  return spares_.size() > 1 && (thrifty_ || files() > target());
+  if (thrifty_) return spares_.size() > 1;
+  return spares_.size() > spares_wanted() && files() > target();
 }
 
 void SegmentPool::top_up(bool may_grow) {

@@ -45,10 +45,12 @@ class SegmentPool {
   void set_pinned(bool pinned) { pinned_ = pinned; }
   /// Somebody else needs the space: no spares are kept but one.
   void set_thrifty(bool thrifty) { thrifty_ = thrifty; }
-  /// Files kept at most while nothing forces more.
+  /// Files kept at most while nothing forces more: those of the retained log and the spares.
   std::uint64_t target() const;
-  /// Files kept at most for a peer: twice what is retained, and the spare.
-  std::uint64_t pinned_max() const { return 2 * (target() - 1) + 1; }
+  std::uint64_t spares_wanted() const;
+  std::uint64_t retained_max() const { return target() - spares_wanted(); }
+  /// Files kept at most for a peer: twice what is retained, and the spares.
+  std::uint64_t pinned_max() const { return 2 * retained_max() + spares_wanted(); }
 
   std::uint64_t files() const { return in_log_ + spares_.size() + retiring_.size(); }
   std::size_t spares() const { return spares_.size() + retiring_.size(); }

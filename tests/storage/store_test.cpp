@@ -189,10 +189,7 @@ BOOST_AUTO_TEST_CASE(a_pin_keeps_the_log_until_it_goes) {
   w.append_durably({w.begin_epoch(1)});
   w.store->pin(5, Lsn(2));
   const auto chunk = [&] {
-    std::vector<engine::RecordPtr> records;
-    for (std::uint64_t i = 0; i < 8; ++i) records.push_back(w.write(i * 2, 2));
-    records.push_back(w.chunk_end());
-    w.append_durably(records);
+    w.append_chunk();
     w.flush();
   };
   for (int i = 0; i < 5; ++i) chunk();
@@ -208,10 +205,7 @@ BOOST_AUTO_TEST_CASE(a_log_that_grew_gives_its_files_back) {
   w.append_durably({w.begin_epoch(1)});
   w.store->pin(5, Lsn(1));
   const auto chunk = [&] {
-    std::vector<engine::RecordPtr> records;
-    for (std::uint64_t i = 0; i < 8; ++i) records.push_back(w.write(i * 2, 2));
-    records.push_back(w.chunk_end());
-    w.append_durably(records);
+    w.append_chunk();
     w.flush();
   };
   for (int i = 0; i < 6; ++i) chunk();
@@ -232,10 +226,7 @@ BOOST_AUTO_TEST_CASE(a_pinned_log_has_a_spare_and_does_not_hurry_the_flusher) {
   w.append_durably({w.begin_epoch(1)});
   w.store->pin(5, Lsn(1));
   for (int i = 0; i < 4; ++i) {
-    std::vector<engine::RecordPtr> records;
-    for (std::uint64_t b = 0; b < 8; ++b) records.push_back(w.write(b * 2, 2));
-    records.push_back(w.chunk_end());
-    w.append_durably(records);
+    w.append_chunk();
     w.flush();
   }
   const auto checkpoint = w.store->checkpoint();
@@ -243,6 +234,31 @@ BOOST_AUTO_TEST_CASE(a_pinned_log_has_a_spare_and_does_not_hurry_the_flusher) {
   w.disk->settle();
   // Nothing is old or large: it waits for its time.
   BOOST_CHECK_EQUAL(w.store->checkpoint().value, checkpoint.value);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_log_gives_up_its_oldest_segments_ahead_of_the_writer_without_a_flush) {
+  StoreWorld w;
+  w.limits.wal_retention_bytes = 16 * w.limits.segment_bytes;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (int i = 0; i < 20; ++i) {
+    w.append_chunk();
+    w.flush();
+  }
+  const auto flushes = w.store->status().flushes;
+  const auto retained = w.store->retained();
+  for (int i = 0; i < 8; ++i) w.append_chunk();
+  BOOST_CHECK_EQUAL(w.store->status().flushes, flushes);
+  BOOST_CHECK_GT(w.store->retained().value, retained.value);
+  BOOST_CHECK_EQUAL(w.store->status().wal_bytes, w.limits.wal_retention_bytes);
+  // What it gave up stays given up after a crash.
+  const auto kept = w.store->retained();
+  w.crash(MemoryDisk::Loss::process, 1);
+  const auto again = w.open();
+  BOOST_CHECK(again.damage.empty());
+  BOOST_CHECK_EQUAL(again.end.lsn.value, w.builder->end().value);
+  BOOST_CHECK_EQUAL(again.retained.value, kept.value);
+  BOOST_CHECK_EQUAL(w.difference_at(w.builder->end()), "");
 }
 
 BOOST_AUTO_TEST_CASE(a_clean_stop_is_remembered_once) {

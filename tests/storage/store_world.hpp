@@ -135,6 +135,13 @@ struct StoreWorld {
     BOOST_REQUIRE_EQUAL(store->durable().value, last.value);
     store->set_committed(last);
   }
+  /// A chunk of its own, that fills a segment: eight writes of two blocks.
+  void append_chunk() {
+    std::vector<engine::RecordPtr> records;
+    for (std::uint64_t i = 0; i < 8; ++i) records.push_back(write(i * 2, 2));
+    records.push_back(chunk_end());
+    append_durably(std::move(records));
+  }
   /// Lets the flusher work.
   void flush() {
     timers.advance(2 * engine::second);
