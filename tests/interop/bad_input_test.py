@@ -92,9 +92,25 @@ class Directories(unittest.TestCase):
             self.port += 2
             self.refused([str(first.pid)], "run", "--config", self.config(self.dir / "n", name="second.toml"))
             self.assertIsNone(first.poll())
-        finally:
             first.terminate()
             self.assertEqual(first.wait(timeout=30), 0)
+        finally:
+            first.kill()
+            first.wait()
+
+    def test_a_stop_that_comes_during_the_start_is_obeyed(self):
+        daemon("init", "--dir", self.dir / "n", "--node", "node1", "--control")
+        config = self.config(self.dir / "n")
+        for _ in range(3):
+            node = subprocess.Popen([binary("tidemarkd"), "run", "--config", str(config)], stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            try:
+                self.wait_socket(self.dir / "n" / "admin.sock")  # Made before the catalog is opened.
+                node.terminate()
+                self.assertEqual(node.wait(timeout=30), 0)
+            finally:
+                node.kill()
+                node.wait()
 
     def wait_socket(self, path):
         deadline = time.monotonic() + 20

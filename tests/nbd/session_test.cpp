@@ -279,6 +279,21 @@ BOOST_AUTO_TEST_CASE(a_drain_ends_when_its_time_is_over) {
   BOOST_TEST(world.exports.ports.empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_start_that_comes_behind_a_drain_changes_nothing) {
+  boost::asio::io_context loop{1};
+  MemoryExports exports(loop);
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  Server server(loop, exports, options);
+  BOOST_REQUIRE(server.bind().has_value());
+  bool done = false;
+  server.drain(std::chrono::hours(1), [&] { done = true; });
+  server.start();
+  loop.run();
+  BOOST_TEST(done);
+  BOOST_TEST(server.address().empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_volume_that_is_not_served_any_more_ends_the_connection_instead_of_an_error) {
   using engine::Errc;
   for (const auto code : {Errc::unavailable, Errc::stale, Errc::busy, Errc::cancelled}) {

@@ -94,6 +94,7 @@ engine::Status Server::bind() {
 }
 
 void Server::start() {
+  if (!acceptor_.is_open()) return;  // drained or stopped before: its `done` is on the way
   alive_ = std::make_shared<bool>(true);
   accept();
 }

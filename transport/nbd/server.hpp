@@ -60,7 +60,7 @@ class Server {
   /// Takes the address; who connects waits. Errc::invalid for an address that is none, Errc::busy
   /// for one in use, Errc::io_failed otherwise.
   engine::Status bind();
-  /// Greets who waits and who comes.
+  /// Greets who waits and who comes. After drain() or stop(): nobody.
   void start();
   /// No new connections and no new requests: what is in flight is answered, for `limit` at most,
   /// and each connection then closes. `done` runs from the loop when all are closed.
