@@ -89,8 +89,15 @@ std::vector<std::string> ControlPlane::pending(const VolumeId& id) const {
                                                : "; no answer yet from " + awaited));
   }
   for (const auto& member : volume.record.members) {
-    if (!awaited(volume, member)) continue;
     const bool connected = session_of(member.node) != nullptr;
+    if (!connected && strangers_.contains(member.node.name)) {
+      what.push_back(
+          fmt::format("{} came back with another data directory; replacing the copy there lets it "
+                      "in and rebuilds it",
+                      member.node.name));
+      continue;
+    }
+    if (!awaited(volume, member)) continue;
     what.push_back(fmt::format("{} has not yet taken its assignment{}", member.node.name,
                                connected ? "" : " (not connected)"));
   }

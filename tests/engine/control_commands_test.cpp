@@ -116,6 +116,27 @@ BOOST_AUTO_TEST_CASE(a_wiped_node_is_replaced_under_a_new_replica_id_without_a_v
   BOOST_TEST(w.v().gone.empty());
 }
 
+// An operator may be faster than the control plane learns that the wiped node's old link is dead.
+BOOST_AUTO_TEST_CASE(a_copy_replaced_too_early_says_what_lets_the_new_node_in) {
+  auto w = three_nodes_and_a_volume();
+  const auto id = w.v().spec.id;
+  w.play(*w.plane.replace_replica("v", "node3", ""));
+  auto stranger = w.registration(3, 1);
+  stranger.node.uuid = uuid(77);
+  w.play(w.plane.on_link_down(3));
+  BOOST_TEST(w.play(w.plane.on_register(9, stranger, w.at())) == "drop 9: wrong_node\n");
+  const auto says = [&] {
+    const auto pending = w.plane.pending(id);
+    return std::count(pending.begin(), pending.end(),
+                      "node3 came back with another data directory; replacing the copy there lets "
+                      "it in and rebuilds it");
+  };
+  BOOST_TEST(says() == 1);
+  w.play(*w.plane.replace_replica("v", "node3", ""));
+  w.play(w.plane.on_register(9, stranger, w.at()));
+  BOOST_TEST(says() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_live_counted_copy_is_replaced_only_when_its_successor_counts) {
   auto w = three_nodes_and_a_volume();
   w.node_in(4);
