@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
@@ -335,9 +336,19 @@ int complain(const Error& error) {
   return 1;
 }
 
+/// Every log segment and every touched GiB of extents holds descriptors open; the soft limit is made
+/// for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // With less, opening a file says so.
+}
+
 }  // namespace
 
 int run(const Config& config) {
+  raise_descriptor_limit();
   Daemon daemon(config);
   if (auto started = daemon.start(); !started) return complain(started.error());
   return daemon.serve();
