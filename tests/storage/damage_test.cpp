@@ -44,6 +44,16 @@ void five_batches(StoreWorld& w) {
   }
 }
 
+constexpr std::size_t last = ~std::size_t{0};
+
+/// The store is gone and one bit of a batch of its first segment rots, `at` bytes into the batch.
+void rot(StoreWorld& w, std::size_t batch, std::uint64_t at) {
+  w.store.reset();
+  const auto path = segments(w).at(0);
+  const auto all = batches(w, path);
+  StoreWorld::flip(w.file_of(path), all.at(std::min(batch, all.size() - 1)).offset + at);
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(damage)
@@ -51,9 +61,7 @@ BOOST_AUTO_TEST_SUITE(damage)
 BOOST_AUTO_TEST_CASE(damage_in_the_last_batch_is_a_torn_tail) {
   StoreWorld w;
   five_batches(w);
-  w.store.reset();
-  const auto path = segments(w).at(0);
-  StoreWorld::flip(w.file_of(path), batches(w, path).back().offset + block_bytes + 17);
+  rot(w, last, block_bytes + 17);
   const auto found = w.open();
   BOOST_CHECK(found.damage.empty());
   BOOST_CHECK_EQUAL(found.end.lsn.value, 4u);
@@ -62,9 +70,7 @@ BOOST_AUTO_TEST_CASE(damage_in_the_last_batch_is_a_torn_tail) {
 BOOST_AUTO_TEST_CASE(damage_below_what_a_later_batch_proves_durable_is_corruption) {
   StoreWorld w;
   five_batches(w);
-  w.store.reset();
-  const auto path = segments(w).at(0);
-  StoreWorld::flip(w.file_of(path), batches(w, path).at(2).offset + block_bytes + 17);
+  rot(w, 2, block_bytes + 17);
   const auto found = w.open();
   BOOST_CHECK(found.base == engine::BaseState::damaged);
   BOOST_TEST_MESSAGE(found.damage);
@@ -98,9 +104,7 @@ BOOST_AUTO_TEST_CASE(a_missing_header_of_a_batch_is_judged_the_same) {
   for (const std::size_t hit : {2u, 4u}) {
     StoreWorld w;
     five_batches(w);
-    w.store.reset();
-    const auto path = segments(w).at(0);
-    StoreWorld::flip(w.file_of(path), batches(w, path).at(hit).offset + 40);
+    rot(w, hit, 40);
     const auto found = w.open();
     BOOST_CHECK_EQUAL(found.damage.empty(), hit == 4);
     BOOST_CHECK_EQUAL(found.end.lsn.value, hit);
@@ -127,9 +131,7 @@ BOOST_AUTO_TEST_CASE(a_clean_stop_proves_its_end) {
   w.append({w.begin_epoch(1), w.write(1, 1)}, Lsn());  // not committed: the extents have none of it
   w.disk->settle();
   BOOST_REQUIRE(w.finish(w.store->stop(true)).has_value());
-  w.store.reset();
-  const auto path = segments(w).at(0);
-  StoreWorld::flip(w.file_of(path), batches(w, path).back().offset + block_bytes + 17);
+  rot(w, last, block_bytes + 17);
   BOOST_CHECK(w.open().base == engine::BaseState::damaged);
 }
 
@@ -155,9 +157,7 @@ BOOST_AUTO_TEST_CASE(rot_below_the_checkpoint_shortens_history_and_nothing_else)
   w.store->set_committed(Lsn(3));
   w.flush();
   BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 3u);
-  w.store.reset();
-  const auto path = segments(w).at(0);
-  StoreWorld::flip(w.file_of(path), batches(w, path).at(1).offset + 40);
+  rot(w, 1, 40);
   const auto found = w.open();
   BOOST_CHECK(found.damage.empty());
   BOOST_CHECK_EQUAL(found.end.lsn.value, 5u);
@@ -204,9 +204,7 @@ BOOST_AUTO_TEST_CASE(rot_in_a_batch_that_spans_the_checkpoint_is_damage) {
   w.disk->settle();
   w.flush();
   BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 6u);
-  w.store.reset();
-  const auto path = segments(w).at(0);
-  StoreWorld::flip(w.file_of(path), batches(w, path).at(5).offset + 40);
+  rot(w, 5, 40);
   const auto found = w.open();
   BOOST_CHECK(found.base == engine::BaseState::damaged);
   BOOST_TEST_MESSAGE(found.damage);
