@@ -20,15 +20,13 @@ void NodeShell::connect() {
   hello.node = env_->node;
   hello.incarnation = env_->incarnation;
   env_->network.connect(
-      env_->control, std::move(hello),
-      [me = me_, key](engine::Result<transport::Network::Connected> result) {
-        caf::anon_send(me, ControlConnected{
-                               key, std::make_shared<engine::Result<transport::Network::Connected>>(
-                                        std::move(result))});
+      env_->control, std::move(hello), [me = me_, key](transport::Network::Outcome result) {
+        caf::anon_send(me, ControlConnected{key, std::make_shared<transport::Network::Outcome>(
+                                                     std::move(result))});
       });
 }
 
-void NodeShell::connected(std::uint64_t key, engine::Result<transport::Network::Connected> result) {
+void NodeShell::connected(std::uint64_t key, transport::Network::Outcome result) {
   if (key != link_key_ || stopping_) return;
   if (!result) {
     // Once per reason: the tries go on for as long as it stands.

@@ -26,7 +26,7 @@ namespace tidemark::actors {
 /// The control link was made, or not.
 struct ControlConnected {
   std::uint64_t key = 0;
-  std::shared_ptr<engine::Result<transport::Network::Connected>> result;
+  std::shared_ptr<transport::Network::Outcome> result;
 };
 
 using NodeSelf = Node::extend<caf::reacts_to<ControlLinkSaid>, caf::reacts_to<ControlLinkEnded>,
@@ -58,7 +58,7 @@ class NodeShell {
   void store_lost(const StoreLost& m);
 
   void connect();
-  void connected(std::uint64_t key, engine::Result<transport::Network::Connected> result);
+  void connected(std::uint64_t key, transport::Network::Outcome result);
   void said(std::uint64_t key, engine::Message message);
   void link_ended(std::uint64_t key, const std::string& reason);
   void committed(const engine::Status& status);

@@ -16,7 +16,7 @@ namespace tidemark::actors::sender_turns {
 struct Connected {
   engine::Lane lane = engine::Lane::records;
   engine::LinkNumber link = 0;
-  engine::Result<transport::Network::Connected> result;
+  transport::Network::Outcome result;
 };
 struct Said {
   engine::LinkNumber link = 0;
@@ -108,8 +108,7 @@ void perform(Self self, outflow::Connect& e) {
   open = {e.link, nullptr, nullptr};
   self->state.env->network.connect(
       e.endpoint, std::move(e.hello),
-      [owner = self->address(), lane = e.lane,
-       link = e.link](engine::Result<transport::Network::Connected> result) {
+      [owner = self->address(), lane = e.lane, link = e.link](transport::Network::Outcome result) {
         tell<SenderShell>(owner, Connected{lane, link, std::move(result)});
       });
 }
@@ -209,7 +208,10 @@ void link_ready(Self self, Connected& turn) {
   if (open.number != turn.link) return;  // Given up meanwhile; dropping the link closes it.
   if (!turn.result) {
     open = {};
-    return run(self, outflow::ConnectFailed{turn.lane, turn.link, turn.result.error()});
+    const auto& refused = turn.result.refused;
+    const bool stale = refused && refused->code == engine::RefusalCode::stale_epoch;
+    return run(self, outflow::ConnectFailed{turn.lane, turn.link, turn.result.error(),
+                                            stale ? refused->promised : engine::Epoch{}});
   }
   open.link = std::move(turn.result->link);
   open.relay = std::make_shared<Relay>(self->address(), turn.link);

@@ -66,10 +66,16 @@ SenderEffects Sender::on(const ConnectFailed& event, Moment at) {
   SenderEffects out;
   if (!current(event.lane, event.link)) return out;
   disconnect(
-      EndCause::link_down,
+      note_promise(event.promised) ? EndCause::promised_higher : EndCause::link_down,
       fmt::format("connecting {} for {}: {}", peer_text(), to_string(event.lane), event.error.text),
       at, out);
   return out;
+}
+
+bool Sender::note_promise(Epoch promised) {
+  if (promised <= config_.assignment.epoch) return false;
+  promised_ = std::max(promised_, promised);
+  return true;
 }
 
 SenderEffects Sender::on(const LinkClosed& event, Moment at) {

@@ -158,6 +158,8 @@ class Sender {
   void complete(Moment at, SenderEffects& out);
   void release_pin(SenderEffects& out);
 
+  /// True if it is of a later reign than ours, which is over then.
+  bool note_promise(Epoch promised);
   void become(PeerState to, SenderEffects& out);
   ReportPeer report() const;
   Lsn known_durable() const;

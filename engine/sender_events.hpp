@@ -39,6 +39,7 @@ struct ConnectFailed {
   Lane lane = Lane::records;
   LinkNumber link = 0;
   Error error;
+  Epoch promised{};  ///< What a peer that refused has promised; zero if it did not say.
 };
 struct LinkClosed {
   Lane lane = Lane::records;

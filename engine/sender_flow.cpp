@@ -225,9 +225,7 @@ void Sender::heard(const Refused& refused, Moment at, SenderEffects& out) {
   const auto text =
       fmt::format("{} refused with {}: {}", peer_text(), to_string(refused.code), refused.text);
   if (refused.code == RefusalCode::no_space) wal_free_bytes_ = 0;
-  const bool higher =
-      refused.code == RefusalCode::stale_epoch && refused.promised > config_.assignment.epoch;
-  if (higher) promised_ = refused.promised;
+  const bool higher = refused.code == RefusalCode::stale_epoch && note_promise(refused.promised);
   disconnect(higher ? EndCause::promised_higher : EndCause::refused_by_peer, text, at, out);
 }
 

@@ -13,16 +13,16 @@ using engine::Error;
 
 constexpr std::uint64_t connect_wait = 3 * engine::second;  // transport/link.hpp
 
-engine::Result<transport::Network::Connected> judge(engine::Result<engine::Message> answer,
-                                                    const engine::Hello& hello,
-                                                    const std::shared_ptr<Wire>& wire) {
+transport::Network::Outcome judge(engine::Result<engine::Message> answer,
+                                  const engine::Hello& hello, const std::shared_ptr<Wire>& wire) {
   if (!answer) return answer.error();
   auto link = std::make_shared<SimLink>(wire, Wire::connector);
   if (const auto* refused = std::get_if<engine::Refused>(&*answer)) {
     link->close();
-    return Error{Errc::refused,
-                 fmt::format("{} refused: {}: {}", link->peer(), to_string(refused->code),
-                             transport::printable(refused->text))};
+    return {Error{Errc::refused,
+                  fmt::format("{} refused: {}: {}", link->peer(), to_string(refused->code),
+                              transport::printable(refused->text))},
+            *refused};
   }
   const auto& ok = std::get<engine::HelloOk>(*answer);
   if (auto flaw = transport::flaw_of(ok, hello)) {
@@ -119,7 +119,7 @@ void SimNetwork::on_incoming(std::function<void(transport::Incoming)> accept) {
 }
 
 void SimNetwork::connect(const engine::Endpoint& to, engine::Hello hello,
-                         std::function<void(engine::Result<Connected>)> done) {
+                         std::function<void(Outcome)> done) {
   if (!life_->alive) return;
   const auto found = net_.places_.find(to);
   const auto node = found == net_.places_.end() ? life_->node : found->second.node;

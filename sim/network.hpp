@@ -110,7 +110,7 @@ class SimNetwork final : public transport::Network {
   SimNetwork& operator=(const SimNetwork&) = delete;
 
   void connect(const engine::Endpoint& to, engine::Hello hello,
-               std::function<void(engine::Result<Connected>)> done) override;
+               std::function<void(Outcome)> done) override;
   void on_incoming(std::function<void(transport::Incoming)> accept) override;
 
  private:

@@ -9,9 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "engine/messages.hpp"
+#include "engine/result.hpp"
 
 namespace tidemark::transport {
 
@@ -56,10 +59,18 @@ class Network {
     LinkPtr link;
     engine::HelloOk peer;
   };
-  /// Connects and sends `hello`; `done` gets the link once HelloOk came, with the peer's identity,
-  /// or the error (a Refused arrives as Errc::refused with its text). Times out after 3 s.
+  /// The link, or why there is none. A peer's Refused is an error (Errc::refused, with its text) and
+  /// stands beside it as it came.
+  struct Outcome : engine::Result<Connected> {
+    using Result::Result;
+    Outcome(engine::Error error, engine::Refused by)
+        : Result(std::move(error)), refused(std::move(by)) {}
+    std::optional<engine::Refused> refused;
+  };
+  /// Connects and sends `hello`; `done` gets the link once HelloOk came, with the peer's identity.
+  /// Times out after 3 s.
   virtual void connect(const engine::Endpoint& to, engine::Hello hello,
-                       std::function<void(engine::Result<Connected>)> done) = 0;
+                       std::function<void(Outcome)> done) = 0;
   /// Who gets incoming connections.
   virtual void on_incoming(std::function<void(Incoming)> accept) = 0;
 };

@@ -96,10 +96,10 @@ struct ManualNetwork final : transport::Network {
   struct Attempt {
     engine::Endpoint to;
     engine::Hello hello;
-    std::function<void(engine::Result<Connected>)> done;
+    std::function<void(Outcome)> done;
   };
   void connect(const engine::Endpoint& to, engine::Hello hello,
-               std::function<void(engine::Result<Connected>)> done) override {
+               std::function<void(Outcome)> done) override {
     attempts.push_back({to, std::move(hello), std::move(done)});
   }
   void on_incoming(std::function<void(transport::Incoming)>) override {}

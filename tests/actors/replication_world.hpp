@@ -164,10 +164,10 @@ struct PairedNetwork final : transport::Network {
   struct Connection {
     std::shared_ptr<PairedLink> near, far;
     engine::Hello hello;
-    std::function<void(engine::Result<Connected>)> done;  ///< Until it was answered.
+    std::function<void(Outcome)> done;  ///< Until it was answered.
   };
   void connect(const engine::Endpoint&, engine::Hello hello,
-               std::function<void(engine::Result<Connected>)> done) override {
+               std::function<void(Outcome)> done) override {
     if (unreachable) return done(engine::Error{engine::Errc::unavailable, "no route"});
     all.push_back(
         {std::make_shared<PairedLink>(), std::make_shared<PairedLink>(), hello, std::move(done)});

@@ -85,8 +85,7 @@ struct NoKv final : storage::Kv {
   void commit(storage::KvBatch, OnStatus) override { NoDisk::never(); }
 };
 struct NoNetwork final : transport::Network {
-  void connect(const engine::Endpoint&, engine::Hello,
-               std::function<void(engine::Result<Connected>)>) override {
+  void connect(const engine::Endpoint&, engine::Hello, std::function<void(Outcome)>) override {
     NoDisk::never();
   }
   void on_incoming(std::function<void(transport::Incoming)>) override {}

@@ -153,6 +153,18 @@ BOOST_AUTO_TEST_CASE(a_link_that_goes_down_is_told_at_once_and_retried_with_back
              boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(a_refusal_at_the_greeting_tells_of_a_later_reign) {
+  Rig r(10);
+  r.on(Started{});
+  const Error error{Errc::refused, "stale_epoch: epoch 1 is over"};
+  r.on(ConnectFailed{Lane::records, r.link, error, Epoch(1)});
+  BOOST_TEST(!has(r.turn(), "promised"));
+  r.now = r.sender->wake_at()->value;
+  r.on(Ticked{});
+  r.on(ConnectFailed{Lane::records, r.link, error, Epoch(5)});
+  BOOST_TEST(has(r.turn(), "promised=5"));
+}
+
 BOOST_AUTO_TEST_CASE(jitter_stays_within_the_delay) {
   for (const std::uint64_t random : {0ull, 1ull, 123456789ull, ~0ull}) {
     Rig r(10);

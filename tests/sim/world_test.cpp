@@ -109,7 +109,7 @@ struct Line {
     hello.cluster = uuid(9);
     hello.node = {"b", uuid(2)};
     hello.incarnation = engine::Incarnation(1);
-    b.connect("a:1", hello, [this](engine::Result<transport::Network::Connected> r) {
+    b.connect("a:1", hello, [this](transport::Network::Outcome r) {
       if (r) {
         link = r->link;
         link->attach(ear_b);
@@ -273,9 +273,8 @@ BOOST_AUTO_TEST_CASE(a_long_block_breaks_the_connection) {
 
 BOOST_AUTO_TEST_CASE(nobody_listens_is_an_error_not_a_silence) {
   Line line(1);
-  line.b.connect("nowhere:1", {}, [&](engine::Result<transport::Network::Connected> r) {
-    line.error = r ? "" : r.error().text;
-  });
+  line.b.connect("nowhere:1", {},
+                 [&](transport::Network::Outcome r) { line.error = r ? "" : r.error().text; });
   line.run();
   BOOST_TEST(line.error == "connect to nowhere:1: connection refused");
 }

@@ -244,7 +244,7 @@ BOOST_AUTO_TEST_CASE(an_answer_that_is_no_answer_fails_the_connect) {
   boost::asio::ip::tcp::acceptor liar(rig.io, {boost::asio::ip::address_v4::loopback(), 0});
   boost::asio::ip::tcp::socket victim(rig.io);
   const auto try_with = [&](const Bytes& answer) {
-    std::optional<Result<Network::Connected>> result;
+    std::optional<Network::Outcome> result;
     const auto at = "127.0.0.1:" + std::to_string(liar.local_endpoint().port());
     rig.client->connect(at, test_hello(),
                         [&](auto connected) { result.emplace(std::move(connected)); });

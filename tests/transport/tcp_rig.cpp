@@ -70,8 +70,8 @@ void Rig::settle() {
   }
 }
 
-Result<Network::Connected> Rig::connect(const Hello& hello) {
-  std::optional<Result<Network::Connected>> result;
+Network::Outcome Rig::connect(const Hello& hello) {
+  std::optional<Network::Outcome> result;
   client->connect(at, hello, [&](auto connected) { result.emplace(std::move(connected)); });
   BOOST_TEST(!result.has_value(), "done ran inside connect");
   run_until([&] { return result.has_value(); });

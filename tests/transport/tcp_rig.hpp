@@ -47,7 +47,7 @@ class Rig {
   /// A greeted connection between client and server, both ends attached.
   Pair pair(engine::Purpose purpose = engine::Purpose::records);
   /// Connects and returns what came of it.
-  engine::Result<Network::Connected> connect(const engine::Hello& hello);
+  Network::Outcome connect(const engine::Hello& hello);
 
   boost::asio::io_context io{1};
   std::unique_ptr<TcpNetwork> server;

@@ -309,7 +309,7 @@ BOOST_AUTO_TEST_CASE(stop_ends_greetings_and_leaves_links) {
   pair.connector->send(progress(1));
   rig.run_until([&] { return pair.at_acceptor->messages.size() == 1; });
 
-  std::optional<Result<Network::Connected>> result;
+  std::optional<Network::Outcome> result;
   rig.client->connect(rig.at, test_hello(),
                       [&](auto connected) { result.emplace(std::move(connected)); });
   rig.client->stop();

@@ -36,14 +36,14 @@ Error failed(const engine::Endpoint& where, const error_code& error) {
 }
 
 /// What connect() hands on for the first message of the other side.
-engine::Result<Network::Connected> judge(engine::Result<engine::Message> answer,
-                                         const engine::Hello& hello,
-                                         const std::shared_ptr<TcpConnection>& connection) {
+Network::Outcome judge(engine::Result<engine::Message> answer, const engine::Hello& hello,
+                       const std::shared_ptr<TcpConnection>& connection) {
   if (!answer) return answer.error();
   if (const auto* refused = std::get_if<engine::Refused>(&*answer)) {
     connection->close();
-    return Error{Errc::refused, fmt::format("{} refused: {}: {}", connection->peer(),
-                                            to_string(refused->code), printable(refused->text))};
+    return {Error{Errc::refused, fmt::format("{} refused: {}: {}", connection->peer(),
+                                             to_string(refused->code), printable(refused->text))},
+            *refused};
   }
   const auto& ok = std::get<engine::HelloOk>(*answer);
   if (auto flaw = flaw_of(ok, hello)) {
@@ -86,8 +86,7 @@ class TcpNetwork::Impl : public std::enable_shared_from_this<Impl> {
         {at.address().to_string(), at.port(), at.address().is_v6(), at.address().is_loopback()});
   }
 
-  void connect(const engine::Endpoint& to, engine::Hello hello,
-               std::function<void(engine::Result<Connected>)> done) {
+  void connect(const engine::Endpoint& to, engine::Hello hello, std::function<void(Outcome)> done) {
     const auto address = parse_endpoint(to);
     if (!address) {
       boost::asio::post(io_, [done = std::move(done), error = address.error()] { done(error); });
@@ -98,8 +97,7 @@ class TcpNetwork::Impl : public std::enable_shared_from_this<Impl> {
     auto greeted = [hello, done = std::move(done), weak = std::weak_ptr(connection)](auto answer) {
       // Whoever calls back holds the connection.
       const auto held = weak.lock();
-      done(held ? judge(std::move(answer), hello, held)
-                : engine::Result<Connected>(answer.error()));
+      done(held ? judge(std::move(answer), hello, held) : Outcome(answer.error()));
     };
     connection->dial(endpoint_of(*address), std::move(hello), std::move(greeted));
   }
@@ -210,7 +208,7 @@ TcpNetwork::~TcpNetwork() { impl_->abandon(); }
 engine::Status TcpNetwork::bind() { return impl_->bind(); }
 engine::Endpoint TcpNetwork::local() const { return impl_->local(); }
 void TcpNetwork::connect(const engine::Endpoint& to, engine::Hello hello,
-                         std::function<void(engine::Result<Connected>)> done) {
+                         std::function<void(Outcome)> done) {
   impl_->connect(to, std::move(hello), std::move(done));
 }
 void TcpNetwork::on_incoming(std::function<void(Incoming)> accept) {

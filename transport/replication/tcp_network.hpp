@@ -32,7 +32,7 @@ class TcpNetwork final : public Network {
   engine::Endpoint local() const;
 
   void connect(const engine::Endpoint& to, engine::Hello hello,
-               std::function<void(engine::Result<Connected>)> done) override;
+               std::function<void(Outcome)> done) override;
   /// Begins to accept. `accept` gets each connection once, with a Hello that was judged;
   /// it may be replaced.
   void on_incoming(std::function<void(Incoming)> accept) override;
