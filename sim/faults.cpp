@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "storage/wal_format.hpp"
+
 namespace tidemark::sim {
 namespace {
 
@@ -11,9 +13,10 @@ using engine::millisecond;
 using engine::second;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
-    "kill_primary", "kill_replica", "kill_two",  "kill_all",    "quick_restart", "power_one",
-    "power_all",    "isolate",      "one_way",   "cut_links",   "cut_client",    "promote",
-    "wipe_replica", "rot_replica",  "slow_disk", "failed_sync", "full_disk",     "rebuilt_alone",
+    "kill_primary", "kill_replica", "kill_two",      "kill_all",     "quick_restart",
+    "power_one",    "power_all",    "isolate",       "one_way",      "cut_links",
+    "cut_client",   "promote",      "wipe_replica",  "rot_replica",  "slow_disk",
+    "failed_sync",  "full_disk",    "rebuilt_alone", "rotten_alone",
 };
 
 }  // namespace
@@ -23,8 +26,10 @@ std::string_view to_string(Fault fault) { return names.at(static_cast<std::size_
 bool is_crash_or_cut(Fault fault) { return fault <= Fault::cut_client; }
 
 Fault Faults::draw(bool crash_or_cut) {
-  const auto most = static_cast<std::uint64_t>(crash_or_cut ? Fault::promote : Fault::count_);
-  return static_cast<Fault>(random_.below(most));
+  constexpr auto border = static_cast<std::uint64_t>(Fault::promote);
+  constexpr auto all = static_cast<std::uint64_t>(Fault::count_);
+  if (crash_or_cut) return static_cast<Fault>(random_.below(border));
+  return static_cast<Fault>(border + random_.below(all - border));
 }
 
 std::uint32_t Faults::any_node() {
@@ -122,34 +127,79 @@ void Faults::rebuilt_alone() {
            });
   };
   cluster_.replace(node);
+  if (make_busy) make_busy();  // What is answered while it is rebuilt is what it may lack.
   for (int i = 0; i < 3000 && !cluster_.failed() && !counts(); ++i) {
     cluster_.run_for(1 * millisecond);
   }
-  auto& host = cluster_.node(0).disk();
   for (std::uint32_t other = 1; other < cluster_.size(); ++other) {
     if (other != node) cluster_.kill(other, Kill::power);
   }
-  host.fail_writes = 1'000'000;  // The host decides on, without a copy of its own.
-  cluster_.run_for(2 * second + pause());
+  alone_for_a_while();
   disk.slow_factor = 1;
-  host.fail_writes = 0;
-  cluster_.kill(0);
-  for (std::uint32_t other = 0; other < cluster_.size(); ++other) cluster_.boot(other);
   whole_soon();
 }
 
-bool Faults::rot_a_file(std::uint32_t node) {
+/// The host of the control plane decides on, without a copy of its own; then everybody comes back.
+void Faults::alone_for_a_while() {
+  auto& host = cluster_.node(0).disk();
+  host.fail_writes = 1'000'000;
+  cluster_.run_for(2 * second + pause());
+  host.fail_writes = 0;
+  cluster_.kill(0);
+  for (std::uint32_t node = 0; node < cluster_.size(); ++node) cluster_.boot(node);
+}
+
+std::vector<InodePtr> Faults::files_of(std::uint32_t node, std::string_view kind) {
   auto& disk = cluster_.node(node).disk();
-  auto files = disk.files(cluster_.node(node).directory() + "/volumes");
-  const std::string_view kind = random_.chance(2, 3) ? ".seg" : ".dat";
-  std::erase_if(files, [&](const std::string& path) { return !path.ends_with(kind); });
+  std::vector<InodePtr> inodes;
+  for (const auto& path : disk.files(cluster_.node(node).directory() + "/volumes")) {
+    if (path.ends_with(kind)) inodes.push_back(disk.inode(path));
+  }
+  return inodes;
+}
+
+bool Faults::rot_a_file(std::uint32_t node) {
+  const auto files = files_of(node, random_.chance(2, 3) ? ".seg" : ".dat");
   if (files.empty()) return false;
-  const auto inode = disk.inode(files[static_cast<std::size_t>(random_.below(files.size()))]);
+  const auto inode = files[static_cast<std::size_t>(random_.below(files.size()))];
+
   // Behind the checkpoint only the end of the log matters:
   // half of the time the last of what was written.
   const auto end = inode->written_end();
   const auto last = random_.chance(1, 2) ? end : std::min<std::uint64_t>(end, 64 * page_bytes);
   return inode->rot(end - last, last, random_);
+}
+
+/// Of what later batches prove durable: the last one of a log looks torn, and only other copies
+/// could tell (C14).
+bool Faults::rot_proved_log(std::uint32_t node) {
+  const auto header = [](const InodePtr& inode) {
+    return storage::decode_segment_header(inode->read(0, page_bytes).bytes());
+  };
+  const auto files = files_of(node, ".seg");
+  const auto newest =
+      std::max_element(files.begin(), files.end(), [&](const auto& a, const auto& b) {
+        return header(b) && (!header(a) || header(a)->sequence < header(b)->sequence);
+      });
+  if (newest == files.end() || !header(*newest)) return false;
+  auto& inode = **newest;
+  const auto segment = *header(*newest);
+  std::vector<storage::BatchHeader> batches;
+  for (std::uint64_t at = page_bytes; at + page_bytes <= inode.written_end();) {
+    const auto batch = storage::decode_batch_header(engine::VolumeKey(segment.volume),
+                                                    inode.read(at, page_bytes).bytes(), at);
+    if (!batch || batch->sequence != segment.sequence) break;
+    at += batch->bytes();
+    batches.push_back(*batch);
+  }
+  // The last ones may be torn by the power loss: their proof does not count.
+  constexpr std::size_t doubtful = 4;
+  if (batches.size() <= doubtful) return false;
+  const auto proved = batches[batches.size() - 1 - doubtful].durable;
+  std::erase_if(batches, [&](const auto& batch) { return batch.last() > proved; });
+  if (batches.empty()) return false;
+  const auto& hit = batches[static_cast<std::size_t>(random_.below(batches.size()))];
+  return inode.rot(hit.offset, hit.bytes(), random_);
 }
 
 // Read while it runs, or met by its recovery.
@@ -165,6 +215,23 @@ void Faults::rot() {
   if (while_dead && !rot_a_file(node)) return cluster_.boot(node);
   cluster_.run_for(pause());
   cluster_.boot(node);
+  cluster_.run_for(pause());
+  cluster_.replace(node);
+  whole_soon();
+}
+
+// All counted when the lights went out. The only copy that comes back is damaged: it may not be
+// taken for a whole one.
+void Faults::rotten_alone() {
+  if (!whole_soon()) return;
+  const auto node = replica_node();
+  if (node == 0) return;
+  cluster_.rot_was_injected();
+  for (std::uint32_t each = 0; each < cluster_.size(); ++each) cluster_.kill(each, Kill::power);
+  rot_proved_log(node);
+  cluster_.boot(0);
+  cluster_.boot(node);
+  alone_for_a_while();
   cluster_.run_for(pause());
   cluster_.replace(node);
   whole_soon();
@@ -248,6 +315,8 @@ void Faults::inject(Fault fault) {
       return fill_disk();
     case Fault::rebuilt_alone:
       return rebuilt_alone();
+    case Fault::rotten_alone:
+      return rotten_alone();
     case Fault::count_:
       break;
   }

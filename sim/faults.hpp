@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/cluster.hpp"
 #include "sim/random.hpp"
@@ -32,6 +34,7 @@ enum class Fault : std::uint8_t {
   failed_sync,
   full_disk,
   rebuilt_alone,  ///< The others go the moment a rebuilt copy counts.
+  rotten_alone,   ///< All lose power, and only a copy whose log rotted comes back at first.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -45,6 +48,8 @@ class Faults {
   Fault draw(bool crash_or_cut);
   /// Does it and repairs it; the clients go on meanwhile. Takes virtual time.
   void inject(Fault fault);
+  /// Lets the clients send at full speed for a while, whatever they are ahead of.
+  std::function<void()> make_busy;
 
   const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
   std::uint64_t crashes_and_cuts() const { return crashes_; }
@@ -63,8 +68,12 @@ class Faults {
   void partition(bool one_way);
   void wipe();
   void rebuilt_alone();
+  void rotten_alone();
+  void alone_for_a_while();
   void rot();
+  std::vector<InodePtr> files_of(std::uint32_t node, std::string_view kind);
   bool rot_a_file(std::uint32_t node);
+  bool rot_proved_log(std::uint32_t node);
   void fail_sync();
   void fill_disk();
 

@@ -106,6 +106,7 @@ void begin_load(Cluster& cluster, const Draft& d, std::shared_ptr<std::uint64_t>
 void trouble(Cluster& cluster, const Draft& d, Faults& faults, std::uint64_t& allowance,
              Random random) {
   const auto share = d.operations / (d.faults + 1);
+  faults.make_busy = [&allowance, share] { allowance = share; };
   for (std::uint64_t i = 0; i < d.faults && !cluster.failed(); ++i) {
     const auto goal = answered(cluster) + random.between(2, share);
     allowance = share + share / 2;
@@ -113,6 +114,7 @@ void trouble(Cluster& cluster, const Draft& d, Faults& faults, std::uint64_t& al
     const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
     faults.inject(faults.draw(d.faults - i <= missing || random.chance(2, 3)));
   }
+  faults.make_busy = nullptr;
   cluster.heal();
   for (std::uint32_t n = 0; n < cluster.size(); ++n) cluster.boot(n);
   allowance = d.operations;
