@@ -7,7 +7,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -97,35 +96,31 @@ class Qemu:
             for _ in range(SPAN >> 22):
                 f.write(b"\xa5" * (1 << 22))
             os.fsync(f.fileno())
-        self.process = subprocess.Popen(["qemu-nbd", "--persistent", "--format=raw", "--cache=none", "--aio=native", "--bind=127.0.0.1",
-                                         f"--port={port}", "--shared=8", str(self.path)], stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError as error:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise SystemExit(f"qemu-nbd does not listen on port {port}: {error}")
-                time.sleep(0.02)
+        pid_file = directory / "qemu.pid"
+        # --fork: returns when it listens.
+        done = subprocess.run(["qemu-nbd", "--fork", f"--pid-file={pid_file}", "--persistent", "--format=raw", "--cache=none", "--aio=native",
+                               "--bind=127.0.0.1", f"--port={port}", "--shared=8", str(self.path)], stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise SystemExit(f"qemu-nbd does not listen on port {port}")
+        self.pid = int(pid_file.read_text())
+        pid_file.unlink()
 
     def measure(self, case, seconds):
         return load(f"nbd://127.0.0.1:{self.port}", case, seconds)
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
+        os.kill(self.pid, signal.SIGTERM)
+        while pathlib.Path(f"/proc/{self.pid}").exists():
+            time.sleep(0.01)
 
 
 class Tidemark:
     def __init__(self, directory, base_port, copies, options):
-        # Burst: the log holds a whole measurement, and the extents follow behind it; steady: it does not, and flushing is inside.
-        steady = options.steady
-        sizes = {"wal_retention": "256MiB" if steady else "6GiB", "reserve": "64MiB"}
-        times = {} if steady else {"flush_after": f"{math.ceil(options.seconds) + 5}s"}
-        if not steady:
-            sizes["flush"] = "4GiB"
+        # Steady: as configured by default, flushing inside the measurement. Burst: the log holds all of it, the extents follow behind.
+        sizes, times = {"reserve": "64MiB"}, {}
+        if not options.steady:
+            sizes |= {"wal_retention": "6GiB", "flush": "4GiB"}
+            times |= {"flush_after": f"{math.ceil(options.seconds) + 5}s"}
         self.cluster = Cluster(directory / f"cluster{copies}", base_port, count=copies, sizes=sizes, times=times)
         self.copies = copies
         self.counter = directory / "allocations"
