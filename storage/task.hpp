@@ -38,8 +38,8 @@ class [[nodiscard]] Task {
       struct Resume {
         bool await_ready() noexcept { return false; }
         std::coroutine_handle<> await_suspend(Handle done) noexcept {
-          const auto waiter = done.promise().waiter;
-          return waiter ? waiter : std::noop_coroutine();
+          const auto next = done.promise().waiter;
+          return next ? next : std::noop_coroutine();
         }
         void await_resume() noexcept {}
       };

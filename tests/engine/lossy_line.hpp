@@ -103,7 +103,7 @@ class World {
   void tell(const Event& event) {
     auto effects = sender_->on(event, {now_, random_.next()});
     for (auto& effect : effects) {
-      std::visit([this](auto& e) { perform(e); }, effect);
+      std::visit([&](auto& e) { this->perform(e); }, effect);
     }
   }
   /// Answers of the store come later, in their order.
@@ -191,7 +191,7 @@ class World {
   void tell_receiver(Event event) {
     auto effects = receiver_->on(std::move(event));
     for (auto& effect : effects) {
-      std::visit([this](auto& e) { perform(e); }, effect);
+      std::visit([&](auto& e) { this->perform(e); }, effect);
     }
   }
   template <class Event>
