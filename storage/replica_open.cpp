@@ -272,7 +272,8 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
 /// Gives up what need not be retained before the writer runs out of segments: without a flush, as
 /// long as the extents are far enough.
 void ReplicaStore::prune_ahead() {
-  if (pruning_ || changing_ || !wal_->wants_pruning()) return;
+  const bool compared = hold_timer_ != 0;  // It reads what is retained.
+  if (pruning_ || changing_ || compared || !wal_->wants_pruning()) return;
   const auto start = wal_->prunable_start(previous_checkpoint_);
   if (start == wal_->start_sequence()) return;
   pruning_ = true;

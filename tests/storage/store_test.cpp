@@ -261,6 +261,24 @@ BOOST_AUTO_TEST_CASE(a_full_log_gives_up_its_oldest_segments_ahead_of_the_writer
   BOOST_CHECK_EQUAL(w.difference_at(w.builder->end()), "");
 }
 
+BOOST_AUTO_TEST_CASE(nothing_is_given_up_while_a_comparison_reads_the_log) {
+  StoreWorld w;
+  w.limits.wal_retention_bytes = 16 * w.limits.segment_bytes;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (int i = 0; i < 20; ++i) {
+    w.append_chunk();
+    w.flush();
+  }
+  const auto retained = w.store->retained();
+  BOOST_REQUIRE(w.finish(w.store->hold_flush()).has_value());
+  w.append_chunk();
+  BOOST_CHECK_EQUAL(w.store->retained().value, retained.value);
+  w.store->release_flush();
+  w.append_chunk();
+  BOOST_CHECK_GT(w.store->retained().value, retained.value);
+}
+
 BOOST_AUTO_TEST_CASE(a_clean_stop_is_remembered_once) {
   StoreWorld w;
   w.open(true);
