@@ -171,8 +171,8 @@ struct Records {
   SessionId session;
   Lsn committed;
   std::vector<RecordPtr> records;
-  /// An Ack once they are received, besides the one once they are durable. False where nobody waits
-  /// for the first: it would only wake the primary.
+  /// An Ack once they are received, besides the one once they are durable. False where no client
+  /// waits for the first: it would only wake the primary.
   bool receipt_wanted = true;
 };
 inline constexpr std::uint32_t records_per_frame_max = 1024;

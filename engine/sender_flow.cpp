@@ -253,10 +253,13 @@ void Sender::send_records(const std::vector<RecordPtr>& batch, bool receipt_want
     numbers.records += records.size();
     numbers.payload_bytes += payload_of(records);
     const auto bytes = records_frame_overhead + bytes_of(records);
+    const auto owed_since = owed_since_;
     send(Lane::records,
          Records{config_.assignment.spec.id, session_->epoch(), session_->id(), committed_,
                  std::move(records), receipt_wanted},
          bytes, out);
+    // Without a receipt the answer takes as long as the replica's disk.
+    if (!receipt_wanted) owed_since_ = owed_since;
     progress_due_ = false;
     committed_due_.reset();
   }

@@ -281,7 +281,12 @@ bool VolumeMachine::waits() const {
 
 bool VolumeMachine::receipt_wanted() const {
   const auto& spec = assignment_.spec;
-  return !on_received_.empty() && spec.ack == AckPolicy::received && spec.mode != Mode::best_effort;
+  if (spec.mode == Mode::best_effort) return false;
+  // A copy that is to come in is measured by what it has received.
+  for (const auto& member : assignment_.members) {
+    if (member.replica != assignment_.self && !in_sync_->exact(member.replica)) return true;
+  }
+  return !on_received_.empty() && spec.ack == AckPolicy::received;
 }
 
 bool VolumeMachine::unsettled() const {

@@ -74,7 +74,8 @@ class VolumeMachine {
   std::uint64_t tick_after() const;
   /// Something waits for an answer or to be numbered.
   bool waits() const;
-  /// A client's answer waits until the replicas have received, not until it is durable.
+  /// A client's answer waits until the replicas have received, not until it is durable; or a copy is
+  /// still to come in.
   bool receipt_wanted() const;
   /// The set is being decided on or a member of it is away: Ticked is wanted soon, whatever was
   /// asked for before.

@@ -92,18 +92,21 @@ engine::FrontReply::Piece part_of(const engine::Record& record, BlockRange range
 
 }  // namespace
 
+/// What needs no disk: the newest version is in memory, or reads as zeros.
+std::optional<engine::FrontReply::Piece> ReplicaStore::piece_at_hand(const Source& source) {
+  if (!source.lsn) return std::nullopt;
+  if (source.kind != DirtyKind::data) return zeros_of(source.range);
+  if (source.record) return part_of(*source.record, source.range);
+  return std::nullopt;
+}
+
 std::optional<ReplicaStore::Pieces> ReplicaStore::read_from_memory(BlockRange range) const {
   if (!readable()) return std::nullopt;
   Pieces pieces;
   for (const auto& source : sources_of(range)) {
-    if (!source.lsn) return std::nullopt;
-    if (source.kind != DirtyKind::data) {
-      pieces.push_back(zeros_of(source.range));
-    } else if (source.record) {
-      pieces.push_back(part_of(*source.record, source.range));
-    } else {
-      return std::nullopt;
-    }
+    auto piece = piece_at_hand(source);
+    if (!piece) return std::nullopt;
+    pieces.push_back(std::move(*piece));
   }
   return pieces;
 }
@@ -119,8 +122,13 @@ Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_blocks(BlockRange range) {
   auto sources = sources_of(range);
   std::vector<Pieces> read(sources.size());
   std::vector<Task<Status>> tasks;
-  for (std::size_t i = 0; i < sources.size(); ++i)
-    tasks.push_back(read_source(std::move(sources[i]), read[i]));
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (auto piece = piece_at_hand(sources[i])) {
+      read[i].push_back(std::move(*piece));
+    } else {
+      tasks.push_back(read_source(sources[i], read[i]));
+    }
+  }
   auto status = co_await read_fan_.all(std::move(tasks));
   if (!status) co_return status.error();
   Pieces pieces;
@@ -129,14 +137,6 @@ Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_blocks(BlockRange range) {
 }
 
 Task<Status> ReplicaStore::read_source(Source source, Pieces& into) {
-  if (source.lsn && source.kind != DirtyKind::data) {
-    into.push_back(zeros_of(source.range));
-    co_return engine::Done{};
-  }
-  if (source.record) {
-    into.push_back(part_of(*source.record, source.range));
-    co_return engine::Done{};
-  }
   if (source.lsn) {
     auto payload = co_await wal_->read_payload(source.lsn, source.range);
     if (payload) {

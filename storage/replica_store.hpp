@@ -170,6 +170,8 @@ class ReplicaStore {
  private:
   struct Source;
   std::vector<Source> sources_of(engine::BlockRange range) const;
+  static std::optional<engine::FrontReply::Piece> piece_at_hand(const Source& source);
+  /// Of what piece_at_hand() has not.
   Task<engine::Status> read_source(Source source, Pieces& into);
   engine::Status readable() const;
   std::optional<engine::Error> failure() const;

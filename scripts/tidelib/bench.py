@@ -110,7 +110,8 @@ class Qemu:
 
     def stop(self):
         os.kill(self.pid, signal.SIGTERM)
-        while pathlib.Path(f"/proc/{self.pid}").exists():
+        stat = pathlib.Path(f"/proc/{self.pid}/stat")
+        while stat.exists() and ") Z " not in stat.read_text():
             time.sleep(0.01)
 
 

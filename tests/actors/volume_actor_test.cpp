@@ -25,7 +25,7 @@ BOOST_AUTO_TEST_CASE(a_reign_begins_with_its_record_at_the_store_and_at_every_se
   BOOST_TEST(lines(w.store_notes->heard) == "append 1..1 committed 0\n");
   BOOST_TEST(w.store_notes->listener.has_value());
   for (const std::uint64_t replica : {2u, 3u}) {
-    BOOST_TEST(lines(w.sender(replica).heard) == "records 1..1 no_receipt\n");
+    BOOST_TEST(lines(w.sender(replica).heard) == "records 1..1\n");
     // Its cursor stands before what it will be told first.
     BOOST_TEST((w.heads.at(engine::ReplicaId(replica)) == engine::Lsn{}));
   }

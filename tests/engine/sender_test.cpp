@@ -94,6 +94,20 @@ BOOST_AUTO_TEST_CASE(
              "send records 14..14 committed=0\n");
 }
 
+BOOST_AUTO_TEST_CASE(records_without_a_receipt_do_not_start_the_clock_of_a_silent_link) {
+  for (const bool receipt_wanted : {false, true}) {
+    Rig r(10);
+    r.stream();
+    r.log.grow_to(18);
+    std::string said;
+    for (std::uint64_t lsn = 11; lsn <= 18; ++lsn) {
+      r.on(RecordsAdded{r.log.batch(lsn, lsn), Lsn(0), receipt_wanted});
+      said += r.tick(450);  // Never idle long enough for a progress.
+    }
+    BOOST_TEST(has(said, "session_ended") == receipt_wanted);
+  }
+}
+
 // At depth 1 telling it at once would cost both sides as much as the write itself.
 BOOST_AUTO_TEST_CASE(committed_travels_with_records_or_soon_after) {
   Rig r(10);

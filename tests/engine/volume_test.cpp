@@ -96,6 +96,14 @@ BOOST_AUTO_TEST_CASE(a_receipt_is_wanted_only_while_an_answer_waits_for_one) {
   s.peer(3, 3, 1);
   BOOST_TEST(!s.volume.receipt_wanted());
 
+  // A copy that is not in the set joins by what it has received.
+  auto two = volume_assignment();
+  two.in_sync.pop_back();
+  VolumeStory t(two);
+  t.serve();
+  t.ask(write_request(1, 0, kib4, 'w', true));
+  BOOST_TEST(t.volume.receipt_wanted());
+
   auto durable = volume_assignment();
   durable.spec.ack = AckPolicy::durable;
   VolumeStory d(durable);
