@@ -83,35 +83,6 @@ BOOST_AUTO_TEST_CASE(a_write_is_answered_when_every_exact_copy_has_it_in_memory)
   BOOST_TEST(s.volume.committed() == Lsn(1));
 }
 
-BOOST_AUTO_TEST_CASE(a_receipt_is_wanted_only_while_an_answer_waits_for_one) {
-  VolumeStory s;
-  s.serve();
-  BOOST_TEST(!s.volume.receipt_wanted());
-  s.ask(write_request(1, 0, kib4, 'w', true));
-  s.ask(request(2, FrontOp::flush));
-  BOOST_TEST(!s.volume.receipt_wanted());
-  s.ask(write_request(3, kib4, kib4));
-  BOOST_TEST(s.volume.receipt_wanted());
-  s.peer(2, 3, 1);
-  s.peer(3, 3, 1);
-  BOOST_TEST(!s.volume.receipt_wanted());
-
-  // A copy that is not in the set joins by what it has received.
-  auto two = volume_assignment();
-  two.in_sync.pop_back();
-  VolumeStory t(two);
-  t.serve();
-  t.ask(write_request(1, 0, kib4, 'w', true));
-  BOOST_TEST(t.volume.receipt_wanted());
-
-  auto durable = volume_assignment();
-  durable.spec.ack = AckPolicy::durable;
-  VolumeStory d(durable);
-  d.serve();
-  d.ask(write_request(1, 0, kib4));
-  BOOST_TEST(!d.volume.receipt_wanted());
-}
-
 BOOST_AUTO_TEST_CASE(fua_and_flush_wait_for_every_disk) {
   VolumeStory s;
   s.serve();
