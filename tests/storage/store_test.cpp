@@ -4,6 +4,21 @@
 using namespace tidemark;
 using namespace tidemark::tests;
 
+namespace {
+
+/// As many segments as are retained, all of it in the extents, and two spares.
+void fill_log(StoreWorld& w) {
+  w.limits.wal_retention_bytes = 16 * w.limits.segment_bytes;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (int i = 0; i < 20; ++i) {
+    w.append_chunk();
+    w.flush();
+  }
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_SUITE(store)
 
 BOOST_AUTO_TEST_CASE(a_new_store_is_empty_and_opens_again) {
@@ -238,13 +253,7 @@ BOOST_AUTO_TEST_CASE(a_pinned_log_has_a_spare_and_does_not_hurry_the_flusher) {
 
 BOOST_AUTO_TEST_CASE(a_full_log_gives_up_its_oldest_segments_ahead_of_the_writer_without_a_flush) {
   StoreWorld w;
-  w.limits.wal_retention_bytes = 16 * w.limits.segment_bytes;
-  w.open(true);
-  w.append_durably({w.begin_epoch(1)});
-  for (int i = 0; i < 20; ++i) {
-    w.append_chunk();
-    w.flush();
-  }
+  fill_log(w);
   const auto flushes = w.store->status().flushes;
   const auto retained = w.store->retained();
   for (int i = 0; i < 8; ++i) w.append_chunk();
@@ -263,13 +272,7 @@ BOOST_AUTO_TEST_CASE(a_full_log_gives_up_its_oldest_segments_ahead_of_the_writer
 
 BOOST_AUTO_TEST_CASE(nothing_is_given_up_while_a_comparison_reads_the_log) {
   StoreWorld w;
-  w.limits.wal_retention_bytes = 16 * w.limits.segment_bytes;
-  w.open(true);
-  w.append_durably({w.begin_epoch(1)});
-  for (int i = 0; i < 20; ++i) {
-    w.append_chunk();
-    w.flush();
-  }
+  fill_log(w);
   const auto retained = w.store->retained();
   BOOST_REQUIRE(w.finish(w.store->hold_flush()).has_value());
   w.append_chunk();
