@@ -10,9 +10,11 @@ endif()
 find_program(CCACHE ccache)
 if(CCACHE)
   # Precompiled headers and ccache agree only with these sloppiness settings; the others let clones share what was compiled.
+  # DEPEND: by the files' own bytes. The preprocessor's output is the same when only a comment changed, but a precompiled header that remembers
+  # other bytes of a file does not honour its #pragma once.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 CCACHE_NAMESPACE=tidemark ${CCACHE})
 endif()
 
 add_library(tidemark_options INTERFACE)
