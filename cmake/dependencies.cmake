@@ -3,6 +3,7 @@ find_package(Boost 1.81 REQUIRED COMPONENTS unit_test_framework)
 find_package(RocksDB REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
+find_package(absl REQUIRED)
 find_package(OpenSSL)
 
 # Debian's CAF ships neither a CMake package nor a pkg-config file.

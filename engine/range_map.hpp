@@ -11,8 +11,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
-#include <map>
 #include <utility>
+
+#include <absl/container/btree_map.h>
 
 #include "engine/check.hpp"
 #include "engine/types.hpp"
@@ -91,7 +92,9 @@ class RangeMap {
     BlockIndex end;  ///< Beyond the key, at most the next entry's key.
     Value value;
   };
-  using Entries = std::map<BlockIndex, Entry>;
+  // A B-tree: a binary tree's lookup misses the cache once per level (a third of the speed, with
+  // 65,536 entries). Changing it invalidates all iterators and references.
+  using Entries = absl::btree_map<BlockIndex, Entry>;
   using Iterator = typename Entries::iterator;
 
   static bool is_some(BlockRange range) {
@@ -121,9 +124,9 @@ class RangeMap {
     if (at != entries_.begin()) {
       auto& left = std::prev(at)->second;
       if (left.end > range.end()) {
-        at = entries_.emplace_hint(at, range.end(), left);
+        Entry rest = left;
         left.end = range.first;
-        return at;
+        return entries_.emplace_hint(at, range.end(), std::move(rest));
       }
       left.end = std::min(left.end, range.first);
     }
@@ -136,10 +139,8 @@ class RangeMap {
 
   /// Moves the begin of an entry to `first`, within itself.
   Iterator begin_at(Iterator at, BlockIndex first) {
-    auto next = std::next(at);
-    auto node = entries_.extract(at);
-    node.key() = first;
-    return entries_.insert(next, std::move(node));
+    auto entry = std::move(at->second);
+    return entries_.emplace_hint(entries_.erase(at), first, std::move(entry));
   }
 
   Entries entries_;
