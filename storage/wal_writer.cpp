@@ -9,6 +9,16 @@ namespace tidemark::storage {
 using engine::Lsn;
 using engine::RecordKind;
 
+namespace {
+
+// A write costs processor time and a flush of the disk whether it carries one record or sixteen.
+// While one of some records is in flight there are many clients, and their rate counts: the next
+// waits for it, or for as much as makes it worth its cost. Few clients never wait here.
+constexpr std::uint64_t busy_write_bytes = 32u << 10;
+constexpr std::uint64_t worth_a_write_bytes = 128u << 10;
+
+}  // namespace
+
 WalWriter::WalWriter(const WalContext& context, WalIndex& index, SegmentPool& pool,
                      MemoryTail& tail, LogEnd end, SegmentSequence next_sequence)
     : context_(context),
@@ -69,13 +79,25 @@ void WalWriter::append(const engine::RecordPtr& record) {
 
 void WalWriter::pump() {
   while (!failed_ && !paused_ && !header_in_flight_ && issued_ < end_.lsn &&
-         slots_.size() < writes_in_flight_max) {
+         slots_.size() < writes_in_flight_max && !gathers()) {
     if (must_roll(*tail_.find(issued_.next()))) {
       if (!roll()) return;
     } else {
       issue();
     }
   }
+}
+
+bool WalWriter::gathers() const {
+  if (slots_.empty()) return false;
+  return slots_.back().cost >= busy_write_bytes && unissued_cost() < worth_a_write_bytes;
+}
+
+/// Of what was appended and not handed to the disk: worst.
+std::uint64_t WalWriter::unissued_cost() const {
+  auto cost = undurable_cost_;
+  for (const auto& slot : slots_) cost -= slot.cost;
+  return cost;
 }
 
 bool WalWriter::must_roll(const engine::Record& next) const {
@@ -216,12 +238,8 @@ std::uint64_t WalWriter::free_bytes(std::uint64_t spare_segments) const {
     const auto open = per_segment - std::min(per_segment, index_.back().used);
     bytes += open;
   }
-  std::uint64_t unissued = 0;
-  if (issued_ < end_.lsn) {
-    // Appended and not in a segment yet: at most what is not durable.
-    unissued = undurable_cost_;
-    for (const auto& slot : slots_) unissued -= slot.cost;
-  }
+  // Appended and not in a segment yet.
+  const auto unissued = issued_ < end_.lsn ? unissued_cost() : 0;
   return bytes - std::min(bytes, unissued);
 }
 

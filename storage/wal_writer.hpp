@@ -88,6 +88,8 @@ class WalWriter {
     bool header = false;
     bool done = false;
   };
+  bool gathers() const;
+  std::uint64_t unissued_cost() const;
   bool must_roll(const engine::Record& next) const;
   bool roll();
   void issue();
