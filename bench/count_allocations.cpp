@@ -1,5 +1,6 @@
 // Preloaded into a server, counts its heap allocations in a file that the benchmark reads while it
-// runs: eight bytes, a number in the machine's order, at the path in COUNT_ALLOCATIONS.
+// runs: eight bytes, a number in the machine's order, at the path in COUNT_ALLOCATIONS with the
+// process's pid behind it. One each: servers that shared a counter would slow each other down.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -8,15 +9,17 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 
 namespace {
 
 std::atomic<std::uint64_t>* counter = nullptr;
 
 __attribute__((constructor)) void map_counter() {
-  const char* path = std::getenv("COUNT_ALLOCATIONS");
-  if (path == nullptr) return;
-  const int fd = ::open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const char* begin = std::getenv("COUNT_ALLOCATIONS");
+  if (begin == nullptr) return;
+  const auto path = std::string(begin) + "." + std::to_string(::getpid());
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0 || ::ftruncate(fd, sizeof(std::uint64_t)) != 0) return;
   void* memory = ::mmap(nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   ::close(fd);

@@ -179,8 +179,9 @@ class Tidemark:
         pid = self.cluster.primary("bench").pid
         case = f"fua-{depth}"
         allocations = None
-        if len(self.cluster.nodes) == 1 or self.counter.exists():
-            read = lambda: struct.unpack("Q", self.counter.read_bytes()[:8])[0]  # noqa: E731
+        counters = [self.counter.with_name(f"{self.counter.name}.{p}") for p in self.pids()]
+        if all(c.exists() for c in counters):
+            read = lambda: sum(struct.unpack("Q", c.read_bytes()[:8])[0] for c in counters)  # noqa: E731
             begin = read()
             result = load(self.uri, case, 2)
             allocations = (read() - begin) / result["requests"] * 1000 / self.copies
@@ -246,8 +247,7 @@ def main():
         if options.json:
             options.json.write_text(json.dumps(figures, indent=1) + "\n")
     finally:
-        for name in ("raw0", "raw1", "raw2", "qemu.img", "cluster3", "allocations"):
-            path = directory / name
+        for path in (*map(directory.joinpath, ("raw0", "raw1", "raw2", "qemu.img", "cluster3")), *directory.glob("allocations.*")):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if not options.dir:
             shutil.rmtree(directory, ignore_errors=True)
