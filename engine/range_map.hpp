@@ -35,6 +35,7 @@ class RangeMap {
       return;
     }
     at = carve(at, range);
+    blocks_ += range.count;
     entries_.emplace_hint(at, range.first, Entry{range.end(), std::move(value)});
   }
 
@@ -85,7 +86,12 @@ class RangeMap {
   bool empty() const { return entries_.empty(); }
   /// How many ranges, not blocks: what the map costs in memory.
   std::size_t size() const { return entries_.size(); }
-  void clear() { entries_.clear(); }
+  /// How many blocks have a value. O(1).
+  std::uint64_t blocks() const { return blocks_; }
+  void clear() {
+    entries_.clear();
+    blocks_ = 0;
+  }
 
  private:
   struct Entry {
@@ -126,11 +132,14 @@ class RangeMap {
       if (left.end > range.end()) {
         Entry rest = left;
         left.end = range.first;
+        blocks_ -= range.count;
         return entries_.emplace_hint(at, range.end(), std::move(rest));
       }
+      blocks_ -= left.end - range.first;
       left.end = std::min(left.end, range.first);
     }
     while (at != entries_.end() && at->first < range.end()) {
+      blocks_ -= clipped(at, range).count;
       if (at->second.end > range.end()) return begin_at(at, range.end());
       at = entries_.erase(at);
     }
@@ -144,6 +153,7 @@ class RangeMap {
   }
 
   Entries entries_;
+  std::uint64_t blocks_ = 0;  ///< Of all entries.
 };
 
 }  // namespace tidemark::engine

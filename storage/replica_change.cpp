@@ -263,8 +263,8 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
     // A crash or a full disk left it half written: then the log has it, above the checkpoint,
     // and the WAL lane sends it. What is said here does not matter, but for the LSN that the
     // rebuild has to reach.
-    const auto* dirty = dirty_.find(first);
-    if (run.error().code != Errc::corrupt || dirty == nullptr) co_return run.error();
+    const auto dirty = dirty_.find(first);
+    if (run.error().code != Errc::corrupt || !dirty) co_return run.error();
     co_return BasePiece{{{first, 1}, {}, {}}, std::max(flusher_->ceiling(), dirty->lsn)};
   }
   co_return BasePiece{std::move(*run), flusher_->ceiling()};

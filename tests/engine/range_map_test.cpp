@@ -33,11 +33,15 @@ BlockRange any_range(Cases& cases) {
 }
 
 void check_equal(const RangeMap<Lsn>& map, const Model& model) {
+  std::uint64_t held = 0;
   for (std::uint64_t b = 0; b < model_blocks; ++b) {
     const auto* found = map.find(BlockIndex(b));
     BOOST_REQUIRE_EQUAL(found != nullptr, model[b].has_value());
-    if (found != nullptr) BOOST_REQUIRE(*found == *model[b]);
+    if (found == nullptr) continue;
+    BOOST_REQUIRE(*found == *model[b]);
+    ++held;
   }
+  BOOST_REQUIRE_EQUAL(map.blocks(), held);
 }
 
 void check_visit(const RangeMap<Lsn>& map, const Model& model, BlockRange asked) {
