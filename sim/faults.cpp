@@ -120,6 +120,8 @@ void Faults::rebuilt_alone() {
   cluster_.run_for(pause());
   cluster_.boot(node);
   disk.slow_factor = random_.between(1, 200);
+  auto& lags = cluster_.world().net.records_lag;
+  if (random_.chance(1, 2)) lags[node] = random_.below(200) * millisecond;
   const auto counts = [&] {
     const auto v = cluster_.view();
     return v && std::any_of(v->copies.begin(), v->copies.end(), [&](const CopyView& c) {
@@ -134,6 +136,10 @@ void Faults::rebuilt_alone() {
   for (std::uint32_t other = 1; other < cluster_.size(); ++other) {
     if (other != node) cluster_.kill(other, Kill::power);
   }
+  // Half of the time it keeps nothing that was only on its way to its disk.
+  if (random_.chance(1, 2)) cluster_.kill(node, Kill::power);
+  lags.erase(node);
+  cluster_.boot(node);
   alone_for_a_while();
   disk.slow_factor = 1;
   whole_soon();

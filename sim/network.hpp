@@ -48,6 +48,9 @@ class SimNet {
       : events_(events), trace_(trace), random_(random) {}
 
   NetworkWeather weather;
+  /// Nanoseconds that records take longer to a node than what goes to it over other connections, as
+  /// after a loss that hit only theirs.
+  std::map<std::uint32_t, std::uint64_t> records_lag;
 
   /// One way: nothing from `from` reaches `to` until it is opened again. Frames wait, as
   /// unacknowledged TCP data does; connections that wait too long break.

@@ -74,6 +74,10 @@ engine::MonoTime Wire::arrival(int from, std::size_t bytes) {
   if (weather.spike_one_in != 0 && net_.random_.chance(1, weather.spike_one_in)) {
     delay += net_.random_.below(weather.spike_max);
   }
+  if (purpose_ == engine::Purpose::records) {
+    const auto lag = net_.records_lag.find(ends_[index(other(from))].node);
+    if (lag != net_.records_lag.end()) delay += lag->second;
+  }
   auto& end = ends_[index(from)];
   end.last_arrival = std::max(net_.events_.now() + delay, end.last_arrival.next());
   return end.last_arrival;
