@@ -67,6 +67,8 @@ Task<Result<Lsn>> ReplicaStore::hold_flush() {
   arm_hold_timer();
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
+  // What was being given up when it began is gone before the answer, not behind it.
+  const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
   // What may be flushed as well: compared at the extents' own LSN,
   // a copy that never flushed would prove nothing.
   co_return std::max(flusher_->ceiling(), std::min(committed_, wal_->durable()));

@@ -226,6 +226,11 @@ void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
 
 Task<Status> ReplicaStore::record(std::function<void(Superblock&)> change, bool both) {
   const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
+  auto recorded = co_await record_held(std::move(change), both);
+  co_return recorded;
+}
+
+Task<Status> ReplicaStore::record_held(std::function<void(Superblock&)> change, bool both) {
   if (failure_) co_return *failure_;
   auto next = superblock_;
   change(next);
@@ -284,8 +289,11 @@ void ReplicaStore::prune_ahead() {
 }
 
 Task<Status> ReplicaStore::prune(SegmentSequence start) {
-  auto recorded = co_await record(
+  const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
+  auto recorded = co_await record_held(
       [start](Superblock& s) { s.wal_start = std::max(s.wal_start, start); }, false);
+  // Also when a comparison has begun meanwhile (it waits for this turn): what the superblock no
+  // longer names must not stay in the log.
   if (recorded) wal_->prune(start);
   co_return recorded;
 }

@@ -136,6 +136,8 @@ class ReplicaStore {
   void pin(std::uint64_t id, engine::Lsn from);
   void unpin(std::uint64_t id);
 
+  /// Begins a comparison: until release_flush() nothing is flushed but what it asks for, and no
+  /// log given up ahead. Answers the highest LSN that the extents hold or that could be flushed to.
   Task<engine::Result<engine::Lsn>> hold_flush();
   /// Without blocks it re-reads the retained log and answers its digest; with blocks it hashes
   /// them in groups. Refused when the hold is over before it is done.
@@ -191,6 +193,8 @@ class ReplicaStore {
   /// Changes the superblock, durably; `both` slots where falling back
   /// to the older state would be wrong.
   Task<engine::Status> record(std::function<void(Superblock&)> change, bool both);
+  /// With superblock_turn_ held.
+  Task<engine::Status> record_held(std::function<void(Superblock&)> change, bool both);
   Task<engine::Status> checkpointed(CheckpointState at,
                                     const std::vector<engine::RecordPtr>& records);
   void prune_ahead();

@@ -136,11 +136,22 @@ struct StoreWorld {
     store->set_committed(last);
   }
   /// A chunk of its own, that fills a segment: eight writes of two blocks.
-  void append_chunk() {
+  std::vector<engine::RecordPtr> chunk() {
     std::vector<engine::RecordPtr> records;
     for (std::uint64_t i = 0; i < 8; ++i) records.push_back(write(i * 2, 2));
     records.push_back(chunk_end());
-    append_durably(std::move(records));
+    return records;
+  }
+  void append_chunk() { append_durably(chunk()); }
+  /// A new store with as many segments as are retained, all of it in the extents, and two spares.
+  void fill_log() {
+    limits.wal_retention_bytes = 16 * limits.segment_bytes;
+    open(true);
+    append_durably({begin_epoch(1)});
+    for (int i = 0; i < 20; ++i) {
+      append_chunk();
+      flush();
+    }
   }
   /// Lets the flusher work.
   void flush() {
