@@ -7,6 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <thread>
+
+#include "engine/timer.hpp"
 
 namespace tidemark::actors {
 
@@ -17,7 +20,8 @@ class BusyPoll {
 
   /// How long to look now, in nanoseconds.
   std::uint64_t window() const { return window_; }
-  /// From running out of work to the next work, looking and asleep together.
+  /// From running out of work to the next work, looking and asleep together, without what that
+  /// work took.
   void was_idle(std::uint64_t nanoseconds) {
     if (nanoseconds <= max_) {
       window_ = max_;
@@ -30,5 +34,23 @@ class BusyPoll {
   std::uint64_t max_;
   std::uint64_t window_;
 };
+
+/// Until `io` (an io_context, or a test's) had work and has run the first of it. Yields while it
+/// looks, so whoever else is ready runs.
+template <class Io>
+void wait_for_work(BusyPoll& busy_poll, const engine::Clock& clock, Io& io) {
+  const auto began = clock.now();
+  const auto until = began + busy_poll.window();
+  for (auto looked = began; looked < until && !io.stopped();) {
+    std::this_thread::yield();
+    looked = clock.now();
+    if (io.poll_one() != 0) return busy_poll.was_idle(looked - began);
+  }
+  io.run_one();
+  // Asio does not tell when the sleep ended, so the first handler counts too. The idleness was
+  // longer than the window anyway: this matters only where the window is below `max`, and a long
+  // handler behind a short sleep keeps it there.
+  busy_poll.was_idle(clock.now() - began);
+}
 
 }  // namespace tidemark::actors

@@ -1,6 +1,5 @@
 #include "actors/runtime/loop.hpp"
 
-#include <thread>
 #include <utility>
 
 namespace tidemark::actors {
@@ -32,21 +31,8 @@ void Loop::run() {
   if (io_.stopped()) io_.restart();
   while (!io_.stopped()) {
     io_.poll();
-    if (!io_.stopped()) wait_for_work();
+    if (!io_.stopped()) wait_for_work(busy_poll_, clock_, io_);
   }
-}
-
-/// Yields while it looks, so whoever else is ready runs.
-void Loop::wait_for_work() {
-  const auto began = clock_.now();
-  const auto until = began + busy_poll_.window();
-  bool found = false;
-  while (!found && !io_.stopped() && clock_.now() < until) {
-    std::this_thread::yield();
-    found = io_.poll_one() != 0;
-  }
-  if (!found) io_.run_one();
-  busy_poll_.was_idle(clock_.now() - began);
 }
 
 void Loop::stop() { io_.stop(); }

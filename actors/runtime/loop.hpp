@@ -49,7 +49,6 @@ class Loop {
 
  private:
   LoopScheduler& scheduler();
-  void wait_for_work();
 
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
