@@ -1,5 +1,6 @@
 // Bytes that are not what was written: a torn tail is cut, corruption is named, history may rot,
 // nothing is guessed (C14).
+#include "storage/superblock.hpp"
 #include "storage/wal_format.hpp"
 #include "tests/storage/store_world.hpp"
 
@@ -42,6 +43,16 @@ void five_batches(StoreWorld& w) {
     w.append({w.write(i, 1)}, Lsn(1));
     w.disk->settle();
   }
+}
+
+/// The superblock's slots: the older, the newer.
+std::array<storage::Superblock, 2> superblocks(StoreWorld& w) {
+  const std::span<const std::byte> bytes(w.file_of("superblock").seen);
+  const auto a = storage::decode_superblock(bytes.first(storage::superblock_slot_bytes));
+  const auto b = storage::decode_superblock(bytes.last(storage::superblock_slot_bytes));
+  BOOST_REQUIRE(a && b);
+  if (a->generation < b->generation) return {*a, *b};
+  return {*b, *a};
 }
 
 constexpr std::size_t last = ~std::size_t{0};
@@ -229,6 +240,65 @@ BOOST_AUTO_TEST_CASE(a_former_life_of_a_segment_is_not_its_content) {
   const auto found = w.open();
   BOOST_CHECK(found.damage.empty());
   BOOST_CHECK_EQUAL(found.end.lsn.value, end.value);
+}
+
+// The older superblock still names segments that were given up since: some are as they were, some
+// deleted, some used again.
+BOOST_AUTO_TEST_CASE(the_older_superblock_finds_the_log_behind_what_was_given_up_ahead) {
+  const auto full = [](const std::string& path, std::uint64_t) -> engine::Status {
+    if (!path.ends_with("superblock")) return engine::Done{};
+    return engine::Error{engine::Errc::no_space, "write " + path + ": no space left"};
+  };
+  for (const bool many : {false, true}) {
+    for (const bool used_again : {false, true}) {
+      BOOST_TEST_CONTEXT("many " << many << ", used again " << used_again) {
+        StoreWorld w;
+        w.fill_log();
+        if (many) {
+          w.store->pin(5, w.store->retained());
+          for (int i = 0; i < 8; ++i) w.append_chunk();
+          w.append_durably({w.write(0, 1)});
+          w.flush_all();
+          w.store->unpin(5);
+        }
+        const auto checkpoint = w.store->checkpoint();
+        const auto retained = w.store->retained();
+        w.append_durably({w.write(1, 1)});
+        const auto kept = w.store->retained();
+        BOOST_REQUIRE_GT(kept.value, retained.value);
+        w.disk->on_write = full;  // no newer superblock while the last that was given up is used
+        w.append_durably({w.chunk_end()});
+        if (used_again) w.append_chunk();
+        const auto [older, newer] = superblocks(w);
+        BOOST_REQUIRE_EQUAL(older.checkpoint.value, checkpoint.value);
+        BOOST_REQUIRE_EQUAL(newer.checkpoint.value, checkpoint.value);
+        BOOST_REQUIRE_LT(older.wal_start.value, newer.wal_start.value);
+        const auto end = w.builder->end();
+        w.crash(MemoryDisk::Loss::process, 1);
+        const auto slot = newer.generation % storage::superblock_slots;
+        StoreWorld::flip(w.file_of("superblock"), slot * storage::superblock_slot_bytes + 100);
+
+        const auto found = w.open();
+        BOOST_CHECK_MESSAGE(found.damage.empty(), found.damage);
+        BOOST_CHECK_EQUAL(found.checkpoint.lsn.value, checkpoint.value);
+        BOOST_CHECK_EQUAL(found.end.lsn.value, end.value);
+        BOOST_CHECK(found.end.digest == w.digest_at[end.value]);
+        // What was given up is there again, as long as it was not used.
+        BOOST_CHECK_EQUAL(found.retained < kept, !used_again);
+        BOOST_CHECK_LE(found.retained.value, kept.value);
+        BOOST_CHECK_EQUAL(w.difference_at(end), "");
+        // All that it retains is whole; and it goes on.
+        w.store->set_committed(end);
+        const auto log = w.finish(w.store->hash_copy(end, 16, {BlockIndex(0), 0})).log;
+        BOOST_CHECK(log && *log == w.digest_at[end.value]);
+        w.store->release_flush();
+        for (int i = 0; i < 4; ++i) w.append_chunk();
+        w.crash(MemoryDisk::Loss::power, 2);
+        BOOST_CHECK_EQUAL(w.open().end.lsn.value, w.builder->end().value);
+        BOOST_CHECK_EQUAL(w.difference_at(w.builder->end()), "");
+      }
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_block_that_does_not_match_its_checksum_is_an_error_that_names_it) {
