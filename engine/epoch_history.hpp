@@ -41,6 +41,8 @@ class EpochHistory {
   std::optional<EpochStart> at(Lsn lsn) const;
   std::optional<EpochStart> last() const;
   bool empty() const { return starts_.empty(); }
+  /// Whether older reigns were dropped: a log's first record begins its first reign.
+  bool shortened() const { return !empty() && starts_.front().first > Lsn(1); }
   const std::vector<EpochStart>& starts() const { return starts_; }
 
  private:

@@ -107,6 +107,20 @@ Row row_of(const OutcomeFacts& f) {
   return r.received > cp ? row_of_longer(f, excused) : row_of_prefix(f);
 }
 
+/// No reign is shared, but there may be one that is no longer remembered.
+bool parting_forgotten(const OutcomeFacts& f) {
+  return !f.common_point && (f.history.shortened() || f.replica.history.shortened());
+}
+
+std::string parting(Row row, const OutcomeFacts& f) {
+  if (!parting_forgotten(f)) return fmt::format("the logs part at {}", f.common_point);
+  return fmt::format(
+      "where the logs part is not known: the last {} reigns are remembered, and they share none{}",
+      epoch_history_max,
+      rule(row).kind == Kind::refuse ? "; `tidemark replica replace` puts a new copy in its place"
+                                     : "");
+}
+
 std::string reason(Row row, const OutcomeFacts& f) {
   const auto& r = f.replica;
   const auto cp = f.common_point;
@@ -125,10 +139,10 @@ std::string reason(Row row, const OutcomeFacts& f) {
       return fmt::format("its log is empty but it acknowledged up to {}", f.witnessed);
     case Row::forked_below_committed:
     case Row::committed_beyond_common_point:
-      return fmt::format("it knows {} committed and the logs part at {}", r.committed, cp);
+      return fmt::format("it knows {} committed and {}", r.committed, parting(row, f));
     case Row::forked_below_checkpoint:
     case Row::checkpoint_beyond_common_point:
-      return fmt::format("its extents hold {} and the logs part at {}", r.checkpoint, cp);
+      return fmt::format("its extents hold {} and {}", r.checkpoint, parting(row, f));
     case Row::acknowledged_records_lost:
       return fmt::format("it acknowledged {} and now has {} on disk", f.witnessed, r.durable);
     case Row::digests_unequal:
@@ -144,7 +158,8 @@ std::string reason(Row row, const OutcomeFacts& f) {
     case Row::log_beyond_retention:
       return fmt::format("it needs {} and the log begins at {}", cp.next(), f.retained);
     case Row::no_common_point:
-      return "the logs share nothing and none of its records was committed";
+      return fmt::format("the logs share nothing{} and none of its records was committed",
+                         parting_forgotten(f) ? " that is remembered" : "");
     case Row::replica_ahead:
     case Row::diverged_tail:
       return fmt::format("({},{}] is not ours, was never committed and never flushed", cp,

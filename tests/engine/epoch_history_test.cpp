@@ -159,6 +159,8 @@ BOOST_AUTO_TEST_CASE(the_oldest_reigns_are_forgotten_when_there_are_too_many) {
   BOOST_TEST(history.starts().size() == epoch_history_max);
   BOOST_TEST(history.starts().front().epoch.value == 4u);
   BOOST_TEST(!history.at(Lsn(39)).has_value());
+  BOOST_TEST(history.shortened());
+  BOOST_TEST(!EpochHistory({reign(1, 11, 1), reign(2, 22, 10)}).shortened());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

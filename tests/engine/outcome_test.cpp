@@ -237,6 +237,27 @@ BOOST_AUTO_TEST_CASE(a_primary_that_lacks_committed_records_is_refused) {
              "(R=110 D=110 K=50 C=110 S=1 H=61 cp=60)");
 }
 
+// Nothing shows that they part at 0: the reign that both had has fallen out of the history.
+BOOST_AUTO_TEST_CASE(a_replica_away_for_more_reigns_than_are_remembered_is_told_so) {
+  const auto after = [](std::uint64_t reigns) {
+    OutcomeFacts f = facts({.R = 10, .D = 10, .K = 5, .C = 9, .H = 5000, .S = 4000});
+    for (std::uint64_t i = 2; i <= 1 + reigns; ++i)
+      f.history.begin({Epoch(i), i * 11, Lsn(i * 10), 0, Mode::sync_all});
+    f.epoch = f.history.last()->epoch;
+    f.common_point = common_point(f.history, f.head, f.replica.history, f.replica.received);
+    return f;
+  };
+  BOOST_TEST((decide(after(epoch_history_max - 1)).row == OutcomeRow::log_beyond_retention));
+  auto facts = after(epoch_history_max);
+  BOOST_TEST(decide(facts).proof ==
+             "committed_beyond_common_point: it knows 9 committed and where the logs part is not "
+             "known: the last 128 reigns are remembered, and they share none; `tidemark replica "
+             "replace` puts a new copy in its place (R=10 D=10 K=5 C=9 S=4000 H=5000 cp=0)");
+  facts.replica.committed = Lsn(0);
+  BOOST_TEST(decide(facts).proof.starts_with(
+      "checkpoint_beyond_common_point: its extents hold 5 and where the logs part is not known: "));
+}
+
 BOOST_AUTO_TEST_CASE(the_boundary_of_retention_is_exact) {
   Case c{.R = 10, .D = 10, .K = 0, .C = 10, .H = 20, .S = 11, .cp = 10};
   BOOST_TEST((decide(facts(c)).row == OutcomeRow::log_retained));
