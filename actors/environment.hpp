@@ -33,7 +33,7 @@ struct Settings {
       2 * engine::second;                   ///< No durable progress -> leave the set.
   std::uint64_t flush_bytes = 16ull << 20;  ///< Dirty payload that starts a flush to the extents.
   std::uint64_t flush_after = 1 * engine::second;      ///< Age that starts one.
-  std::uint64_t retry_min = 50 * engine::millisecond;  ///< Reconnect back-off.
+  std::uint64_t retry_min = 50 * engine::millisecond;  ///< Back-off of links, and of dying senders.
   std::uint64_t retry_max = 1 * engine::second;
   std::uint64_t promise_wait =
       1 * engine::second;  ///< How long a promotion waits for reachable members.

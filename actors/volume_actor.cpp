@@ -2,12 +2,15 @@
 // stands in volume_turn.cpp.
 #include "actors/volume_actor.hpp"
 
+#include <algorithm>
+
 #include "actors/volume_shell.hpp"
 
 namespace tidemark::actors {
 namespace {
 
 using TickTarget = caf::typed_actor<caf::reacts_to<VolumeTicked>>;
+using DueTarget = caf::typed_actor<caf::reacts_to<SenderDue>>;
 
 engine::FrontSession front_session(const Environment& env) {
   engine::FrontSession session;
@@ -133,15 +136,51 @@ void VolumeActor::sender_went_down(const caf::down_msg& down) {
       senders.erase(at);
       handle(engine::PeerReported{seen, now()});
       const bool member = machine->assignment().member(seen.replica) != nullptr;
-      if (member && machine->state() != engine::VolumeState::ended) add_sender(seen.replica);
+      if (member && machine->state() != engine::VolumeState::ended) replace_sender(seen.replica);
       break;
     }
   }
   end_turn_soon();
 }
 
+/// At once, unless the ones before it died young too.
+void VolumeActor::replace_sender(engine::ReplicaId replica) {
+  const auto& settings = env->settings;
+  auto& life = lives[replica];
+  if (env->clock.now() - life.began > settings.retry_max) life.backoff = 0;
+  const auto wait = life.backoff;
+  life.backoff = std::clamp(wait * 2, settings.retry_min, settings.retry_max);
+  if (wait == 0) return add_sender(replica);
+  life.successor = env->timers.after(wait, [weak = caf::weak_actor_ptr(self->ctrl()), replica] {
+    if (auto strong = weak.lock())
+      caf::anon_send(caf::actor_cast<DueTarget>(strong), SenderDue{replica});
+  });
+}
+
+void VolumeActor::sender_due(engine::ReplicaId replica) {
+  const auto at = lives.find(replica);
+  if (at == lives.end() || at->second.successor == 0) return;
+  at->second.successor = 0;
+  add_sender(replica);
+}
+
+std::vector<engine::PeerStatus> VolumeActor::peers_without_sender() const {
+  std::vector<engine::PeerStatus> peers;
+  for (const auto& [replica, life] : lives) {
+    const auto* member = machine->assignment().member(replica);
+    if (life.successor == 0 || member == nullptr) continue;
+    engine::PeerStatus peer;
+    peer.replica = replica;
+    peer.node = member->node;
+    peer.endpoint = member->endpoint;
+    peer.reason = "its sender died again and again; the next one starts within retry_max";
+    peers.push_back(std::move(peer));
+  }
+  return peers;
+}
+
 caf::result<engine::VolumeStatus> VolumeActor::status() {
-  if (senders.empty()) return machine->status({}, env->clock.now());
+  if (senders.empty()) return machine->status(peers_without_sender(), env->clock.now());
   struct Gathering {
     caf::typed_response_promise<engine::VolumeStatus> promise;
     std::vector<engine::PeerStatus> peers;
@@ -149,6 +188,7 @@ caf::result<engine::VolumeStatus> VolumeActor::status() {
   };
   auto gathering = std::make_shared<Gathering>();
   gathering->promise = self->make_response_promise<engine::VolumeStatus>();
+  gathering->peers = peers_without_sender();
   gathering->missing = senders.size();
   const auto one_less = [this, gathering] {
     if (--gathering->missing > 0) return;
@@ -185,6 +225,7 @@ VolumeShell::behavior_type volume_actor(VolumeShell::stateful_pointer<VolumeActo
         state.handle(engine::PeerReported{seen, state.now()});
       },
       [&state](const VolumeTicked&) { state.tick(); },
+      [&state](const SenderDue& m) { state.sender_due(m.replica); },
       [&state](const StoreFailed& m) {
         state.handle(engine::StoreEnded{m.error, state.now()});
       },

@@ -19,15 +19,22 @@ namespace tidemark::actors {
 struct VolumeTurnEnded {};
 /// Timer -> Volume.
 struct VolumeTicked {};
+/// Timer -> Volume: a dead sender's successor has waited long enough. One that comes late finds
+/// none that waits.
+struct SenderDue {
+  engine::ReplicaId replica;
+};
 
 }  // namespace tidemark::actors
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::VolumeTurnEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::VolumeTicked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::SenderDue)
 
 namespace tidemark::actors {
 
-using VolumeShell = Volume::extend<caf::reacts_to<VolumeTurnEnded>, caf::reacts_to<VolumeTicked>>;
+using VolumeShell = Volume::extend<caf::reacts_to<VolumeTurnEnded>, caf::reacts_to<VolumeTicked>,
+                                   caf::reacts_to<SenderDue>>;
 
 /// The volume actor's state.
 struct VolumeActor {
@@ -36,6 +43,7 @@ struct VolumeActor {
   explicit VolumeActor(VolumeShell::pointer actor) : self(actor) {}
   ~VolumeActor() {
     if (env) env->timers.cancel(timer);
+    for (const auto& [replica, life] : lives) env->timers.cancel(life.successor);
   }
 
   engine::Moment now() const { return {env->clock.now(), env->clock.wall()}; }
@@ -46,6 +54,7 @@ struct VolumeActor {
   void end_turn();
   void stop(caf::typed_response_promise<RoleStopped> promise, const std::string& reason);
   void sender_went_down(const caf::down_msg& down);
+  void sender_due(engine::ReplicaId replica);
   caf::result<engine::VolumeStatus> status();
 
   template <class Event>
@@ -58,6 +67,12 @@ struct VolumeActor {
   struct Client {
     std::weak_ptr<engine::FrontClient> front;
     std::vector<engine::FrontReply> replies;  ///< Of this turn.
+  };
+  /// How a replica's senders fare: those that keep dying are not started as fast as they die.
+  struct SenderLife {
+    engine::MonoTime began;         ///< Of the last one.
+    std::uint64_t backoff = 0;      ///< How long the next one waits, should this one die young.
+    engine::TimerId successor = 0;  ///< Waits; 0: there is a sender.
   };
 
   void perform(engine::Append& e);
@@ -73,6 +88,8 @@ struct VolumeActor {
 
   void add_sender(engine::ReplicaId replica);
   void remove_sender(engine::ReplicaId replica);
+  void replace_sender(engine::ReplicaId replica);
+  std::vector<engine::PeerStatus> peers_without_sender() const;
   void end_turn_soon();
   void ship();
   void read(const engine::ReadFromStore& e);
@@ -97,6 +114,7 @@ struct VolumeActor {
   Node node;
   SpawnSender spawn_sender;
   std::map<engine::ReplicaId, Sender> senders;
+  std::map<engine::ReplicaId, SenderLife> lives;
   std::map<caf::actor_addr, engine::ReplicaId> leaving;  ///< Looked up, never walked.
 
   // Collected in this turn.

@@ -49,9 +49,11 @@ void VolumeActor::add_sender(engine::ReplicaId replica) {
   auto sender = spawn_sender(self->home_system(), std::move(seed));
   self->monitor(sender);
   senders[replica] = std::move(sender);
+  lives[replica].began = env->clock.now();
 }
 
 void VolumeActor::remove_sender(engine::ReplicaId replica) {
+  if (const auto life = lives.extract(replica)) env->timers.cancel(life.mapped().successor);
   const auto at = senders.find(replica);
   if (at == senders.end()) return;
   leaving[at->second.address()] = replica;

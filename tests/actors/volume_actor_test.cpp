@@ -214,18 +214,55 @@ BOOST_AUTO_TEST_CASE(a_newer_assignment_reaches_the_senders_and_the_same_one_doe
 BOOST_AUTO_TEST_CASE(status_gathers_what_the_senders_say) {
   VolumeWorld w;
   w.everybody_has(1);
-  engine::VolumeStatus status;
-  caf::scoped_actor self{w.system};
-  auto asked = self->request(w.volume, caf::infinite, AskVolumeStatus{});
-  w.run();
-  asked.receive([&](const engine::VolumeStatus& s) { status = s; },
-                [](const caf::error&) { BOOST_FAIL("no status"); });
+  const auto status = w.status();
   BOOST_TEST(status.serving);
   BOOST_TEST(status.waiting_for == "");
   BOOST_REQUIRE(status.peers.size() == 2U);
   BOOST_TEST((status.peers[0].replica == engine::ReplicaId(2)));
   BOOST_TEST(status.peers[0].in_set);
   BOOST_TEST(status.peers[0].exact);
+}
+
+BOOST_AUTO_TEST_CASE(a_sender_that_dies_is_replaced_at_once_and_ever_later_when_it_dies_young) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  w.kill_sender(2);
+  BOOST_TEST(w.senders_of(2) == 2U);
+  BOOST_TEST((w.heads.at(engine::ReplicaId(2)) == engine::Lsn(1)));
+  for (const std::uint64_t wait : {50u, 100u, 200u, 400u, 800u, 1000u, 1000u}) {
+    const auto before = w.senders_of(2);
+    w.kill_sender(2);
+    w.pass(wait - 1);
+    BOOST_TEST(w.senders_of(2) == before);
+    w.pass(1);
+    BOOST_TEST(w.senders_of(2) == before + 1);
+  }
+  // One that lived for longer than the longest wait begins anew.
+  w.pass(1001);
+  w.kill_sender(2);
+  BOOST_TEST(w.senders_of(2) == 10U);
+  BOOST_TEST(w.senders_of(3) == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_whose_next_sender_waits_is_still_told_of_and_may_leave) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  w.kill_sender(3);
+  w.kill_sender(3);
+  const auto status = w.status();
+  BOOST_REQUIRE(status.peers.size() == 2U);
+  BOOST_TEST((status.peers[1].replica == engine::ReplicaId(3)));
+  BOOST_TEST((status.peers[1].state == engine::PeerState::disconnected));
+  BOOST_TEST(status.peers[1].reason.starts_with("its sender died"));
+  auto without = w.assignment;
+  without.version = engine::Version(2);
+  without.members.pop_back();
+  without.in_sync.pop_back();
+  caf::anon_send(w.volume, Reassigned{without});
+  w.run();
+  w.pass(2000);
+  BOOST_TEST(w.senders_of(3) == 2U);
+  BOOST_TEST(w.status().peers.size() == 1U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -275,7 +275,9 @@ struct VolumeWorld {
       heads[x.peer] = x.head;
       auto& notes = senders[x.peer];
       notes = std::make_shared<SenderNotes>();
-      return Sender(s.spawn(sender_behavior, x.peer, notes));
+      const Sender sender(s.spawn(sender_behavior, x.peer, notes));
+      lives[x.peer].push_back(sender.address());
+      return sender;
     });
     run();
     desk.add({"vol", assignment.spec.size_bytes, false}, assignment.spec.id, volume);
@@ -332,6 +334,23 @@ struct VolumeWorld {
     return std::move(*port);
   }
   SenderNotes& sender(std::uint64_t replica) { return *senders.at(engine::ReplicaId(replica)); }
+  /// How many senders a replica has had.
+  std::size_t senders_of(std::uint64_t replica) const {
+    return lives.at(engine::ReplicaId(replica)).size();
+  }
+  void kill_sender(std::uint64_t replica) {
+    caf::anon_send_exit(lives.at(engine::ReplicaId(replica)).back(), caf::exit_reason::kill);
+    run();
+  }
+  engine::VolumeStatus status() {
+    engine::VolumeStatus status;
+    caf::scoped_actor self{system};
+    auto asked = self->request(volume, caf::infinite, AskVolumeStatus{});
+    run();
+    asked.receive([&](const engine::VolumeStatus& s) { status = s; },
+                  [](const caf::error&) { engine::check_failed("no status"); });
+    return status;
+  }
 
   ManualTime time;
   NoRandom random;
@@ -345,6 +364,7 @@ struct VolumeWorld {
   std::shared_ptr<StoreNotes> store_notes = std::make_shared<StoreNotes>();
   std::shared_ptr<NodeNotes> node_notes = std::make_shared<NodeNotes>();
   std::map<engine::ReplicaId, std::shared_ptr<SenderNotes>> senders;
+  std::map<engine::ReplicaId, std::vector<caf::actor_addr>> lives;  ///< Of senders, by replica.
   std::map<engine::ReplicaId, engine::Lsn> heads;
   Store store;
   Node node;
