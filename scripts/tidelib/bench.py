@@ -116,19 +116,22 @@ class Qemu:
 
 
 class Tidemark:
-    def __init__(self, directory, base_port, copies, options):
+    def __init__(self, directory, base_port, copies, options, counted=False):
+        """`counted`: with its allocations counted, which slows it down; what is timed is not."""
         # Steady: as configured by default, flushing inside the measurement. Burst: the log holds all of it, the extents follow behind.
         sizes, times = {"reserve": "64MiB"}, {}
         if not options.steady:
-            sizes |= {"wal_retention": "6GiB", "flush": "4GiB"}
+            sizes |= {"wal_retention": "1GiB" if counted else "6GiB", "flush": "4GiB"}
             times |= {"flush_after": f"{math.ceil(options.seconds) + 5}s"}
-        self.cluster = Cluster(directory / f"cluster{copies}", base_port, count=copies, sizes=sizes, times=times)
+        self.cluster = Cluster(directory / ("counted" if counted else f"cluster{copies}"), base_port, count=copies, sizes=sizes, times=times)
         self.copies = copies
         self.counter = directory / "allocations"
-        os.environ["COUNT_ALLOCATIONS"] = str(self.counter)
-        os.environ["LD_PRELOAD"] = str(ROOT / "build/release/lib/libcount_allocations.so")
+        if counted:
+            os.environ["COUNT_ALLOCATIONS"] = str(self.counter)
+            os.environ["LD_PRELOAD"] = str(ROOT / "build/release/lib/libcount_allocations.so")
         try:
             self.cluster.create()
+            os.environ.pop("LD_PRELOAD", None)  # The nodes alone are counted.
             self.fill(directory, copies)
         except BaseException:
             self.stop()  # Nobody else has it yet.
@@ -137,7 +140,6 @@ class Tidemark:
             os.environ.pop("LD_PRELOAD", None)
 
     def fill(self, directory, copies):
-        os.environ.pop("LD_PRELOAD")  # The nodes alone are counted.
         more = ["--min-copies", "1"] if copies == 1 else []
         self.cluster.cli("volume", "create", "bench", "--size", str(SPAN), "--copies", str(copies), *more)
         self.cluster.wait_in_sync("bench", copies)
@@ -214,11 +216,15 @@ def measure_all(options, directory):
                     row[name] = server.measure(case, options.seconds)
                 rows.append(row)
                 print_row(row, header=len(rows) == 1)
-        costs = {f"depth {d}": three.costs(d) for d in (1, 32)}
     finally:
         for server in (three, qemu):
             if server:
                 server.stop()
+    counted = Tidemark(directory, options.base_port, 3, options, counted=True)
+    try:
+        costs = {f"depth {d}": counted.costs(d) for d in (1, 32)}
+    finally:
+        counted.stop()
     for depth, cost in costs.items():
         shown = {k: "not measured" if v is None else f"{v:.0f}" for k, v in cost.items()}
         print(f"per 1,000 FUA writes at {depth}: {shown['allocations']} allocations a node, {shown['syscalls']} system calls of the primary")
@@ -247,7 +253,7 @@ def main():
         if options.json:
             options.json.write_text(json.dumps(figures, indent=1) + "\n")
     finally:
-        for path in (*map(directory.joinpath, ("raw0", "raw1", "raw2", "qemu.img", "cluster3")), *directory.glob("allocations.*")):
+        for path in (*map(directory.joinpath, ("raw0", "raw1", "raw2", "qemu.img", "cluster3", "counted")), *directory.glob("allocations.*")):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if not options.dir:
             shutil.rmtree(directory, ignore_errors=True)
