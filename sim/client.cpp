@@ -86,7 +86,8 @@ void Client::connect() {
 
 void Client::turn_later() {
   if (!next || std::exchange(turning_, true)) return;
-  const auto pause = 1 + random_.below(20 * us) + (think_max == 0 ? 0 : random_.below(think_max));
+  auto pause = 1 + random_.below(20 * us);
+  if (think_max != 0) pause += random_.below(think_max);
   world_.events.after(pause, nullptr, "client", [self = shared_from_this()] {
     self->turning_ = false;
     self->turn();

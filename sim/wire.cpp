@@ -310,7 +310,8 @@ bool Wire::perturbed(const Message& message) {
                        });
   };
   if (net_.random_.chance(1, one_in)) {
-    later(draw(2'000) * ms, stale[static_cast<std::size_t>(draw(stale.size()))]);
+    const auto delay = draw(2'000) * ms;
+    later(delay, stale[static_cast<std::size_t>(draw(stale.size()))]);
   }
   if (!net_.random_.chance(1, one_in)) return false;
   later(draw(300) * ms, message);

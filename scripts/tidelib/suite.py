@@ -20,6 +20,7 @@ class Suite:
         self.options = options
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.traces = {}  # of the simulator, by how many seeds: the build that ran them first, and what it printed
 
     def headline(self, text):
         print(f"\n=== {text}", flush=True)
@@ -67,8 +68,19 @@ class Suite:
     def sim(self, preset, seeds):
         first = self.options.seed
         print(f"seeds {first} to {first + seeds - 1}, each twice", flush=True)
-        self.command(f"tidemark-sim {seeds} seeds ({preset})",
-                     [str(ROOT / "build" / preset / "bin" / "tidemark-sim"), "--seeds", str(seeds), "--seed", str(first), "--twice", "--jobs", JOBS])
+        began = time.monotonic()
+        run = subprocess.Popen([str(ROOT / "build" / preset / "bin" / "tidemark-sim"), "--seeds", str(seeds), "--seed", str(first), "--twice",
+                                "--jobs", JOBS], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        trace = None
+        for line in run.stdout:
+            print(line, end="", flush=True)
+            trace = next((word for word in line.split() if word.startswith("traces=")), trace)
+        ok = run.wait() == 0
+        self.count(f"tidemark-sim {seeds} seeds ({preset})", int(ok), int(not ok), seconds=time.monotonic() - began)
+        other, expected = self.traces.setdefault(seeds, (preset, trace))
+        if ok and other != preset:
+            equal = trace is not None and trace == expected
+            self.count(f"{preset} leaves the {trace} of {other} ({expected})", int(equal), int(not equal))
 
     def interop(self):
         began = time.monotonic()
