@@ -114,7 +114,8 @@ void DirtyMap::add(const engine::RecordHeader& h) {
 }
 
 void DirtyMap::flushed(const engine::RecordHeader& h) {
-  singles_.erase(h.range, h.lsn);
+  // What the other part has of these blocks is newer: add() cut out what was older.
+  if (h.range.count == 1) return singles_.erase(h.range, h.lsn);
   ranges_.erase_if(h.range, [&](const DirtyBlock& dirty) { return dirty.lsn <= h.lsn; });
 }
 

@@ -32,7 +32,7 @@ struct DirtyBlock {
 /// LSN and kind share 64 bits. At a million records per second: 146,000 years.
 inline constexpr engine::Lsn dirty_lsn_max{(std::uint64_t{1} << 62) - 1};
 
-/// Dirty blocks one by one, 16 bytes each in a hash.
+/// Dirty blocks one by one, entries of 16 bytes in a hash (with its free places 18 to 37).
 ///
 /// It lies in shards, so that none of them stops the loop for long when it grows: with 2^18 blocks
 /// a shard moves 4096 entries, some tens of microseconds.
@@ -89,7 +89,8 @@ class DirtySingles {
 
 class DirtyMap {
  public:
-  /// The record is the newest of its blocks. One block costs one lookup.
+  /// The record is the newest of its blocks. One block costs a lookup in either part; more cost one
+  /// for each block, or a walk over all singles if that is cheaper.
   void add(const engine::RecordHeader& h);
   /// The record is in the extents.
   void flushed(const engine::RecordHeader& h);
