@@ -69,6 +69,7 @@ Task<Result<Lsn>> ReplicaStore::hold_flush() {
   if (!held) co_return held.error();
   // What was being given up when it began is gone before the answer, not behind it.
   const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
+  if (failure_) co_return *failure_;
   // What may be flushed as well: compared at the extents' own LSN,
   // a copy that never flushed would prove nothing.
   co_return std::max(flusher_->ceiling(), std::min(committed_, wal_->durable()));

@@ -394,4 +394,21 @@ BOOST_AUTO_TEST_CASE(a_planted_flusher_takes_what_is_not_committed) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_comparison_is_refused_when_giving_up_a_segment_failed) {
+  StoreWorld w;
+  w.fill_log();
+  w.disk->on_write = [](const std::string& path, std::uint64_t) -> engine::Status {
+    if (path.find("superblock") == std::string::npos) return engine::Done{};
+    return engine::Error{engine::Errc::io_failed, "write " + path + ": Input/output error"};
+  };
+  w.append(w.chunk(), Lsn());  // it gives up a segment: the superblock is being written
+  std::optional<engine::Result<Lsn>> answer;
+  w.store->run(w.store->hold_flush(), [&](auto held) { answer.emplace(std::move(held)); });
+  BOOST_CHECK(!answer);
+  w.disk->settle();
+  BOOST_REQUIRE(answer.has_value());
+  BOOST_REQUIRE(!answer->has_value());
+  BOOST_CHECK(answer->error().code == engine::Errc::io_failed);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
