@@ -12,10 +12,10 @@ using engine::RecordKind;
 namespace {
 
 // A write costs processor time and a flush of the disk whether it carries one record or sixteen.
-// While one of some records is in flight there are many clients, and their rate counts: the next
-// waits for it, or for as much as makes it worth its cost. Few clients never wait here.
-constexpr std::uint64_t busy_write_bytes = 32u << 10;
-constexpr std::uint64_t worth_a_write_bytes = 128u << 10;
+// One of many records in flight tells of many clients, and their rate counts: the next waits for
+// it, or for as much as is worth its cost (docs/decisions/0011-group-commit-gathers.md).
+constexpr std::uint32_t many_records = 4;
+constexpr std::uint64_t worth_a_write_bytes = 128u << 10;  ///< Sixteen records of one block.
 
 }  // namespace
 
@@ -79,9 +79,11 @@ void WalWriter::append(const engine::RecordPtr& record) {
 
 void WalWriter::pump() {
   while (!failed_ && !paused_ && !header_in_flight_ && issued_ < end_.lsn &&
-         slots_.size() < writes_in_flight_max && !gathers()) {
+         slots_.size() < writes_in_flight_max) {
     if (must_roll(*tail_.find(issued_.next()))) {
       if (!roll()) return;
+    } else if (gathers()) {
+      return;  // pumped again by the next append or completion
     } else {
       issue();
     }
@@ -90,10 +92,9 @@ void WalWriter::pump() {
 
 bool WalWriter::gathers() const {
   if (slots_.empty()) return false;
-  return slots_.back().cost >= busy_write_bytes && unissued_cost() < worth_a_write_bytes;
+  return slots_.back().records >= many_records && unissued_cost() < worth_a_write_bytes;
 }
 
-/// Of what was appended and not handed to the disk: worst.
 std::uint64_t WalWriter::unissued_cost() const {
   auto cost = undurable_cost_;
   for (const auto& slot : slots_) cost -= slot.cost;
@@ -175,6 +176,7 @@ void WalWriter::issue() {
   const auto h = collect();
   Slot slot;
   slot.last = h.last();
+  slot.records = h.count;
   slot.digest = batch_.back()->header().digest;
   std::vector<engine::Slice> data;
   data.reserve(batch_.size() + 1);

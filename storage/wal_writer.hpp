@@ -42,7 +42,7 @@ class WalWriter {
 
   /// Takes what was appended to the memory tail since the last call.
   void append(const engine::RecordPtr& record);
-  /// Issues what can be issued. Called once after the appends of a turn,
+  /// Issues what can be issued and does not gather. Called once after the appends of a turn,
   /// and by itself after completions.
   void pump();
   void set_committed(engine::Lsn committed) { committed_ = committed; }
@@ -84,11 +84,14 @@ class WalWriter {
   struct Slot {
     engine::Lsn last;
     engine::Digest digest;
+    std::uint32_t records = 0;
     std::uint64_t cost = 0;  ///< Worst cost of its records.
     bool header = false;
     bool done = false;
   };
+  /// Whether the next batch waits for the one in flight.
   bool gathers() const;
+  /// Of what was appended and not handed to the disk: worst.
   std::uint64_t unissued_cost() const;
   bool must_roll(const engine::Record& next) const;
   bool roll();

@@ -1,0 +1,103 @@
+// How records gather into writes of the log: few clients never wait, many share a write.
+#include "tests/storage/store_world.hpp"
+
+using namespace tidemark;
+using namespace tidemark::tests;
+
+namespace {
+
+/// An open log with room, nothing in flight.
+struct QuietLog : StoreWorld {
+  QuietLog() {
+    limits.segment_bytes = 2u << 20;
+    limits.wal_retention_bytes = 4 * limits.segment_bytes;
+    limits.memory_tail_bytes = 8u << 20;
+    open(true);
+    append_durably({begin_epoch(1)});
+    BOOST_REQUIRE_EQUAL(disk->in_flight(), 0u);
+  }
+  /// Appends so many writes of `blocks` blocks, as one turn does.
+  void turn(int writes, std::uint64_t blocks = 1) {
+    std::vector<engine::RecordPtr> records;
+    for (int i = 0; i < writes; ++i) records.push_back(write(0, blocks));
+    append(std::move(records), Lsn());
+  }
+  /// Everything completes, in so many more writes.
+  void completes_with(std::uint64_t writes) {
+    const auto before = disk->writes;
+    disk->settle();
+    BOOST_CHECK_EQUAL(disk->writes - before, writes);
+    BOOST_CHECK_EQUAL(store->durable().value, builder->end().value);
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(group_commit)
+
+BOOST_AUTO_TEST_CASE(few_clients_never_wait_for_each_other) {
+  QuietLog w;
+  w.turn(3);
+  w.turn(1);
+  BOOST_CHECK_EQUAL(w.disk->in_flight(), 2u);
+  w.completes_with(0);
+  w.turn(1, 16);
+  w.turn(1, 16);
+  BOOST_CHECK_EQUAL(w.disk->in_flight(), 2u);
+  w.completes_with(0);
+}
+
+BOOST_AUTO_TEST_CASE(many_clients_share_the_next_write) {
+  QuietLog w;
+  w.turn(4);
+  for (int i = 0; i < 5; ++i) w.turn(1);
+  BOOST_CHECK_EQUAL(w.disk->in_flight(), 1u);
+  // The write that completes takes them along; nobody has to append.
+  w.completes_with(1);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_worth_a_write_leaves_at_once) {
+  QuietLog w;
+  w.turn(4);
+  w.turn(15);
+  BOOST_CHECK_EQUAL(w.disk->in_flight(), 1u);
+  w.turn(1);
+  BOOST_CHECK_EQUAL(w.disk->in_flight(), 2u);
+  w.completes_with(0);
+}
+
+BOOST_AUTO_TEST_CASE(the_next_segment_does_not_wait_for_more) {
+  QuietLog w;
+  auto records = std::vector{w.write(0, 1), w.write(1, 1), w.write(2, 1), w.write(3, 1)};
+  records.push_back(w.chunk_end());
+  w.append(std::move(records), Lsn());
+  BOOST_CHECK_EQUAL(w.disk->in_flight(), 1u);
+  w.turn(1);
+  BOOST_CHECK_EQUAL(w.disk->in_flight(), 2u);  // its header
+  w.disk->settle();
+  BOOST_CHECK_EQUAL(w.store->durable().value, w.builder->end().value);
+}
+
+BOOST_AUTO_TEST_CASE(a_stop_waits_for_what_gathers) {
+  QuietLog w;
+  w.turn(4);
+  w.turn(2);
+  const auto end = w.builder->end();
+  BOOST_REQUIRE(w.finish(w.store->stop(true)).has_value());
+  w.store.reset();
+  BOOST_CHECK_EQUAL(w.open().end.lsn.value, end.value);
+}
+
+BOOST_AUTO_TEST_CASE(a_truncation_while_records_gather_keeps_what_it_should) {
+  for (const std::uint64_t to : {3u, 5u, 6u}) {
+    QuietLog w;  // the epoch is 1, then 2 to 5 in flight, 6 and 7 gather
+    w.turn(4);
+    w.turn(2);
+    BOOST_REQUIRE(w.finish(w.store->truncate(Lsn(to))).has_value());
+    BOOST_CHECK_EQUAL(w.store->durable().value, to);
+    w.crash(MemoryDisk::Loss::power, 1);
+    BOOST_CHECK_EQUAL(w.open().end.lsn.value, to);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
