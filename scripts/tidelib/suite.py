@@ -80,7 +80,8 @@ class Suite:
         other, expected = self.traces.setdefault(seeds, (preset, trace))
         if ok and other != preset:
             equal = trace is not None and trace == expected
-            self.count(f"{preset} leaves the {trace} of {other} ({expected})", int(equal), int(not equal))
+            said = "" if equal else f" ({other}: {expected}; {preset}: {trace})"
+            self.count(f"{preset} and {other} leave equal traces{said}", int(equal), int(not equal))
 
     def interop(self):
         began = time.monotonic()
