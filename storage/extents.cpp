@@ -22,8 +22,6 @@ using engine::Error;
 using engine::Result;
 using engine::Status;
 
-constexpr std::uint64_t sums_per_page = block_bytes / sizeof(BlockSum);
-
 // A volume in files of 1 TiB has tables of 2 GiB: never in one buffer.
 constexpr std::uint64_t sums_at_once = 1u << 20;
 
@@ -42,48 +40,30 @@ Extents::Extents(Disk& disk, engine::Timers& timers, std::string directory, engi
                  std::uint64_t volume_blocks, std::uint64_t file_bytes, std::uint64_t reserve_bytes)
     : disk_(disk),
       timers_(timers),
-      directory_(std::move(directory)),
+      layout_{std::move(directory), volume_blocks, file_bytes / block_bytes},
       key_(key),
-      volume_blocks_(volume_blocks),
-      file_blocks_(file_bytes / block_bytes),
       reserve_bytes_(reserve_bytes) {}
 
 BlockRange Extents::within_file(BlockRange range) const {
-  const auto left = file_blocks_ - range.first.value % file_blocks_;
+  const auto left = layout_.file_blocks - range.first.value % layout_.file_blocks;
   return {range.first, std::min(range.count, left)};
 }
 
-std::string Extents::path_of(FileNumber number, const char* suffix) const {
-  return fmt::format("{}/{:08x}.{}", directory_, number, suffix);
-}
-
-std::uint64_t Extents::blocks_in(FileNumber number) const {
-  return std::min(file_blocks_, volume_blocks_ - number * file_blocks_);
-}
-
-std::uint64_t Extents::sum_pages(FileNumber number) const {
-  return (blocks_in(number) + sums_per_page - 1) / sums_per_page;
-}
-
 Error Extents::not_whole(FileNumber number, std::string_view why) const {
-  return {Errc::corrupt, fmt::format("open of {}: {}", path_of(number, "dat"), why)};
+  return {Errc::corrupt, fmt::format("open of {}: {}", layout_.path_of(number, "dat"), why)};
 }
 
 Task<Status> Extents::open(ExtentFileSet expected) {
-  auto names = co_await list_directory(disk_, directory_);
+  auto names = co_await list_directory(disk_, layout_.directory);
   if (!names) co_return names.error();
   for (const auto& name : *names) {
-    FileNumber number = 0;
-    const auto digits = std::min<std::size_t>(8, name.size());
-    const auto suffix = name.substr(digits);
-    const auto parsed = std::from_chars(name.data(), name.data() + digits, number, 16);
-    const bool known = parsed.ec == std::errc() && (suffix == ".dat" || suffix == ".sum") &&
-                       name == fmt::format("{:08x}{}", number, suffix);
-    if (!known || number * file_blocks_ >= volume_blocks_) {
+    const auto named = layout_.parse(name);
+    if (!named) {
       co_return Error{Errc::invalid,
-                      fmt::format("open of {}: {} does not belong there", directory_, name)};
+                      fmt::format("open of {}: {} does not belong there", layout_.directory, name)};
     }
-    (suffix == ".dat" ? files_[number].has_data : files_[number].has_sums) = true;
+    auto& file = files_[named->number];
+    (named->data ? file.has_data : file.has_sums) = true;
   }
   for (const auto& [number, file] : files_) {
     if (file.has_data && file.has_sums) present_.add(number);
@@ -102,12 +82,12 @@ Status Extents::check_files() const {
         Errc::corrupt,
         fmt::format("open of {}: {} extent files are on record and {} are there: {:08x}.dat "
                     "or its .sum is missing",
-                    directory_, expected.count, present_.count, number)};
+                    layout_.directory, expected.count, present_.count, number)};
   }
   if (present_.count < expected.count) {
     return Error{Errc::corrupt, fmt::format("open of {}: {} extent files are on record and {} are "
                                             "there",
-                                            directory_, expected.count, present_.count)};
+                                            layout_.directory, expected.count, present_.count)};
   }
   return Done{};
 }
@@ -138,7 +118,7 @@ Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool crea
 Task<Status> Extents::create_file(FileNumber number, ExtentFile& file) {
   OpenOptions options;
   options.create = true;
-  auto sums = co_await open_file(disk_, path_of(number, "sum"), options);
+  auto sums = co_await open_file(disk_, layout_.path_of(number, "sum"), options);
   if (!sums) co_return sums.error();
   file.sums = *sums;
   file.has_sums = true;
@@ -148,23 +128,24 @@ Task<Status> Extents::create_file(FileNumber number, ExtentFile& file) {
 
 // Checksums first and durably, name and size: a data file without them is a loss, not a crash.
 Task<Status> Extents::finish_creation(FileNumber number, ExtentFile& file) {
-  auto sized = co_await resize_file(disk_, file.sums, sum_pages(number) * block_bytes);
+  auto sized = co_await resize_file(disk_, file.sums, layout_.sum_pages(number) * block_bytes);
   if (!sized) co_return sized.error();
   auto durable = co_await sync_file(disk_, file.sums);
   if (!durable) co_return durable.error();
-  auto named = co_await sync_directory(disk_, directory_);
+  auto named = co_await sync_directory(disk_, layout_.directory);
   if (!named) co_return named.error();
   OpenOptions options;
   options.create = true;
-  auto data = co_await open_file(disk_, path_of(number, "dat"), options);
+  auto data = co_await open_file(disk_, layout_.path_of(number, "dat"), options);
   if (!data) co_return data.error();
   file.data = *data;
   file.has_data = true;
   created_files_ = true;
   file.unsynced = true;
   present_.add(number);
-  file.table.assign(static_cast<std::size_t>(sum_pages(number) * sums_per_page), engine::no_block);
-  auto grown = co_await resize_file(disk_, file.data, blocks_in(number) * block_bytes);
+  file.table.assign(static_cast<std::size_t>(layout_.sum_pages(number) * sums_per_page),
+                    engine::no_block);
+  auto grown = co_await resize_file(disk_, file.data, layout_.blocks_in(number) * block_bytes);
   file.unsynced = true;  // a sync may have passed meanwhile
   co_return grown;
 }
@@ -173,7 +154,8 @@ Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   file.sums.reset();  // of an attempt that ran out of space
   file.data.reset();
   if (!file.has_sums) co_return not_whole(number, "its checksum file is missing");
-  auto sums = co_await open_when_unlocked(disk_, timers_, path_of(number, "sum"), OpenOptions());
+  auto sums =
+      co_await open_when_unlocked(disk_, timers_, layout_.path_of(number, "sum"), OpenOptions());
   if (!sums) co_return sums.error();
   file.sums = *sums;
   if (!file.has_data) {  // a crash during creation
@@ -182,12 +164,13 @@ Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   }
   auto loaded = co_await load_sums(number, file);
   if (!loaded) co_return loaded.error();
-  auto data = co_await open_when_unlocked(disk_, timers_, path_of(number, "dat"), OpenOptions());
+  auto data =
+      co_await open_when_unlocked(disk_, timers_, layout_.path_of(number, "dat"), OpenOptions());
   if (!data) co_return data.error();
   file.data = *data;
   const auto size = disk_.size(file.data);
   if (!size) co_return size.error();
-  const auto whole = blocks_in(number) * block_bytes;
+  const auto whole = layout_.blocks_in(number) * block_bytes;
   if (*size == whole) co_return Done{};
   if (*size > whole || durable_files_.has(number)) {
     co_return not_whole(number, fmt::format("it has {} bytes, not {}", *size, whole));
@@ -199,21 +182,16 @@ Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
 }
 
 Task<Status> Extents::load_sums(FileNumber number, ExtentFile& file) {
-  const auto whole = sum_pages(number) * block_bytes;
+  const auto whole = layout_.sum_pages(number) * block_bytes;
   const auto size = disk_.size(file.sums);
   if (!size) co_return size.error();
   if (*size != whole) {
     co_return not_whole(number,
                         fmt::format("its checksum file has {} bytes, not {}", *size, whole));
   }
-  file.table.resize(static_cast<std::size_t>(sum_pages(number) * sums_per_page));
-  const auto table = std::as_writable_bytes(std::span(file.table));
-  for (std::uint64_t at = 0; at < whole; at += sums_at_once) {
-    const auto count = std::min(sums_at_once, whole - at);
-    auto bytes = co_await read_file(disk_, file.sums, at, count);
-    if (!bytes) co_return bytes.error();
-    std::memcpy(table.data() + at, bytes->data(), count);
-  }
+  auto table = co_await read_sum_table(disk_, file.sums, layout_.sum_pages(number));
+  if (!table) co_return table.error();
+  file.table = std::move(*table);
   co_return Done{};
 }
 
@@ -281,14 +259,14 @@ Task<Status> Extents::room_for(std::span<const ExtentRun> runs) {
       blocks += *found == nullptr || hole_at(**found, b) ? 1u : 0u;
   }
   if (blocks == 0) co_return Done{};
-  const auto space = disk_.space(directory_);
+  const auto space = disk_.space(layout_.directory);
   if (!space) co_return space.error();
   if (space->free_bytes < reserve_bytes_ + blocks * block_bytes) {
     co_return Error{
         Errc::no_space,
         fmt::format("write of {} new blocks in {}: no space left, {} bytes are free and {} "
                     "are kept in reserve",
-                    blocks, directory_, space->free_bytes, reserve_bytes_)};
+                    blocks, layout_.directory, space->free_bytes, reserve_bytes_)};
   }
   co_return Done{};
 }
@@ -357,7 +335,7 @@ Task<Status> Extents::sync() {
   }
   if (created_files_) {
     created_files_ = false;  // a file that is created meanwhile sets it again
-    auto named = co_await sync_directory(disk_, directory_);
+    auto named = co_await sync_directory(disk_, layout_.directory);
     if (!named) created_files_ = true;
     if (!named) co_return named.error();
   }
@@ -390,18 +368,14 @@ Task<Status> Extents::sync_all(std::vector<ExtentFile*> files) {
   co_return synced;
 }
 
-Status Extents::verify(const ExtentPiece& piece, std::span<const BlockSum> expected) const {
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const auto block = piece.range.first + i;
-    const auto found =
-        engine::block_sum(key_, block, piece.data.bytes().subspan(i * block_bytes, block_bytes));
-    if (found == expected[i]) continue;
-    return Error{
-        Errc::corrupt,
-        fmt::format("read of block {} ({}): its content has checksum {:016x}, {:016x} was written",
-                    block, path_of(number_of(block), "dat"), found, expected[i])};
-  }
-  return Done{};
+Status Extents::verify(const ExtentPiece& piece) const {
+  const auto wrong = first_mismatch(key_, piece.range.first, piece.data.bytes(), piece.sums);
+  if (!wrong) return Done{};
+  return Error{
+      Errc::corrupt,
+      fmt::format("read of block {} ({}): its content has checksum {:016x}, {:016x} was written",
+                  wrong->block, layout_.path_of(number_of(wrong->block), "dat"), wrong->found,
+                  wrong->written)};
 }
 
 Task<Result<ExtentPiece>> Extents::read_piece(BlockRange range, std::uint64_t blocks_max) {
@@ -433,7 +407,7 @@ Task<Result<std::vector<ExtentPiece>>> Extents::read(BlockRange range) {
   while (!range.empty()) {
     auto piece = co_await read_piece(range, extent_run_blocks_max);
     if (!piece) co_return piece.error();
-    auto whole = verify(*piece, piece->sums);
+    auto whole = verify(*piece);
     if (!whole) co_return whole.error();
     range = between(piece->range.end(), range.end());
     pieces.push_back(std::move(*piece));
@@ -442,12 +416,12 @@ Task<Result<std::vector<ExtentPiece>>> Extents::read(BlockRange range) {
 }
 
 Task<Result<ExtentPiece>> Extents::read_run(BlockIndex first, std::uint64_t blocks_max) {
-  const auto range = between(first, BlockIndex(volume_blocks_));
+  const auto range = between(first, BlockIndex(layout_.volume_blocks));
   const auto held =
       co_await guard_.acquire({first, std::min(range.count, blocks_max)}, RangeGuard::Use::read);
   auto piece = co_await read_piece(range, blocks_max);
   if (!piece) co_return piece.error();
-  auto whole = verify(*piece, piece->sums);
+  auto whole = verify(*piece);
   if (!whole) co_return whole.error();
   co_return piece;
 }
@@ -481,13 +455,13 @@ Task<Result<std::vector<engine::Allocation>>> Extents::allocation(BlockRange ran
 Task<Status> Extents::clear() {
   files_.clear();
   present_ = durable_files_ = {};
-  auto names = co_await list_directory(disk_, directory_);
+  auto names = co_await list_directory(disk_, layout_.directory);
   if (!names) co_return names.error();
   for (const auto& name : *names) {
-    auto removed = co_await remove_file(disk_, directory_ + "/" + name);
+    auto removed = co_await remove_file(disk_, layout_.directory + "/" + name);
     if (!removed) co_return removed.error();
   }
-  auto durable = co_await sync_directory(disk_, directory_);
+  auto durable = co_await sync_directory(disk_, layout_.directory);
   co_return durable;
 }
 

@@ -20,6 +20,7 @@
 #include "engine/timer.hpp"
 #include "storage/disk.hpp"
 #include "storage/extent_files.hpp"
+#include "storage/extent_layout.hpp"
 #include "storage/fan.hpp"
 #include "storage/range_guard.hpp"
 
@@ -98,16 +99,14 @@ class Extents {
   };
   using FileNumber = std::uint64_t;
 
-  FileNumber number_of(engine::BlockIndex block) const { return block.value / file_blocks_; }
+  FileNumber number_of(engine::BlockIndex block) const { return layout_.number_of(block); }
   std::size_t index_of(engine::BlockIndex block) const {
-    return static_cast<std::size_t>(block.value % file_blocks_);
+    return static_cast<std::size_t>(block.value % layout_.file_blocks);
   }
   engine::BlockRange within_file(engine::BlockRange range) const;
   bool hole_at(const ExtentFile& file, engine::BlockIndex block) const {
     return file.table[index_of(block)] == engine::no_block;
   }
-  std::string path_of(FileNumber number, const char* suffix) const;
-  std::uint64_t blocks_in(FileNumber number) const;
   std::vector<ExtentRun> split(std::vector<ExtentRun> runs) const;
   Task<engine::Result<ExtentFile*>> file_at(FileNumber number, bool create);
   Task<engine::Status> create_file(FileNumber number, ExtentFile& file);
@@ -116,7 +115,6 @@ class Extents {
   Task<engine::Status> load_sums(FileNumber number, ExtentFile& file);
   engine::Error not_whole(FileNumber number, std::string_view why) const;
   engine::Status check_files() const;
-  std::uint64_t sum_pages(FileNumber number) const;
   Task<engine::Status> room_for(std::span<const ExtentRun> runs);
   Task<engine::Status> write_run(ExtentRun run);
   Task<engine::Status> write_run_held(ExtentRun run);
@@ -125,14 +123,12 @@ class Extents {
   Task<engine::Status> write_sums(ExtentFile& file);
   Task<engine::Status> sync_all(std::vector<ExtentFile*> files);
   Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);
-  engine::Status verify(const ExtentPiece& piece, std::span<const engine::BlockSum> expected) const;
+  engine::Status verify(const ExtentPiece& piece) const;
 
   Disk& disk_;
   engine::Timers& timers_;
-  std::string directory_;
+  ExtentLayout layout_;
   engine::VolumeKey key_;
-  std::uint64_t volume_blocks_;
-  std::uint64_t file_blocks_;
   std::uint64_t reserve_bytes_;  ///< Left free on the disk: superblock and catalog stay writable.
   std::map<FileNumber, ExtentFile> files_;
   ExtentFileSet present_;  ///< Pairs that exist.
