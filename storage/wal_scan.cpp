@@ -24,6 +24,8 @@ constexpr std::uint64_t in_flight_span_max = writes_in_flight_max * batch_span_m
 /// What was found at an offset where a batch may stand.
 struct FoundBatch {
   BatchHeader header;
+  std::vector<RecordPlace> places;   ///< Within `bytes`.
+  std::span<const std::byte> bytes;  ///< Of the window: valid until it moves.
   std::vector<ReplayedRecord> records;
   std::vector<std::uint64_t> costs;
 };
@@ -41,16 +43,11 @@ Status verify_payloads(engine::VolumeKey key, const std::vector<RecordPlace>& pl
                        std::span<const std::byte> payload, Lsn above) {
   for (const auto& place : places) {
     if (place.header.lsn <= above) continue;
-    for (std::uint64_t i = 0; i < place.header.payload_bytes / block_bytes; ++i) {
-      const auto block = payload.subspan(place.payload_offset + i * block_bytes, block_bytes);
-      if (engine::block_sum(key, place.header.range.first + i, block) !=
-          engine::head_sum(place.head, i)) {
-        return engine::Error{
-            engine::Errc::corrupt,
-            fmt::format("block {} of the record at lsn {} does not match its checksum",
-                        place.header.range.first + i, place.header.lsn)};
-      }
-    }
+    const auto rotten = rotten_block(key, place, payload);
+    if (!rotten) continue;
+    return engine::Error{engine::Errc::corrupt,
+                         fmt::format("block {} of the record at lsn {} does not match its checksum",
+                                     *rotten, place.header.lsn)};
   }
   return Done{};
 }
@@ -89,7 +86,8 @@ Task<Result<std::optional<FoundBatch>>> read_batch(const ScanState& state, Segme
     co_return std::optional<FoundBatch>();
   }
   const bool verify_all = header->last() > state.input->checkpoint;
-  auto bytes = co_await window.at(offset, verify_all ? header->bytes() : header->head_area());
+  const bool whole_batch = verify_all || state.watcher != nullptr;
+  auto bytes = co_await window.at(offset, whole_batch ? header->bytes() : header->head_area());
   if (!bytes) co_return bytes.error();
   if (bytes->size() < header->head_area()) {
     why = "a batch that passes the end of its file";
@@ -118,6 +116,8 @@ Task<Result<std::optional<FoundBatch>>> read_batch(const ScanState& state, Segme
     found.records.push_back(replayed(place));
     found.costs.push_back(engine::chunk_cost(place.head.size(), place.header.payload_bytes));
   }
+  found.places = std::move(*places);
+  found.bytes = *bytes;
   co_return std::optional<FoundBatch>(std::move(found));
 }
 
@@ -154,6 +154,16 @@ bool goes_on_with(const ScanState& state, const SegmentPtr& next) {
 
 }  // namespace
 
+std::optional<engine::BlockIndex> rotten_block(engine::VolumeKey key, const RecordPlace& place,
+                                               std::span<const std::byte> payload) {
+  for (std::uint64_t i = 0; i < place.header.payload_bytes / block_bytes; ++i) {
+    const auto block = place.header.range.first + i;
+    const auto content = payload.subspan(place.payload_offset + i * block_bytes, block_bytes);
+    if (engine::block_sum(key, block, content) != engine::head_sum(place.head, i)) return block;
+  }
+  return std::nullopt;
+}
+
 Task<Result<std::span<const std::byte>>> SegmentWindow::at(std::uint64_t offset,
                                                            std::uint64_t bytes) {
   const auto end = std::min(offset + bytes, file_bytes_);
@@ -189,6 +199,8 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
         log.history_lost = fmt::format(
             "the log is damaged at lsn {} (segment {}, {}, offset {}): {}", log.end.lsn.next(),
             segment->header.sequence, segment_name(segment->slot), segment->used, why);
+        if (state.watcher != nullptr)
+          state.watcher->broken(*segment, segment->used, log.end.lsn.next(), why);
         auto next = co_await next_batch_after(state, window, *segment, segment->used);
         if (!next) co_return next.error();
         if (*next != 0) {
@@ -211,6 +223,11 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
     if (count == 0) {
       state.stopped = true;
       break;
+    }
+    if (state.watcher != nullptr) {
+      const auto& b = **batch;
+      state.enough = !state.watcher->batch({*segment, b.header, b.places, count, b.bytes});
+      state.stopped = state.enough;
     }
     auto place = place_of((*batch)->header);
     place.count = count;

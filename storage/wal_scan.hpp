@@ -26,12 +26,36 @@ class SegmentWindow {
   engine::Buffer buffer_;
 };
 
+/// Somebody who looks on while a log is read, batch by batch. It changes nothing of what recovery
+/// makes of the log.
+class LogWatcher {
+ public:
+  virtual ~LogWatcher() = default;
+  /// A batch that continues the log.
+  struct Batch {
+    const Segment& segment;
+    const BatchHeader& header;
+    const std::vector<RecordPlace>& records;
+    std::uint32_t count;               ///< That many of the records count.
+    std::span<const std::byte> bytes;  ///< Shorter than the header says where the file ends.
+  };
+  /// The batches of this segment come next; `continues`: it goes on where the one before ended.
+  virtual void segment(const Segment& segment, const LogEnd& end, bool continues) = 0;
+  /// Returns whether to go on: false ends the reading, and nothing behind is judged.
+  virtual bool batch(const Batch& batch) = 0;
+  /// Rot at or below the checkpoint: the log is not whole at `lsn`.
+  virtual void broken(const Segment& segment, std::uint64_t offset, engine::Lsn lsn,
+                      const std::string& why) = 0;
+};
+
 /// Where a scan of the log stands.
 struct ScanState {
   const WalContext* context = nullptr;
   const RecoveryInput* input = nullptr;
+  LogWatcher* watcher = nullptr;  ///< Null: nobody looks on.
   RecoveredLog log;
   bool stopped = false;     ///< Damage or the end was met beyond the checkpoint.
+  bool enough = false;      ///< The watcher wants no more.
   std::string stop_reason;  ///< What stood where the next batch was expected.
   /// The segment in which rot ended what leads to the checkpoint: a spare by now.
   SegmentPtr given_up;
@@ -44,6 +68,11 @@ struct ScanState {
 /// The segment's header is known to continue it.
 /// `behind`: the segment behind it, or null.
 Task<engine::Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behind);
+
+/// The first block of a record's payload that does not match its checksum. `payload` is that of the
+/// batch.
+std::optional<engine::BlockIndex> rotten_block(engine::VolumeKey key, const RecordPlace& place,
+                                               std::span<const std::byte> payload);
 
 /// What stands behind a scan's stop.
 struct Evidence {
