@@ -119,16 +119,7 @@ Task<Status> ReplicaStore::remove_all(std::string directory) {
 }
 
 Task<Result<RecoveredLog>> ReplicaStore::recover_log_of_superblock() {
-  RecoveryInput input;
-  input.checkpoint = superblock_.checkpoint;
-  input.checkpoint_digest = superblock_.checkpoint_digest;
-  input.checkpoint_time = superblock_.checkpoint_time;
-  input.proved_durable = std::max(superblock_.checkpoint, superblock_.durable);
-  input.start = superblock_.wal_start;
-  input.cuts = superblock_.cuts;
-  input.truncate_to = superblock_.truncate_to;
-  input.clean = superblock_.clean;
-  auto log = co_await wal_->recover(std::move(input));
+  auto log = co_await wal_->recover(recovery_input(superblock_));
   co_return log;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/check.hpp"
@@ -227,6 +228,32 @@ Result<Superblock> decode_superblock(std::span<const std::byte> slot) {
   return b;
 }
 
+std::size_t superblock_used_bytes(std::span<const std::byte> slot) {
+  std::uint32_t length = 0;
+  std::memcpy(&length, slot.data() + crc_bytes, length_bytes);
+  return crc_bytes + length_bytes + length;
+}
+
+std::optional<std::size_t> slot_in_force(
+    const std::array<Result<Superblock>, superblock_slots>& slots) {
+  const auto& [a, b] = slots;
+  if (!a && !b) return std::nullopt;
+  return !a || (b && b->generation > a->generation) ? 1 : 0;
+}
+
+RecoveryInput recovery_input(const Superblock& b) {
+  RecoveryInput input;
+  input.checkpoint = b.checkpoint;
+  input.checkpoint_digest = b.checkpoint_digest;
+  input.checkpoint_time = b.checkpoint_time;
+  input.proved_durable = std::max(b.checkpoint, b.durable);
+  input.start = b.wal_start;
+  input.cuts = b.cuts;
+  input.truncate_to = b.truncate_to;
+  input.clean = b.clean;
+  return input;
+}
+
 Status check_identity(const Superblock& found, const engine::ClusterId& cluster,
                       const engine::VolumeSpec& spec, engine::ReplicaId replica,
                       const std::string& path) {
@@ -291,14 +318,14 @@ Task<Result<Superblock>> SuperblockFile::open() {
   auto bytes = co_await read_file(disk_, file_, 0, *size);
   if (!bytes) co_return bytes.error();
   const auto view = std::span<const std::byte>(bytes->data(), bytes->size());
-  auto a = decode_superblock(view.first(superblock_slot_bytes));
-  auto b = decode_superblock(view.subspan(superblock_slot_bytes));
-  if (!a && !b) {
+  const std::array slots{decode_superblock(view.first(superblock_slot_bytes)),
+                         decode_superblock(view.subspan(superblock_slot_bytes))};
+  const auto in_force = slot_in_force(slots);
+  if (!in_force) {
     co_return Error{Errc::corrupt, fmt::format("open of {}: slot 0: {}; slot 1: {}", path_,
-                                               a.error().text, b.error().text)};
+                                               slots[0].error().text, slots[1].error().text)};
   }
-  const bool second = !a || (b && b->generation > a->generation);
-  Superblock newest = second ? *b : *a;
+  Superblock newest = *slots[*in_force];
   generation_ = newest.generation;
   co_return newest;
 }

@@ -4,6 +4,7 @@
 // nothing (docs/DATA_FORMAT.md, "Superblock").
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,6 +65,14 @@ inline constexpr std::size_t superblock_slots = 2;
 /// Exactly one slot.
 engine::Buffer encode_superblock(const Superblock& block);
 engine::Result<Superblock> decode_superblock(std::span<const std::byte> slot);
+
+/// How many bytes of a whole slot its content takes; the rest is zero.
+std::size_t superblock_used_bytes(std::span<const std::byte> slot);
+/// Which of both slots is in force: the newest whole one; nothing when neither is whole.
+std::optional<std::size_t> slot_in_force(
+    const std::array<engine::Result<Superblock>, superblock_slots>& slots);
+/// What recovery needs to know of a superblock.
+RecoveryInput recovery_input(const Superblock& block);
 
 /// Refuses a superblock of another cluster, volume or replica, naming both values.
 engine::Status check_identity(const Superblock& found, const engine::ClusterId& cluster,
