@@ -73,16 +73,15 @@ engine::Status record_owner(int fd, const std::string& path) {
                fmt::format("writing {}: {}", path, std::strerror(errno))};
 }
 
-}  // namespace
+Error not_opened(const std::string& path) {
+  return {Errc::io_failed, fmt::format("opening {}: {}", path, std::strerror(errno))};
+}
 
-engine::Result<OwnerLock> OwnerLock::take(const std::string& directory) {
+engine::Status wait_for(int fd, int how, const std::string& directory) {
   const auto path = directory + "/LOCK";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return Error{Errc::io_failed, fmt::format("opening {}: {}", path, std::strerror(errno))};
-  OwnerLock lock(fd);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(wait_seconds);
-  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  constexpr auto wait = OwnerLock::wait_seconds;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(wait);
+  while (::flock(fd, how | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return Error{Errc::io_failed, fmt::format("locking {}: {}", path, std::strerror(errno))};
     const auto owner = read_owner(fd);
@@ -92,15 +91,35 @@ engine::Result<OwnerLock> OwnerLock::take(const std::string& directory) {
                                directory, owner.pid)};
     }
     if (std::chrono::steady_clock::now() > deadline) {
-      return Error{
-          Errc::busy,
-          fmt::format(
-              "{} is still locked {} s after its owner, process {}, ended. Nothing was changed",
-              path, wait_seconds, owner.pid)};
+      return Error{Errc::busy,
+                   fmt::format("{} is still locked {} s after its owner, process {}, ended; does a "
+                               "`tidemark verify` read it? Nothing was changed",
+                               path, wait, owner.pid)};
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+  return engine::Done{};
+}
+
+}  // namespace
+
+engine::Result<OwnerLock> OwnerLock::take(const std::string& directory) {
+  const auto path = directory + "/LOCK";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return not_opened(path);
+  OwnerLock lock(fd);
+  if (auto locked = wait_for(fd, LOCK_EX, directory); !locked) return locked.error();
   if (auto recorded = record_owner(fd, path); !recorded) return recorded.error();
+  return lock;
+}
+
+engine::Result<OwnerLock> OwnerLock::take_to_read(const std::string& directory) {
+  const auto path = directory + "/LOCK";
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return OwnerLock(-1);  // no daemon ever ran here
+  if (fd < 0) return not_opened(path);
+  OwnerLock lock(fd);
+  if (auto locked = wait_for(fd, LOCK_SH, directory); !locked) return locked.error();
   return lock;
 }
 

@@ -21,6 +21,9 @@ class OwnerLock {
   /// Errc::busy names the living owner's process; nothing was changed then.
   /// Blocks at most wait_seconds.
   static engine::Result<OwnerLock> take(const std::string& directory);
+  /// The same for somebody who only reads: creates and records nothing, and lets others read. No
+  /// daemon starts meanwhile.
+  static engine::Result<OwnerLock> take_to_read(const std::string& directory);
   OwnerLock(OwnerLock&& o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
   OwnerLock& operator=(OwnerLock&& o) noexcept {
     std::swap(fd_, o.fd_);
