@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
 
@@ -47,6 +48,34 @@ Error failed(const std::string& what, const std::string& directory, const rocksd
   return Error{code, fmt::format("{} the catalog {}: {}", what, directory, status.ToString())};
 }
 
+Error no_catalog(const std::string& directory) {
+  return {Errc::not_found, fmt::format("there is no catalog in {}: its disk is not mounted, "
+                                       "or somebody removed it. Nothing was changed",
+                                       directory)};
+}
+
+bool is_there(const std::string& directory) {
+  std::error_code ignored;
+  return std::filesystem::exists(directory + "/CURRENT", ignored);
+}
+
+using Pairs = std::map<std::string, std::string>;
+engine::Result<Pairs> all_of(rocksdb::DB& db, const std::string& directory) {
+  Pairs pairs;
+  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(rocksdb::ReadOptions()));
+  for (it->SeekToFirst(); it->Valid(); it->Next())
+    pairs.emplace(it->key().ToString(), it->value().ToString());
+  if (!it->status().ok()) return failed("reading", directory, it->status());
+  return pairs;
+}
+
+/// Says nothing: else even a reader would begin a log file.
+class SilentLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 }  // namespace
 
 // Map and queue are touched on the loop, the database on the worker;
@@ -57,10 +86,9 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
       : directory_(std::move(directory)), db_(std::move(db)), post_(std::move(post)) {}
 
   Status load() {
-    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
-    for (it->SeekToFirst(); it->Valid(); it->Next())
-      pairs_.emplace(it->key().ToString(), it->value().ToString());
-    if (!it->status().ok()) return failed("reading", directory_, it->status());
+    auto pairs = all_of(*db_, directory_);
+    if (!pairs) return pairs.error();
+    pairs_ = std::move(*pairs);
     return Done{};
   }
 
@@ -86,7 +114,7 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     wake_.notify_one();
   }
 
-  std::map<std::string, std::string> pairs_;
+  Pairs pairs_;
 
  private:
   struct Job {
@@ -155,12 +183,7 @@ RocksKv::~RocksKv() { impl_->stop(); }
 
 engine::Result<std::unique_ptr<RocksKv>> RocksKv::open(const std::string& directory, Mode mode,
                                                        Post post) {
-  std::error_code ignored;
-  if (mode == existing && !std::filesystem::exists(directory + "/CURRENT", ignored)) {
-    return Error{Errc::not_found, fmt::format("there is no catalog in {}: its disk is not mounted, "
-                                              "or somebody removed it. Nothing was changed",
-                                              directory)};
-  }
+  if (mode == existing && !is_there(directory)) return no_catalog(directory);
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(options_of(mode), directory, &db);
   if (!status.ok()) return failed("opening", directory, status);
@@ -186,6 +209,17 @@ std::vector<std::pair<std::string, std::string>> RocksKv::scan(const std::string
 
 void RocksKv::commit(KvBatch batch, OnStatus done) {
   impl_->commit(std::move(batch), std::move(done));
+}
+
+engine::Result<Pairs> read_catalog(const std::string& directory) {
+  if (!is_there(directory)) return no_catalog(directory);
+  auto options = options_of(RocksKv::existing);
+  options.info_log = std::make_shared<SilentLog>();
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::OpenForReadOnly(options, directory, &opened);
+  if (!status.ok()) return failed("reading", directory, status);
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  return all_of(*db, directory);
 }
 
 }  // namespace tidemark::storage

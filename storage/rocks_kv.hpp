@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -37,5 +38,9 @@ class RocksKv final : public Kv {
   explicit RocksKv(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
 };
+
+/// All of a catalog that nobody has open, without writing a byte. Blocks (milliseconds).
+/// Errc::not_found: there is none; Errc::corrupt: it cannot be read.
+engine::Result<std::map<std::string, std::string>> read_catalog(const std::string& directory);
 
 }  // namespace tidemark::storage
