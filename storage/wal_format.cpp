@@ -73,7 +73,8 @@ engine::Buffer encode_segment_header(const SegmentHeader& h) {
 
 std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> block) {
   constexpr std::size_t encoded_bytes = 8 + 4 + 16 + 8 + 8 + 8 + 16 + 8 + 8 + 8 + 8;
-  if (block.size() < sizeof(std::uint32_t) + encoded_bytes) return std::nullopt;
+  static_assert(sizeof(std::uint32_t) + encoded_bytes == segment_header_used_bytes);
+  if (block.size() < segment_header_used_bytes) return std::nullopt;
   const auto body = block.subspan(sizeof(std::uint32_t), encoded_bytes);
   if (load<std::uint32_t>(block, 0) != engine::crc32c(body)) return std::nullopt;
   ByteReader r(body);

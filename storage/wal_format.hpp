@@ -37,6 +37,8 @@ struct SegmentHeader {
   engine::Lsn durable;              ///< Durable when this header was issued (C14).
   std::uint64_t segment_bytes = 0;  ///< Size of the file, pinned at the replica's creation.
 };
+/// What a header takes of its block; the rest is zero.
+inline constexpr std::size_t segment_header_used_bytes = 104;
 /// Exactly one block.
 engine::Buffer encode_segment_header(const SegmentHeader& header);
 /// Nothing for any block that is no such header.
