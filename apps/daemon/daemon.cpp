@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
@@ -19,6 +18,7 @@
 #include "actors/runtime/log_events.hpp"
 #include "actors/runtime/loop.hpp"
 #include "actors/spawn.hpp"
+#include "apps/descriptor_limit.hpp"
 #include "engine/volume.hpp"
 #include "storage/owner_lock.hpp"
 #include "storage/rocks_kv.hpp"
@@ -334,15 +334,6 @@ class Daemon {
 int complain(const Error& error) {
   fmt::print(stderr, "tidemarkd: {}\n", error.text);
   return 1;
-}
-
-/// Every log segment and every touched GiB of extents holds descriptors open; the soft limit is made
-/// for programs that use select().
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // With less, opening a file says so.
 }
 
 }  // namespace
