@@ -1,5 +1,5 @@
-// tidemark: the operator's command. Each command is one request to a node's admin socket; any node
-// forwards what is not its own.
+// tidemark: the operator's command. A command is one request to a node's admin socket; any node
+// forwards what is not its own. Those on the directory of a stopped node only read its files.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +15,7 @@
 
 #include "apps/cli/client.hpp"
 #include "apps/cli/render.hpp"
+#include "apps/cli/verify.hpp"
 #include "engine/types.hpp"
 #include "engine/units.hpp"
 
@@ -28,6 +29,7 @@ using Render = std::string (*)(const json::value&);
 struct Common {
   Client client;
   bool json = false;
+  bool offline = false;  ///< The command asks no node.
 };
 
 int complain(const Common& common, const engine::Error& error) {
@@ -241,6 +243,44 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
   });
 }
 
+/// Those on the directory of a stopped node.
+void directory_commands(CLI::App& app, Common& common, std::function<int()>& action) {
+  static std::string directory, volume;
+  static cli::DumpWords dump;
+  const auto offline = [&](CLI::App* command, std::string& to, std::function<int()> run) {
+    command->add_option("DIR", to, "A node's data directory, or a replica's within it")->required();
+    command->callback([&common, &action, run = std::move(run)] {
+      common.offline = true;
+      action = run;
+    });
+  };
+  offline(
+      app.add_subcommand("verify",
+                         "Check all of a stopped node's directory against its checksums, "
+                         "without writing; exit 1 if something is wrong, 2 if it can't be read"),
+      directory, [&] { return cli::verify(directory, common.json); });
+
+  auto* wal = app.add_subcommand("wal", "Look into the log of a stopped node's replica");
+  wal->require_subcommand(1);
+  auto* dumped = wal->add_subcommand(
+      "dump",
+      "Print its retained records; exit 1 where it is torn or damaged, 2 if it can't be read");
+  offline(dumped, dump.directory, [&] { return cli::dump_log(dump, common.json); });
+  dumped->add_option("--volume", dump.volume, "The volume, where the node holds several")
+      ->check(name_word);
+  dumped->add_option("--from", dump.from, "The first LSN")->check(CLI::PositiveNumber);
+  dumped->add_option("--to", dump.to, "The last LSN")->check(CLI::PositiveNumber);
+  dumped->add_option("--limit", dump.limit, "Print at most so many")->check(CLI::PositiveNumber);
+  dumped->add_flag("--batches", dump.batches, "Print the headers of the batches too");
+
+  auto* superblock = app.add_subcommand("superblock", "Look into a stopped node's superblocks");
+  superblock->require_subcommand(1);
+  auto* shown = superblock->add_subcommand(
+      "show", "Print both slots, and which one is in force; exit 1 if one does not count");
+  offline(shown, directory, [&] { return cli::show_superblock(directory, volume, common.json); });
+  shown->add_option("--volume", volume, "Of this volume alone")->check(name_word);
+}
+
 /// CLI11 says of a mistyped command only that some command is required:
 /// name the word, and what there is.
 std::string why_mistyped(const CLI::App& app, const CLI::ParseError& error) {
@@ -261,7 +301,7 @@ std::string why_mistyped(const CLI::App& app, const CLI::ParseError& error) {
 int main(int argc, char** argv) {
   CLI::App app{
       "Operates a Tidemark cluster through any of its nodes.\nExit codes: 0 done, 1 failed (or "
-      "copies differ), 2 mistyped.",
+      "copies differ, or files are damaged), 2 mistyped.",
       "tidemark"};
   app.require_subcommand(1);
   app.fallthrough();
@@ -273,6 +313,7 @@ int main(int argc, char** argv) {
   volume_commands(app, common, action);
   replica_commands(app, common, action);
   other_commands(app, common, action);
+  directory_commands(app, common, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -280,7 +321,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "tidemark: {}\nRun `tidemark --help` for more.\n", why_mistyped(app, error));
     return cli::usage;
   }
-  if (common.client.socket.empty()) {
+  if (!common.offline && common.client.socket.empty()) {
     fmt::print(stderr,
                "tidemark: which node? Give --node DIR/admin.sock, or set TIDEMARK_NODE to it\n");
     return cli::usage;

@@ -1,0 +1,26 @@
+// The commands on the directory of a stopped node. Each prints, and returns the exit code: 0 sound,
+// 1 something is wrong, 2 it cannot be read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tidemark::cli {
+
+/// `tidemark verify`: everything against its checksums, by the rules of recovery.
+int verify(const std::string& directory, bool json);
+
+struct DumpWords {
+  std::string directory;
+  std::string volume;  ///< Empty: the only one.
+  std::optional<std::uint64_t> from, to, limit;
+  bool batches = false;
+};
+/// `tidemark wal dump`: the retained log, a line for each record.
+int dump_log(const DumpWords& words, bool json);
+
+/// `tidemark superblock show`: both slots of each replica, or of that of `volume`.
+int show_superblock(const std::string& directory, const std::string& volume, bool json);
+
+}  // namespace tidemark::cli
