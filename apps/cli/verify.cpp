@@ -88,6 +88,11 @@ json::object to_json(const storage::ReplicaVerdict& v) {
   return o;
 }
 
+std::string outcome(std::uint64_t findings) {
+  if (findings == 0) return "sound";
+  return fmt::format("{} finding{}", findings, findings == 1 ? "" : "s");
+}
+
 std::string summary(const storage::ReplicaVerdict& v) {
   const auto findings = v.count(false);
   const auto name =
@@ -103,8 +108,7 @@ std::string summary(const storage::ReplicaVerdict& v) {
       "{}: {}; {} segments, {} batches, {} records with {} blocks; extents: {} files, {} blocks; "
       "{} checked; {}\n",
       name, log, c.segments, c.batches, c.records, c.log_blocks, c.extent_files, c.blocks,
-      engine::format_size(c.bytes),
-      findings == 0 ? "sound" : fmt::format("{} finding{}", findings, findings == 1 ? "" : "s"));
+      engine::format_size(c.bytes), outcome(findings));
 }
 
 /// One run of `tidemark verify`.
@@ -206,7 +210,7 @@ class Verify {
     } else {
       fmt::print("{}{}, {} {} checked: {}\n", summaries_, node_.identity.node.name,
                  replicas_.size(), replicas_.size() == 1 ? "copy" : "copies",
-                 sound ? "sound" : fmt::format("{} findings", findings_.size()));
+                 outcome(findings_.size()));
     }
     return sound ? ok : failed;
   }
