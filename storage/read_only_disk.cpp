@@ -67,7 +67,7 @@ engine::Result<FilePtr> open_read_only(const std::string& path, OpenOptions opti
 }
 
 engine::Result<engine::Buffer> read_at(const FilePtr& file, std::uint64_t offset,
-                                        std::size_t bytes) {
+                                       std::size_t bytes) {
   // A file may end anywhere; a direct read may not.
   engine::Buffer memory((bytes + block_bytes - 1) / block_bytes * block_bytes);
   std::size_t filled = 0;
@@ -123,7 +123,8 @@ bool ReadOnlyDisk::step() {
 }
 
 void ReadOnlyDisk::open(const std::string& path, OpenOptions options, OnOpen done) {
-  queue_.push_back([path, options, done = std::move(done)] { done(open_read_only(path, options)); });
+  queue_.push_back(
+      [path, options, done = std::move(done)] { done(open_read_only(path, options)); });
 }
 
 void ReadOnlyDisk::read(const FilePtr& file, std::uint64_t offset, std::size_t bytes, OnRead done) {
