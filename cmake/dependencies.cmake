@@ -4,6 +4,7 @@ find_package(RocksDB REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(absl REQUIRED)
+find_package(roaring REQUIRED)
 find_package(OpenSSL)
 
 # Debian's CAF ships neither a CMake package nor a pkg-config file.

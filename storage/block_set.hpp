@@ -1,58 +1,58 @@
-// A set of a volume's blocks: at most a bit per block, and less where whole pieces are in it or out.
+// A set of a volume's blocks: a compressed bitmap (Lemire et al., "Roaring bitmaps: implementation of
+// an optimized software library", 2018), in pieces of 65536 blocks.
 //
-//   piece:  none | all | 32768 bits
+//   piece:  few blocks: a list | many: a bit each | long runs: first and length of each
 //
 // Adding a range costs by pieces, not by blocks: a trim of a whole volume is one range.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
+#include <roaring/roaring.hh>
+
+#include "engine/result.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::storage {
 
+/// Blocks of the largest volume, 16 TiB.
+inline constexpr std::uint64_t block_set_blocks_max = std::uint64_t{1} << 32;
+
 class BlockSet {
  public:
-  explicit BlockSet(std::uint64_t blocks)
-      : blocks_(blocks), pieces_((blocks + piece_blocks - 1) / piece_blocks) {}
+  /// An empty set of a volume of `blocks`, at most block_set_blocks_max.
+  explicit BlockSet(std::uint64_t blocks);
 
   /// What lies beyond the volume is left out.
-  void add(engine::BlockRange range) {
-    const auto end = std::min(range.end().value, blocks_);
-    for (auto at = range.first.value; at < end;) {
-      const auto number = at / piece_blocks;
-      const auto upto = std::min(end, (number + 1) * piece_blocks);
-      add(pieces_[number], at - number * piece_blocks, upto - number * piece_blocks);
-      at = upto;
-    }
-  }
-  bool has(engine::BlockIndex block) const {
-    const auto& piece = pieces_[block.value / piece_blocks];
-    const auto bit = block.value % piece_blocks;
-    return piece.all || (!piece.words.empty() && (piece.words[bit / 64] >> (bit % 64) & 1) != 0);
-  }
+  void add(engine::BlockRange range);
+  void remove(engine::BlockRange range);
+  /// All blocks of the volume.
+  void fill() { add({engine::BlockIndex(), blocks_}); }
+  /// `other` is of the same volume.
+  void merge(const BlockSet& other);
+
+  bool has(engine::BlockIndex block) const;
+  bool empty() const { return set_.isEmpty(); }
+  std::uint64_t count() const { return set_.cardinality(); }
+  /// The first run of member blocks at or behind `from`, cut after `blocks_max`, at least one.
+  std::optional<engine::BlockRange> next_run(engine::BlockIndex from,
+                                             std::uint64_t blocks_max = block_set_blocks_max) const;
+
+  /// crc (4) | length (4) | the portable format of Roaring bitmaps (docs/DATA_FORMAT.md).
+  std::vector<std::byte> serialise() const;
+  /// Errc::corrupt: these are not exactly the bytes of a set of a volume of `blocks`.
+  static engine::Result<BlockSet> deserialise(std::uint64_t blocks,
+                                              std::span<const std::byte> bytes);
 
  private:
-  static constexpr std::uint64_t piece_blocks = 32768;
-  struct Piece {
-    bool all = false;
-    std::vector<std::uint64_t> words;  ///< Empty: none, or all.
-  };
-
-  static void add(Piece& piece, std::uint64_t first, std::uint64_t end) {
-    if (piece.all) return;
-    if (end - first == piece_blocks) {
-      piece = {true, {}};
-      return;
-    }
-    piece.words.resize(piece_blocks / 64);
-    for (auto bit = first; bit < end; ++bit) piece.words[bit / 64] |= std::uint64_t{1} << bit % 64;
-  }
+  engine::BlockRange within(engine::BlockRange range) const;
 
   std::uint64_t blocks_;
-  std::vector<Piece> pieces_;
+  Roaring set_;
 };
 
 }  // namespace tidemark::storage
