@@ -39,8 +39,9 @@ storage::StoreConfig config_of(const StoreSeed& seed) {
   limits.memory_tail_bytes = s.memory_tail_bytes;
   limits.flush_bytes = s.flush_bytes;
   limits.flush_after = s.flush_after;
-  return {seed.env->disk, seed.env->timers, seed.env->events, seed.directory, seed.env->cluster,
-          seed.spec,      seed.replica,     limits,           seed.create,    seed.base_incomplete};
+  return {seed.env->disk, seed.env->timers,  seed.env->events,    seed.env->kv,
+          seed.directory, seed.env->cluster, seed.spec,           seed.replica,
+          limits,         seed.create,       seed.base_incomplete};
 }
 
 StoreFacts facts_of(const storage::OpenedStore& o, engine::ReplicaId replica) {

@@ -135,6 +135,8 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
   const BlockRange whole{BlockIndex(), config_.spec.blocks()};
   const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
   const auto start = wal_->next_sequence();
+  touched_walk_.reset();
+  (void)co_await touched_.clear();
   // The vote is withdrawn before anything is discarded, in both slots (C13).
   auto withdrawn = co_await record(
       [&](Superblock& s) {
@@ -155,6 +157,7 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
       },
       true);
   if (!withdrawn) co_return withdrawn.error();
+  touched_.open({base, digest});
   auto cleared = co_await extents_->clear();
   if (!cleared) co_return failed(cleared.error());
   auto settled = co_await record([](Superblock& s) { s.resetting = false; }, true);
@@ -326,6 +329,7 @@ Task<Status> ReplicaStore::mark_clean() {
 Task<Status> ReplicaStore::destroy() {
   auto stopped = co_await end(Ending::destroyed);  // whatever it says, the bytes go
   (void)stopped;
+  (void)co_await touched_.clear();
   // The superblock first: without it, what a crash leaves is nobody's.
   auto gone = co_await remove_file(config_.disk, config_.directory + "/superblock");
   if (!gone && gone.error().code != Errc::not_found) co_return gone.error();

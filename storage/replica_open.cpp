@@ -1,6 +1,6 @@
 // Opening and creating a replica's directory; and its superblock from then on.
 //
-//   superblock -> identity -> unfinished reset -> extents
+//   superblock -> identity -> touched index -> unfinished reset -> extents
 //              -> log (unfinished truncation included) -> dirty map
 #include <fmt/format.h>
 
@@ -45,6 +45,7 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   if (!ours) co_return ours.error();
   superblock_ = std::move(*found);
   previous_checkpoint_ = superblock_.checkpoint;
+  touched_.open({superblock_.checkpoint, superblock_.checkpoint_digest});
   extents_ = std::make_unique<Extents>(config_.disk, config_.timers, config_.directory + "/extents",
                                        key_, config_.spec.blocks(), superblock_.extent_file_bytes,
                                        config_.limits.reserve_bytes);
@@ -239,6 +240,7 @@ Task<Status> ReplicaStore::record_held(std::function<void(Superblock&)> change, 
 
 Task<Status> ReplicaStore::checkpointed(CheckpointState at,
                                         const std::vector<engine::RecordPtr>& records) {
+  (void)co_await touched_.add({at.lsn, at.digest}, records);  // Lost: it says so, and costs a copy.
   // Falling back to the older slot must find the log from its checkpoint on.
   const auto start = wal_->prunable_start(previous_checkpoint_);
   auto history = history_;
@@ -261,6 +263,7 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
       false);
   if (!recorded) co_return recorded.error();
   previous_checkpoint_ = at.lsn;
+  touched_.recorded();
   wal_->prune(start);
   co_return Done{};
 }

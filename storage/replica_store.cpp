@@ -31,7 +31,8 @@ struct ReplicaStore::Source {
 ReplicaStore::ReplicaStore(StoreConfig config)
     : config_(std::move(config)),
       key_(config_.spec.id),
-      superblock_file_(config_.disk, config_.timers, config_.directory + "/superblock") {}
+      superblock_file_(config_.disk, config_.timers, config_.directory + "/superblock"),
+      touched_(config_.kv, config_.events, config_.spec, config_.replica) {}
 
 ReplicaStore::~ReplicaStore() {
   superblock_turn_.close();
@@ -210,6 +211,31 @@ Task<std::optional<engine::Digest>> ReplicaStore::log_digest(Lsn lsn) {
   co_return digest;
 }
 
+std::optional<TouchedBoundary> ReplicaStore::touched_boundary(Lsn at) const {
+  return touched_.boundary(at);
+}
+
+Result<std::vector<BlockRange>> ReplicaStore::touched_since(Lsn boundary, engine::BlockIndex from,
+                                                            std::size_t ranges_max) {
+  const bool begins = from == engine::BlockIndex();
+  if (begins || !touched_walk_ || touched_walk_->boundary != boundary) {
+    auto blocks = touched_.since(boundary);
+    if (!blocks) return blocks.error();
+    touched_walk_.emplace(TouchedWalk{boundary, std::move(*blocks)});
+  }
+  std::vector<BlockRange> ranges;
+  while (ranges.size() < ranges_max) {
+    const auto run = touched_walk_->blocks.next_run(from);
+    if (!run) {
+      touched_walk_.reset();
+      break;
+    }
+    ranges.push_back(*run);
+    from = run->end();
+  }
+  return ranges;
+}
+
 Status ReplicaStore::readable() const {
   if (superblock_.base == engine::BaseState::complete) return engine::Done{};
   const auto why = superblock_.base == engine::BaseState::incomplete ? "its base is incomplete"
@@ -246,6 +272,7 @@ engine::StoreStatus ReplicaStore::status() const {
   s.committed = committed_;
   s.checkpoint = checkpoint();
   s.retained = wal_->retained();
+  s.touched_from = touched_.covered_from();
   if (failure_) s.problem = failure_->text;
   if (s.problem.empty()) s.problem = flusher_->problem();
   s.wal_bytes = wal_->disk_bytes();

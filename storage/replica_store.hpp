@@ -23,6 +23,7 @@
 #include "storage/fan.hpp"
 #include "storage/flusher.hpp"
 #include "storage/superblock.hpp"
+#include "storage/touched_index.hpp"
 #include "storage/wal.hpp"
 
 namespace tidemark::storage {
@@ -44,6 +45,7 @@ struct StoreConfig {
   Disk& disk;
   engine::Timers& timers;
   engine::EventSink& events;
+  Kv& kv;                 ///< Where the touched index is kept.
   std::string directory;  ///< The replica's own.
   engine::ClusterId cluster;
   engine::VolumeSpec spec;
@@ -132,6 +134,16 @@ class ReplicaStore {
   /// the checkpoint, is given as zeros. Errc::unavailable: the base is not complete.
   /// Errc::invalid: beyond the end.
   Task<engine::Result<BasePiece>> read_base(engine::BlockIndex first, std::uint32_t blocks_max);
+
+  /// The greatest place at or below `at` from which on touched blocks can be named; none when all are
+  /// above it.
+  std::optional<TouchedBoundary> touched_boundary(engine::Lsn at) const;
+  /// Blocks that the log touched in (boundary, checkpoint]: ascending disjoint runs at or behind
+  /// `from`, at most `ranges_max`; fewer are the last. `from` 0 begins a walk: what is touched while
+  /// it lasts may be missing. Errc::out_of_window: not covered.
+  engine::Result<std::vector<engine::BlockRange>> touched_since(engine::Lsn boundary,
+                                                                engine::BlockIndex from,
+                                                                std::size_t ranges_max);
 
   void pin(std::uint64_t id, engine::Lsn from);
   void unpin(std::uint64_t id);
@@ -235,6 +247,13 @@ class ReplicaStore {
   std::unique_ptr<Extents> extents_;
   DirtyMap dirty_;
   std::unique_ptr<Flusher> flusher_;
+  TouchedIndex touched_;
+  /// What a walk with touched_since() goes over.
+  struct TouchedWalk {
+    engine::Lsn boundary;
+    BlockSet blocks;
+  };
+  std::optional<TouchedWalk> touched_walk_;
   engine::EpochHistory history_;  ///< Up to the end of the log.
   engine::Lsn committed_;
   std::optional<BlockSet>

@@ -31,7 +31,7 @@ rocksdb::Options options_of(RocksKv::Mode mode) {
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.track_and_verify_wals_in_manifest = true;
   options.paranoid_checks = true;
-  options.write_buffer_size = 4 << 20;  // the whole catalog is far smaller
+  options.write_buffer_size = 4 << 20;  // all but touched indexes is far smaller
   options.max_background_jobs = 1;
   options.max_open_files = 64;
   options.keep_log_file_num = 2;

@@ -73,6 +73,10 @@ class MemoryDisk final : public storage::Disk {
     while (step()) {
     }
   }
+  /// Something else that completes in its turn among the operations.
+  void later(std::function<void()> complete) {
+    queue_.push_back({std::move(complete), nullptr, {}});
+  }
   std::size_t in_flight() const { return queue_.size(); }
 
   enum class Loss { power, process };
@@ -113,9 +117,6 @@ class MemoryDisk final : public storage::Disk {
     std::shared_ptr<MemoryFile> written;  ///< A write in flight.
     MemoryFile::Change change;
   };
-  void later(std::function<void()> complete) {
-    queue_.push_back({std::move(complete), nullptr, {}});
-  }
   static void put(std::vector<std::byte>& bytes, const MemoryFile::Change& change);
   static void put_torn(std::vector<std::byte>& bytes, const MemoryFile::Change& change, Dice& dice);
   engine::Status hold(MemoryFile& file, std::uint64_t offset, std::uint64_t bytes);

@@ -14,6 +14,7 @@
 
 #include "storage/replica_store.hpp"
 #include "tests/storage/memory_disk.hpp"
+#include "tests/storage/memory_kv.hpp"
 
 namespace tidemark::tests {
 
@@ -62,8 +63,9 @@ struct StoreWorld {
   ~StoreWorld() { store.reset(); }
 
   storage::StoreConfig config(bool create) {
-    return {*disk,  timers, events,    "/node/replica", test_uuid(1), spec, engine::ReplicaId(3),
-            limits, create, incomplete};
+    return {*disk,           timers,       events,    kv,
+            "/node/replica", test_uuid(1), spec,      engine::ReplicaId(3),
+            limits,          create,       incomplete};
   }
 
   /// Runs a task to its end.
@@ -209,6 +211,7 @@ struct StoreWorld {
     Dice dice(seed);
     auto left = disk->crash(loss, dice);
     store.reset();
+    kv.crash(dice);
     disk = std::make_unique<MemoryDisk>(std::move(left));
   }
 
@@ -232,6 +235,7 @@ struct StoreWorld {
   storage::StoreLimits limits;
   bool incomplete = false;
   std::unique_ptr<MemoryDisk> disk;
+  MemoryKv kv{[this](std::function<void()> complete) { disk->later(std::move(complete)); }};
   ManualTimers timers;
   CountedEvents events;
   std::optional<engine::RecordBuilder> builder;
