@@ -99,6 +99,7 @@ json::object to_json(const engine::StoreStatus& s) {
           {"committed", s.committed.value},
           {"checkpoint", s.checkpoint.value},
           {"retained", s.retained.value},
+          {"touched_from", s.touched_from.value},
           {"base", engine::to_string(s.base)},
           {"problem", s.problem},
           {"wal_bytes", s.wal_bytes},
