@@ -68,6 +68,7 @@ Task<Status> Extents::open(ExtentFileSet expected) {
   for (const auto& [number, file] : files_) {
     if (file.has_data && file.has_sums) present_.add(number);
   }
+  for (auto& [number, file] : files_) file.on_record = expected.has(number);
   created_files_ = !files_.empty();  // of a process that ended before it synced their names
   durable_files_ = expected;
   co_return check_files();
@@ -171,11 +172,12 @@ Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   const auto size = disk_.size(file.data);
   if (!size) co_return size.error();
   const auto whole = layout_.blocks_in(number) * block_bytes;
-  if (*size == whole) co_return Done{};
-  if (*size > whole || durable_files_.has(number)) {
+  if (*size == whole && file.on_record) co_return Done{};
+  if (*size > whole || file.on_record) {
     co_return not_whole(number, fmt::format("it has {} bytes, not {}", *size, whole));
   }
-  file.unsynced = true;  // a crash during creation
+  // A crash during creation; or its size was never durable, and a sync that failed forgot it.
+  file.unsynced = true;
   auto grown = co_await resize_file(disk_, file.data, whole);
   file.unsynced = true;  // a sync may have passed meanwhile
   co_return grown;

@@ -92,6 +92,7 @@ class Extents {
     bool unsynced = false;                ///< Something was written since the last whole sync.
     bool has_sums = false;                ///< Its checksum file exists.
     bool has_data = false;
+    bool on_record = false;               ///< It was durable when it was opened.
     std::optional<engine::Error> damage;  ///< It is not whole: said again to whoever asks.
     bool loaded = false;
     bool loading = false;
