@@ -56,6 +56,7 @@ struct StoreFacts {
       0;  ///< What the open chunk takes at the worst batching (see chunk_cost).
   std::uint64_t chunk_bytes_max = 0;
   engine::BaseState base = engine::BaseState::complete;
+  std::optional<engine::BaseProgress> rebuild;  ///< base == incomplete, and it can go on.
   bool clean = false;
   std::string damage;
   std::uint64_t wal_free_bytes = 0;
@@ -130,24 +131,44 @@ struct LogDigestIs {
 struct TruncateLog {
   engine::Lsn to;
 };
-/// Durably base_incomplete, then an empty log that begins behind `base`, and empty extents (C6).
-struct ResetStore {
+/// Blocks that the next BeginBase of what was touched counts as missing; `first` forgets former
+/// ones.
+struct NoteTouched {
+  bool first = false;
+  std::vector<engine::BlockRange> ranges;
+};
+/// Durably base_incomplete; but for scope rest an empty log that begins behind `base` (C6).
+struct BeginBase {
+  engine::BaseScope scope = engine::BaseScope::all;
+  engine::Epoch epoch;
   engine::Lsn base;
   engine::Digest digest;
   engine::EpochHistory history;
 };
-/// Rebuild's base lane: written unless the WAL lane wrote the block since the reset.
-/// `sums` empty: zeros.
+struct BaseBegun {
+  engine::Result<engine::BaseProgress> progress;
+};
+/// Blocks that are neither in the extents nor newer in the log, at or behind `from`.
+struct FindMissing {
+  engine::BlockIndex from;
+  std::uint64_t blocks_max = 0;
+};
+struct MissingIs {
+  engine::Result<std::vector<engine::BlockRange>> ranges;
+  std::optional<engine::BlockIndex> next;  ///< Where to look on; nothing: there is no more.
+};
+/// Rebuild's base lane: what is not missing any more is left alone. `sums` empty: zeros.
 struct WriteBase {
   engine::BlockRange range;
   std::vector<engine::BlockSum> sums;
   engine::Slice data;
+  engine::Lsn flush_lsn;
 };
 /// Base is whole and the log durable up to `at`: clears base_incomplete durably (C7).
 struct FinishRebuild {
   engine::Lsn at;
 };
-/// The answer to what has no value: TruncateLog, ResetStore, WriteBase, FinishRebuild, PinLog,
+/// The answer to what has no value: TruncateLog, WriteBase, FinishRebuild, PinLog,
 /// StopStore, DestroyStore.
 struct StoreDone {
   engine::Status status;
@@ -166,6 +187,24 @@ struct BaseRun {
 };
 struct BaseRead {
   engine::Result<BaseRun> run;
+};
+/// The greatest LSN at or below `at` behind which all touched blocks can be named, also where the
+/// log itself is pruned.
+struct FindTouched {
+  engine::Lsn at;
+};
+struct TouchedFound {
+  std::optional<engine::Lsn> lsn;  ///< Nothing: none is known.
+  engine::Digest digest;           ///< At `lsn`.
+};
+/// Blocks that the log touched behind `behind`, at or beyond `from`: ascending, at most
+/// touched_ranges_max ranges.
+struct ReadTouched {
+  engine::Lsn behind;
+  engine::BlockIndex from;
+};
+struct TouchedRead {
+  engine::Result<std::vector<engine::BlockRange>> ranges;
 };
 /// Keeps the log from `from` on until released.
 /// One pin per id; pinning again moves it forward only.
@@ -216,7 +255,10 @@ using Store = caf::typed_actor<
     caf::replies_to<ReadBlocks>::with<BlocksRead>, caf::replies_to<ReadLog>::with<LogRead>,
     caf::reacts_to<SetListener>, caf::replies_to<AskAllocation>::with<AllocationIs>,
     caf::replies_to<AskLogDigest>::with<LogDigestIs>, caf::replies_to<TruncateLog>::with<StoreDone>,
-    caf::replies_to<ResetStore>::with<StoreDone>, caf::replies_to<WriteBase>::with<StoreDone>,
+    caf::reacts_to<NoteTouched>, caf::replies_to<BeginBase>::with<BaseBegun>,
+    caf::replies_to<FindMissing>::with<MissingIs>, caf::replies_to<WriteBase>::with<StoreDone>,
+    caf::replies_to<FindTouched>::with<TouchedFound>,
+    caf::replies_to<ReadTouched>::with<TouchedRead>,
     caf::replies_to<FinishRebuild>::with<StoreDone>, caf::replies_to<ReadBase>::with<BaseRead>,
     caf::replies_to<PinLog>::with<StoreDone>, caf::reacts_to<UnpinLog>,
     caf::replies_to<HoldFlush>::with<FlushHeld>, caf::replies_to<HashCopy>::with<CopyHash>,
@@ -391,7 +433,15 @@ TIDEMARK_IN_PROCESS(LogRead)
 TIDEMARK_IN_PROCESS(AskLogDigest)
 TIDEMARK_IN_PROCESS(LogDigestIs)
 TIDEMARK_IN_PROCESS(TruncateLog)
-TIDEMARK_IN_PROCESS(ResetStore)
+TIDEMARK_IN_PROCESS(NoteTouched)
+TIDEMARK_IN_PROCESS(BeginBase)
+TIDEMARK_IN_PROCESS(BaseBegun)
+TIDEMARK_IN_PROCESS(FindMissing)
+TIDEMARK_IN_PROCESS(MissingIs)
+TIDEMARK_IN_PROCESS(FindTouched)
+TIDEMARK_IN_PROCESS(TouchedFound)
+TIDEMARK_IN_PROCESS(ReadTouched)
+TIDEMARK_IN_PROCESS(TouchedRead)
 TIDEMARK_IN_PROCESS(WriteBase)
 TIDEMARK_IN_PROCESS(FinishRebuild)
 TIDEMARK_IN_PROCESS(StoreDone)

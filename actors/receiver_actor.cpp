@@ -97,6 +97,7 @@ StoreFacts facts_now(const ReceiverState& s) {
   // Whoever reigns next begins a chunk with its epoch record.
   facts.chunk_bytes = 0;
   facts.base = n.base;
+  facts.rebuild = n.rebuild;
   facts.damage = n.damage;
   facts.wal_free_bytes = n.wal_free_bytes;
   return facts;
@@ -149,12 +150,30 @@ void perform(Self self, inflow::ReadDigest& e) {
 
 void perform(Self self, inflow::TruncateTo& e) { ask_step(self, TruncateLog{e.to}, step_ended); }
 
-void perform(Self self, inflow::ResetTo& e) {
-  ask_step(self, ResetStore{e.base, e.digest, std::move(e.history)}, step_ended);
+void perform(Self self, inflow::NoteTouched& e) {
+  self->send(self->state.store, NoteTouched{e.first, std::move(e.ranges)});
+}
+
+void perform(Self self, inflow::BeginBase& e) {
+  self->request(self->state.store, caf::infinite,
+                BeginBase{e.scope, e.epoch, e.base, e.digest, std::move(e.history)})
+      .then([self](const BaseBegun& m) { run(self, inflow::BaseBegun{m.progress}); },
+            [self](const caf::error& error) {
+              run(self, inflow::BaseBegun{store_gone(self, error).error()});
+            });
+}
+
+void perform(Self self, inflow::FindMissing& e) {
+  self->request(self->state.store, caf::infinite, FindMissing{e.from, e.blocks_max})
+      .then(
+          [self, session = e.session](MissingIs& m) {
+            if (m.ranges) run(self, inflow::MissingFound{session, std::move(*m.ranges), m.next});
+          },
+          [](const caf::error&) {});  // The store has ended: that is told by itself.
 }
 
 void perform(Self self, inflow::WriteBaseRun& e) {
-  ask_step(self, WriteBase{e.range, std::move(e.sums), std::move(e.data)},
+  ask_step(self, WriteBase{e.range, std::move(e.sums), std::move(e.data), e.flush_lsn},
            [](engine::Status status) { return inflow::BaseRunWritten{std::move(status)}; });
 }
 
@@ -211,6 +230,7 @@ inflow::ReceiverConfig config_of(const ReceiverSeed& seed) {
   n.history = f.history;
   n.mono_time = f.mono_time;
   n.base = f.base;
+  n.rebuild = f.rebuild;
   n.clean = f.clean;
   n.damage = f.damage;
   n.wal_free_bytes = f.wal_free_bytes;

@@ -1,5 +1,6 @@
 // The sender machine's shell: messages become events, effects are performed in order.
 // Decides nothing.
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
@@ -159,14 +160,32 @@ void perform(Self self, outflow::ReadRecords& e) {
 }
 
 void perform(Self self, outflow::ReadBaseRun& e) {
+  const auto answered = [id = e.session, range = e.range](BaseRead& r) {
+    if (!r.run) return outflow::BaseRunRead{id, range, r.run.error()};
+    auto& run = *r.run;
+    return outflow::BaseRunRead{
+        id, range,
+        engine::BasePiece{run.range, std::move(run.sums), std::move(run.data), run.flush_lsn}};
+  };
+  const auto blocks = std::min<std::uint64_t>(e.range.count, engine::base_blocks_max);
   ask_store<ReadBase, BaseRead>(self, e.session, "reading base blocks",
-                                ReadBase{e.first, e.blocks_max}, [id = e.session](BaseRead& r) {
-                                  if (!r.run) return outflow::BaseRunRead{id, r.run.error()};
-                                  auto& run = *r.run;
-                                  return outflow::BaseRunRead{
-                                      id, engine::BasePiece{run.range, std::move(run.sums),
-                                                            std::move(run.data), run.flush_lsn}};
-                                });
+                                ReadBase{e.range.first, static_cast<std::uint32_t>(blocks)},
+                                answered);
+}
+
+void perform(Self self, outflow::FindTouched& e) {
+  ask_store<FindTouched, TouchedFound>(self, e.session, "asking what was touched",
+                                       FindTouched{e.at}, [id = e.session](TouchedFound& t) {
+                                         return outflow::TouchedFound{id, t.lsn, t.digest};
+                                       });
+}
+
+void perform(Self self, outflow::ReadTouched& e) {
+  ask_store<ReadTouched, TouchedRead>(self, e.session, "reading what was touched",
+                                      ReadTouched{e.behind, e.from},
+                                      [id = e.session](TouchedRead& t) {
+                                        return outflow::TouchedRead{id, std::move(t.ranges)};
+                                      });
 }
 
 void perform(Self self, outflow::ReportPeer& e) {

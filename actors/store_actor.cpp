@@ -59,6 +59,7 @@ StoreFacts facts_of(const storage::OpenedStore& o, engine::ReplicaId replica) {
   f.chunk_bytes = o.end.chunk_bytes;
   f.chunk_bytes_max = o.chunk_bytes_max;
   f.base = o.base;
+  f.rebuild = o.rebuild;
   f.clean = o.clean;
   f.damage = o.damage;
   f.wal_free_bytes = o.wal_free_bytes;
@@ -121,11 +122,29 @@ class StoreState {
         [this](const TruncateLog& m) {
           return ask<StoreDone>([&] { return store_.truncate(m.to); });
         },
-        [this](const ResetStore& m) {
-          return ask<StoreDone>([&] { return store_.reset(m.base, m.digest, m.history); });
+        [this](const NoteTouched& m) {
+          if (store_.opened()) store_.note_touched(m.first, m.ranges);
+        },
+        [this](const BeginBase& m) {
+          return ask<BaseBegun>(
+              [&] { return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history); });
+        },
+        [this](const FindMissing& m) {
+          if (!store_.opened()) return MissingIs{not_open(), {}};
+          auto found = store_.missing_runs(m.from, m.blocks_max);
+          return MissingIs{std::move(found.ranges), found.next};
         },
         [this](const WriteBase& m) {
-          return ask<StoreDone>([&] { return store_.write_base(m.range, m.sums, m.data); });
+          return ask<StoreDone>(
+              [&] { return store_.write_base(m.range, m.sums, m.data, m.flush_lsn); });
+        },
+        [this](const FindTouched& m) {
+          const auto found = store_.opened() ? store_.touched_boundary(m.at) : std::nullopt;
+          return found ? TouchedFound{found->lsn, found->digest} : TouchedFound{};
+        },
+        [this](const ReadTouched& m) {
+          if (!store_.opened()) return TouchedRead{not_open()};
+          return TouchedRead{store_.touched_since(m.behind, m.from, engine::touched_ranges_max)};
         },
         [this](const FinishRebuild& m) {
           return ask<StoreDone>([&] { return store_.finish_rebuild(m.at); });

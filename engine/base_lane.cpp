@@ -1,5 +1,7 @@
 #include "engine/base_lane.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "engine/check.hpp"
@@ -15,83 +17,106 @@ bool well_formed(const BasePiece& piece) {
 
 }  // namespace
 
-std::optional<BlockIndex> BaseFeed::readable() const {
-  if (reading_ || next_.value >= blocks_) return std::nullopt;
-  if (window_bytes_ >= base_window_bytes_max || sent_.size() >= base_window_runs_max) {
-    return std::nullopt;
+Status BaseSource::asked(std::span<const BlockRange> ranges) {
+  auto unanswered = unanswered_blocks_;
+  for (const auto& range : ranges) {
+    unanswered += range.count;
+    const bool fits = !range.empty() && range.count <= base_ask_blocks_max &&
+                      range.first.value < blocks_ && range.count <= blocks_ - range.first.value &&
+                      unanswered <= base_window_blocks_max;
+    if (fits) continue;
+    return Error{Errc::invalid,
+                 fmt::format("base blocks {} were asked for: the volume has {}, {} are unanswered",
+                             range, blocks_, unanswered_blocks_)};
   }
-  return next_;
+  unanswered_blocks_ = unanswered;
+  waiting_.insert(waiting_.end(), ranges.begin(), ranges.end());
+  return Done{};
 }
 
-void BaseFeed::begun() {
-  CHECK(!reading_);
-  reading_ = true;
+std::optional<BlockRange> BaseSource::begin_read() {
+  if (waiting_.empty() || reading_ == base_reads_max) return std::nullopt;
+  const auto range = waiting_.front();
+  waiting_.pop_front();
+  ++reading_;
+  return range;
 }
 
-Status BaseFeed::read(const BasePiece& piece) {
-  CHECK(reading_);
-  reading_ = false;
-  const bool fits = piece.range.first == next_ && !piece.range.empty() &&
-                    piece.range.count <= blocks_ - next_.value;
+Status BaseSource::read(BlockRange range, BasePiece& piece) {
+  CHECK(reading_ > 0);
+  --reading_;
+  const bool zeros = piece.sums.empty();
+  if (zeros) piece.range.count = std::min(piece.range.count, range.count);
+  const bool fits =
+      piece.range.first == range.first && !piece.range.empty() && piece.range.count <= range.count;
   if (!fits || !well_formed(piece)) {
     return Error{Errc::io_failed,
-                 fmt::format("reading base blocks from {}: got {} with {} sums and {} bytes", next_,
+                 fmt::format("reading base blocks {}: got {} with {} sums and {} bytes", range,
                              piece.range, piece.sums.size(), piece.data.size())};
   }
-  next_ = piece.range.end();
-  if (piece.flush_lsn > flush_lsn_) flush_lsn_ = piece.flush_lsn;
-  sent_.push_back({next_, piece.data.size()});
-  window_bytes_ += piece.data.size();
+  unanswered_blocks_ -= piece.range.count;
+  if (piece.range.count < range.count) {
+    waiting_.push_front({piece.range.end(), range.count - piece.range.count});
+  }
+  flush_lsn_ = std::max(flush_lsn_, piece.flush_lsn);
   return Done{};
 }
 
-bool BaseFeed::take_end() {
-  if (ended_ || next_.value < blocks_) return false;
-  ended_ = true;
+std::optional<BaseIntake::Search> BaseIntake::begin_search() {
+  if (searching_ || whole_) return std::nullopt;
+  if (past_end_) {
+    if (!pass_ended()) return std::nullopt;
+    // A block that a committed record stood for may have a newer one that can still be cut.
+    next_ = BlockIndex();
+    past_end_ = false;
+    asked_in_pass_ = false;
+  }
+  // Half a window at a time: an answer does not cost a question each.
+  if (under_way_blocks_ > base_window_blocks_max / 2) return std::nullopt;
+  searching_ = true;
+  return Search{next_, base_window_blocks_max - under_way_blocks_};
+}
+
+void BaseIntake::found(std::span<const BlockRange> ranges, std::optional<BlockIndex> next) {
+  CHECK(searching_);
+  searching_ = false;
+  for (const auto& range : ranges) {
+    CHECK(next_ <= range.first);
+    asked_[range.first] = range.end();
+    under_way_blocks_ += range.count;
+    next_ = range.end();
+    asked_in_pass_ = true;
+  }
+  past_end_ = !next;
+  if (next) next_ = std::max(next_, *next);
+  whole_ = past_end_ && !asked_in_pass_;
+}
+
+Status BaseIntake::accept(BlockRange range, Lsn flush_lsn) {
+  const auto asked = asked_.find(range.first);
+  if (asked == asked_.end() || range.empty() || range.count > asked->second - range.first) {
+    return Error{Errc::invalid, fmt::format("base blocks {} were not asked for", range)};
+  }
+  const auto end = asked->second;
+  asked_.erase(asked);
+  if (range.end() < end) asked_[range.end()] = end;
+  writing_.push_back(range.count);
+  flush_lsn_ = std::max(flush_lsn_, flush_lsn);
+  return Done{};
+}
+
+std::uint64_t BaseIntake::written() {
+  CHECK(!writing_.empty());
+  const auto blocks = writing_.front();
+  writing_.pop_front();
+  under_way_blocks_ -= blocks;
+  return blocks;
+}
+
+bool BaseIntake::take_whole() {
+  if (!whole_ || told_) return false;
+  told_ = true;
   return true;
-}
-
-bool BaseFeed::acked(BlockIndex upto) {
-  if (upto > next_) return false;
-  while (!sent_.empty() && sent_.front().end <= upto) {
-    window_bytes_ -= sent_.front().bytes;
-    sent_.pop_front();
-  }
-  return true;
-}
-
-Status BaseIntake::accept(BlockRange range, std::uint64_t bytes) {
-  const auto at = [&] {
-    return fmt::format("base blocks {} where {} is next of {}", range, next_, blocks_);
-  };
-  if (finished_) return Error{Errc::invalid, at() + ": after the end"};
-  if (range.first != next_ || range.empty() || range.count > blocks_ - next_.value) {
-    return Error{Errc::invalid, at() + ": not the next run"};
-  }
-  // One run more than the window: the source counts what was acknowledged,
-  // which lags behind what is written.
-  if (window_bytes_ > base_window_bytes_max || accepted_.size() > base_window_runs_max) {
-    return Error{Errc::invalid, at() + ": beyond the window"};
-  }
-  next_ = range.end();
-  window_bytes_ += bytes;
-  accepted_.push_back({next_, bytes});
-  return Done{};
-}
-
-void BaseIntake::written() {
-  CHECK(!accepted_.empty());
-  upto_ = accepted_.front().end;
-  window_bytes_ -= accepted_.front().bytes;
-  accepted_.pop_front();
-}
-
-Status BaseIntake::finish() {
-  if (next_.value < blocks_) {
-    return Error{Errc::invalid, fmt::format("the base ended at {} of {} blocks", next_, blocks_)};
-  }
-  finished_ = true;
-  return Done{};
 }
 
 }  // namespace tidemark::engine

@@ -1,13 +1,19 @@
-// Rebuild's base lane: the blocks of the source's extents, in order, beside the records that arrive
-// meanwhile. Which of them the WAL lane has beaten is known where the blocks are written (the store
-// skips those); here it is decided what is read and sent next, what the other side has, and when
-// all of it is there.
+// Rebuild's base lane: blocks of the source's extents, beside the records that arrive meanwhile.
+// The replica pulls: it alone knows what is missing (its store says so: neither copied, nor newer in
+// its own log), so a lane that was broken off goes on where it was, and what is left of a long
+// absence is as cheap as it is small.
+//
+//   BaseIntake  ──AskBase──►  BaseSource        ranges, within a window
+//               ◄──BaseBlocks, BaseZeroes──     each range whole, in any order
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "engine/messages.hpp"
 #include "engine/result.hpp"
@@ -15,11 +21,8 @@
 
 namespace tidemark::engine {
 
-/// Bytes on their way through the base lane: 8 reads of 1 MiB,
-/// one round trip at 10 Gbit/s and 6 ms.
-inline constexpr std::uint64_t base_window_bytes_max = 8u << 20;
-/// Runs on their way, for volumes of many small holes.
-inline constexpr std::size_t base_window_runs_max = 1024;
+/// Reads of one source that are under way at once: scattered blocks cost a seek each.
+inline constexpr std::uint32_t base_reads_max = 8;
 
 /// A run of the source's extents.
 struct BasePiece {
@@ -29,66 +32,69 @@ struct BasePiece {
   Lsn flush_lsn;  ///< The highest LSN whose content it may hold.
 };
 
-/// The source's side: one read at a time, within the window.
-class BaseFeed {
+/// The source's side: reads what was asked for, a few ranges at a time.
+class BaseSource {
  public:
-  explicit BaseFeed(std::uint64_t blocks) : blocks_(blocks) {}
+  explicit BaseSource(std::uint64_t blocks) : blocks_(blocks) {}
 
-  /// The block to read from, when a read may begin; call begun() when it does.
-  std::optional<BlockIndex> readable() const;
-  void begun();
-  /// A read came back. An error where it is not what was asked for; the feed is then unusable.
-  Status read(const BasePiece& piece);
-  /// True exactly once, when everything was read.
-  bool take_end();
-  /// False where the other side claims more than it was sent.
-  bool acked(BlockIndex upto);
+  /// Errc::invalid: beyond the volume or the window; nothing is taken then.
+  Status asked(std::span<const BlockRange> ranges);
+  /// The next read to do, if any; it counts as begun.
+  std::optional<BlockRange> begin_read();
+  /// What the read of `range` brought; a run of zeros is cut to what was asked. An error where it
+  /// is not what was asked for; the source is then unusable.
+  Status read(BlockRange range, BasePiece& piece);
 
-  std::uint64_t blocks() const { return blocks_; }
+  /// Nothing that was asked for is unanswered.
+  bool idle() const { return unanswered_blocks_ == 0; }
   Lsn flush_lsn() const { return flush_lsn_; }
-  std::uint64_t window_bytes() const { return window_bytes_; }
 
  private:
-  struct Sent {
-    BlockIndex end;
-    std::uint64_t bytes = 0;
-  };
   std::uint64_t blocks_;
-  BlockIndex next_;  ///< First block that was not read.
-  bool reading_ = false;
-  bool ended_ = false;
+  std::deque<BlockRange> waiting_;
+  std::uint32_t reading_ = 0;
+  std::uint64_t unanswered_blocks_ = 0;
   Lsn flush_lsn_;
-  std::uint64_t window_bytes_ = 0;
-  std::deque<Sent> sent_;
 };
 
-/// The replica's side: takes runs in order, knows when the last one is written.
+/// The replica's side: asks for what is missing until a whole pass over the volume finds nothing.
 class BaseIntake {
  public:
-  explicit BaseIntake(std::uint64_t blocks) : blocks_(blocks) {}
+  struct Search {
+    BlockIndex from;
+    std::uint64_t blocks_max = 0;
+  };
 
-  /// A run arrived; an error where it is not the next one or overruns window or volume.
-  Status accept(BlockRange range, std::uint64_t bytes);
-  /// The oldest accepted run is in the extents, or was skipped for newer blocks.
-  void written();
-  /// The source says that it sent everything; an error where it did not.
-  Status finish();
+  /// `flush_lsn`: of what earlier sessions copied.
+  explicit BaseIntake(Lsn flush_lsn) : flush_lsn_(flush_lsn) {}
 
-  /// Everything below is in the extents.
-  BlockIndex upto() const { return upto_; }
-  bool complete() const { return finished_ && accepted_.empty(); }
+  /// Where to look for missing blocks, when there is room to ask for some; counts as begun.
+  std::optional<Search> begin_search();
+  /// What the search found, ascending: to be asked for. It goes on from `next`, if anywhere.
+  void found(std::span<const BlockRange> ranges, std::optional<BlockIndex> next);
+  /// A piece arrived; an error where it was not asked for.
+  Status accept(BlockRange range, Lsn flush_lsn);
+  /// The oldest accepted piece is in the extents, or was skipped for newer blocks. Its blocks.
+  std::uint64_t written();
+  /// True exactly once: when nothing is missing.
+  bool take_whole();
+
+  bool whole() const { return whole_; }
+  Lsn flush_lsn() const { return flush_lsn_; }
 
  private:
-  struct Run {
-    BlockIndex end;
-    std::uint64_t bytes = 0;
-  };
-  std::uint64_t blocks_;
-  BlockIndex next_;
-  BlockIndex upto_;
-  std::uint64_t window_bytes_ = 0;
-  bool finished_ = false;
-  std::deque<Run> accepted_;
+  bool pass_ended() const { return past_end_ && asked_.empty() && writing_.empty(); }
+
+  BlockIndex next_;  ///< Where this pass goes on.
+  bool searching_ = false;
+  bool past_end_ = false;       ///< This pass found nothing more.
+  bool asked_in_pass_ = false;  ///< It found something before.
+  bool whole_ = false;
+  bool told_ = false;
+  std::map<BlockIndex, BlockIndex> asked_;  ///< First to end, of what is unanswered.
+  std::deque<std::uint64_t> writing_;       ///< Blocks of each accepted piece.
+  std::uint64_t under_way_blocks_ = 0;      ///< Asked for and not in the extents.
+  Lsn flush_lsn_;
 };
 
 }  // namespace tidemark::engine

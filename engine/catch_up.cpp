@@ -27,9 +27,12 @@ StartSession start_of(const Plan& plan, VolumeId volume, Epoch epoch, SessionId 
   start.epoch = epoch;
   start.session = session;
   start.kind = plan.kind;
+  start.scope = plan.scope;
   start.common_point = plan.common_point;
   start.digest = plan.digest;
   start.target = plan.target;
+  start.touched_from = plan.touched_from;
+  start.touched_digest = plan.touched_digest;
   start.history = plan.history;
   start.reason = plan.reason;
   return start;

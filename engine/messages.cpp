@@ -7,12 +7,13 @@ namespace {
 
 // In the order of Message's alternatives.
 constexpr std::array names = std::to_array<std::string_view>({
-    "hello",       "hello_ok",        "refused",       "probe",       "facts",     "ask_digest",
-    "digest_is",   "start_session",   "session_ready", "records",     "progress",  "ack",
-    "barrier",     "barrier_reached", "base_blocks",   "base_zeroes", "base_done", "base_ack",
-    "register",    "registered",      "assign",        "assign_ack",  "unassign",  "unassign_ack",
-    "heartbeat",   "propose_set",     "set_decided",   "fence",       "promise",   "admin_ask",
-    "admin_reply",
+    "hello",           "hello_ok",   "refused",       "probe",       "facts",
+    "ask_digest",      "digest_is",  "start_session", "touched",     "touched_noted",
+    "session_ready",   "records",    "progress",      "ack",         "barrier",
+    "barrier_reached", "ask_base",   "base_blocks",   "base_zeroes", "base_whole",
+    "register",        "registered", "assign",        "assign_ack",  "unassign",
+    "unassign_ack",    "heartbeat",  "propose_set",   "set_decided", "fence",
+    "promise",         "admin_ask",  "admin_reply",
 });
 static_assert(names.size() == std::variant_size_v<Message>);
 
@@ -74,6 +75,18 @@ std::string_view to_string(BaseState state) {
       return "incomplete";
     case BaseState::damaged:
       return "damaged";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(BaseScope scope) {
+  switch (scope) {
+    case BaseScope::all:
+      return "all";
+    case BaseScope::touched:
+      return "touched";
+    case BaseScope::rest:
+      return "rest";
   }
   return "unknown";
 }

@@ -5,9 +5,10 @@
 //      Probe  ------------------------------------------>  Facts
 //      AskDigest --------------------------------------->  DigestIs
 //      StartSession (truncate, catch up or rebuild) ---->  SessionReady
+//      Touched  (a rebuild that keeps what it can) ----->  TouchedNoted
 //      Records, Progress ------------------------------->  Ack
 //      Barrier ----------------------------------------->  BarrierReached
-//      BaseBlocks, BaseZeroes, BaseDone  (bulk link) --->  BaseAck
+//      BaseBlocks, BaseZeroes  (bulk link) ------------->  AskBase, BaseWhole
 //
 // Every mutating message repeats volume, epoch and session. Any message may arrive late;
 // one that names another epoch or session is dropped, and says so where the sender could
@@ -104,6 +105,15 @@ enum class BaseState : std::uint8_t {
 };
 std::string_view to_string(BaseState state);
 
+/// How far a rebuild came that was broken off; durable at the replica (C9).
+struct BaseProgress {
+  Epoch epoch;    ///< Of the reign in which blocks were last copied.
+  Lsn flush_lsn;  ///< The highest LSN whose content any copied block may hold.
+  std::uint64_t missing_blocks = 0;
+
+  friend bool operator==(const BaseProgress&, const BaseProgress&) = default;
+};
+
 /// What a replica's own disk says. The answer to Probe, and part of a Promise.
 struct Facts {
   VolumeId volume;
@@ -118,6 +128,7 @@ struct Facts {
   Epoch promised;
   Incarnation incarnation;
   BaseState base = BaseState::complete;
+  std::optional<BaseProgress> rebuild;  ///< base == incomplete: nothing if all of it is missing.
   bool clean = false;  ///< Its last stop was clean: nothing it had received was lost.
   std::string damage;  ///< base == damaged: what and where.
 };
@@ -140,27 +151,56 @@ struct DigestIs {
 enum class SessionKind : std::uint8_t { catch_up = 1, rebuild = 2 };
 std::string_view to_string(SessionKind kind);
 
-/// Begins a session; the replica drops what an older one left. For catch_up the replica truncates
-/// to `common_point` first when it is ahead of it. For rebuild it durably marks itself
-/// base_incomplete, forgets log and extents, and starts its log behind `common_point` (the base
-/// LSN) with `digest`.
+/// What a rebuild copies. The replica alone knows which blocks those are, and asks for them.
+enum class BaseScope : std::uint8_t {
+  all = 1,      ///< Log and extents are forgotten.
+  touched = 2,  ///< The log is forgotten; blocks that either side touched since are copied (C6).
+  rest = 3,     ///< Log and extents are kept: what an earlier session did not get is copied (C9).
+};
+std::string_view to_string(BaseScope scope);
+
+/// Begins a session; the replica drops what an older one left. For catch_up, and a rebuild of the
+/// rest, the replica truncates to `common_point` first when it is ahead of it. For any other
+/// rebuild it durably marks itself base_incomplete and starts an empty log behind `common_point`,
+/// the base LSN, with `digest`; of scope `touched` not before all blocks were named.
 struct StartSession {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
   SessionKind kind = SessionKind::catch_up;
+  BaseScope scope = BaseScope::all;  ///< Of a rebuild.
   Lsn common_point;
-  Digest digest;         ///< Of the log at common_point.
-  Lsn target;            ///< Frozen: the primary's head when it was planned.
-  EpochHistory history;  ///< Rebuild: the reigns up to common_point.
-  std::string reason;    ///< For the replica's recovery log.
+  Digest digest;          ///< Of the log at common_point.
+  Lsn target;             ///< Frozen: the primary's head when it was planned.
+  Lsn touched_from;       ///< Scope touched: blocks of all records with a greater LSN are named.
+  Digest touched_digest;  ///< Of both logs there.
+  EpochHistory history;   ///< Rebuild: the reigns up to common_point.
+  std::string reason;     ///< For the replica's recovery log.
 };
+/// Behind StartSession{rebuild, touched}: blocks that the primary's log touched behind the common
+/// point, ascending and disjoint, in as many messages as it takes.
+struct Touched {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  bool last = false;  ///< May come without ranges.
+  std::vector<BlockRange> ranges;
+};
+inline constexpr std::uint32_t touched_ranges_max = 4096;
+/// Answers a Touched that is not the last: the next may come.
+struct TouchedNoted {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+};
+
 /// Truncation or reset is durable; records from `next` may come.
 struct SessionReady {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
   Lsn next;
+  std::uint64_t missing_blocks = 0;  ///< Of a rebuild: what it will ask for at most.
 };
 
 /// A dense run of records behind what was sent before in this session. Duplicates of what the
@@ -217,38 +257,45 @@ struct BarrierReached {
 
 // --- bulk link -----------------------------------------------------------------------------------
 
+/// The replica wants these blocks; each range is answered whole, in one or more pieces, in any
+/// order. What was asked for and is not answered yet is bounded by base_window_blocks_max.
+struct AskBase {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  std::vector<BlockRange> ranges;  ///< At least one; at most base_ask_blocks_max each.
+};
+/// 2 MiB: a hole costs a message for each.
+inline constexpr std::uint32_t base_ask_blocks_max = 512;
+inline constexpr std::uint32_t base_ask_ranges_max = 256;
+/// 16 MiB: what 10 Gbit/s carries in 12 ms.
+inline constexpr std::uint32_t base_window_blocks_max = 4096;
+
 /// Base blocks as they stand in the source's extents, never from memory (C8).
 struct BaseBlocks {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
   BlockRange range;            ///< At most base_blocks_max.
+  Lsn flush_lsn;               ///< The highest LSN whose content they may hold.
   std::vector<BlockSum> sums;  ///< One per block.
   Slice data;
 };
 inline constexpr std::uint32_t base_blocks_max = 256;
-/// A run of blocks that read as zeros; sent as a range, not as bytes. Any length.
+/// A run of blocks that read as zeros; sent as a range, not as bytes.
 struct BaseZeroes {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
   BlockRange range;
+  Lsn flush_lsn;
 };
-/// The whole volume was sent.
-struct BaseDone {
+/// Nothing is missing any more: every block is in the replica's extents, or newer in its log.
+struct BaseWhole {
   VolumeId volume;
   Epoch epoch;
   SessionId session;
-  Lsn flush_lsn;  ///< The highest LSN whose content any copied block may hold.
-};
-/// Everything below `upto` is in the replica's extents or was skipped
-/// for newer WAL blocks. Gives credit.
-struct BaseAck {
-  VolumeId volume;
-  Epoch epoch;
-  SessionId session;
-  BlockIndex upto;
-  bool complete = false;  ///< Answers BaseDone.
+  Lsn flush_lsn;  ///< The highest of all copied blocks, those of earlier sessions included.
 };
 
 // --- control link --------------------------------------------------------------------------------
@@ -347,11 +394,12 @@ struct AdminReply {
   std::string body;
 };
 
-using Message = std::variant<Hello, HelloOk, Refused, Probe, Facts, AskDigest, DigestIs,
-                             StartSession, SessionReady, Records, Progress, Ack, Barrier,
-                             BarrierReached, BaseBlocks, BaseZeroes, BaseDone, BaseAck, Register,
-                             Registered, Assign, AssignAck, Unassign, UnassignAck, Heartbeat,
-                             ProposeSet, SetDecided, Fence, Promise, AdminAsk, AdminReply>;
+using Message =
+    std::variant<Hello, HelloOk, Refused, Probe, Facts, AskDigest, DigestIs, StartSession, Touched,
+                 TouchedNoted, SessionReady, Records, Progress, Ack, Barrier, BarrierReached,
+                 AskBase, BaseBlocks, BaseZeroes, BaseWhole, Register, Registered, Assign,
+                 AssignAck, Unassign, UnassignAck, Heartbeat, ProposeSet, SetDecided, Fence,
+                 Promise, AdminAsk, AdminReply>;
 /// "records", "ack", ...: for logs and traces.
 std::string_view name(const Message& message);
 

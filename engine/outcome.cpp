@@ -22,7 +22,12 @@ struct NamedRule {
 constexpr std::array<NamedRule, static_cast<std::size_t>(Row::count_)> rules = {{
     {{Row::promised_higher, Kind::step_down, NotYet::none}, "promised_higher"},
     {{Row::replica_damaged, Kind::refuse, NotYet::none}, "replica_damaged"},
-    {{Row::base_incomplete, Kind::rebuild_full, NotYet::none}, "base_incomplete"},
+    {{Row::base_unknown, Kind::rebuild_full, NotYet::none}, "base_unknown"},
+    {{Row::base_abandoned, Kind::rebuild_full, NotYet::none}, "base_abandoned"},
+    {{Row::base_unproved, Kind::rebuild_full, NotYet::none}, "base_unproved"},
+    {{Row::base_interrupted, Kind::rebuild_rest, NotYet::none}, "base_interrupted"},
+    {{Row::base_left_behind, Kind::rebuild_delta, NotYet::none}, "base_left_behind"},
+    {{Row::base_beyond_retention, Kind::rebuild_full, NotYet::none}, "base_beyond_retention"},
     {{Row::facts_impossible, Kind::refuse, NotYet::none}, "facts_impossible"},
     {{Row::wiped, Kind::not_yet, NotYet::readmission}, "wiped"},
     {{Row::forked_below_committed, Kind::rebuild_full, NotYet::delta}, "forked_below_committed"},
@@ -36,6 +41,7 @@ constexpr std::array<NamedRule, static_cast<std::size_t>(Row::count_)> rules = {
     {{Row::digests_unequal, Kind::not_yet, NotYet::bisect}, "digests_unequal"},
     {{Row::digest_unknown, Kind::rebuild_full, NotYet::none}, "digest_unknown"},
     {{Row::forked_flush_unknown, Kind::rebuild_full, NotYet::delta}, "forked_flush_unknown"},
+    {{Row::tail_to_cut_touched, Kind::rebuild_delta, NotYet::none}, "tail_to_cut_touched"},
     {{Row::tail_to_cut_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
      "tail_to_cut_beyond_retention"},
     {{Row::no_common_point, Kind::truncate, NotYet::none}, "no_common_point"},
@@ -44,8 +50,10 @@ constexpr std::array<NamedRule, static_cast<std::size_t>(Row::count_)> rules = {
     {{Row::nothing_missing, Kind::zero_gap, NotYet::none}, "nothing_missing"},
     {{Row::empty_log_retained, Kind::catch_up, NotYet::none}, "empty_log_retained"},
     {{Row::log_retained, Kind::catch_up, NotYet::none}, "log_retained"},
+    {{Row::empty_log_touched, Kind::rebuild_delta, NotYet::none}, "empty_log_touched"},
     {{Row::empty_log_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
      "empty_log_beyond_retention"},
+    {{Row::log_touched, Kind::rebuild_delta, NotYet::none}, "log_touched"},
     {{Row::log_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
      "log_beyond_retention"},
 }};
@@ -68,7 +76,9 @@ bool possible(const Facts& r) {
 // to lie at or below cp.
 Row row_of_longer(const OutcomeFacts& f, bool excused) {
   if (excused && !f.replica.clean) return Row::forked_flush_unknown;
-  if (f.common_point.next() < f.retained) return Row::tail_to_cut_beyond_retention;
+  if (f.common_point.next() < f.retained) {
+    return f.touched_known ? Row::tail_to_cut_touched : Row::tail_to_cut_beyond_retention;
+  }
   if (!f.common_point) return Row::no_common_point;
   return f.common_point == f.head ? Row::replica_ahead : Row::diverged_tail;
 }
@@ -76,9 +86,32 @@ Row row_of_longer(const OutcomeFacts& f, bool excused) {
 Row row_of_prefix(const OutcomeFacts& f) {
   const bool retained = f.retained <= f.common_point.next();
   if (f.common_point == f.head) return Row::nothing_missing;
-  if (!f.replica.received)
-    return retained ? Row::empty_log_retained : Row::empty_log_beyond_retention;
-  return retained ? Row::log_retained : Row::log_beyond_retention;
+  if (!f.replica.received) {
+    if (retained) return Row::empty_log_retained;
+    return f.touched_known ? Row::empty_log_touched : Row::empty_log_beyond_retention;
+  }
+  if (retained) return Row::log_retained;
+  return f.touched_known ? Row::log_touched : Row::log_beyond_retention;
+}
+
+bool digests_equal(const OutcomeFacts& f) {
+  return f.our_digest && f.their_digest && *f.our_digest == *f.their_digest;
+}
+
+// It has no vote, so nothing speaks against beginning anew: what is kept must be proved.
+Row row_of_incomplete(const OutcomeFacts& f) {
+  const auto& r = f.replica;
+  const auto cp = f.common_point;
+  if (!r.rebuild || !possible(r)) return Row::base_unknown;
+  // What it knew committed, and flushed by that, it may have forgotten in a crash.
+  const bool flush_unknown = r.received > cp && loss_excused(f.history, r.history, cp) && !r.clean;
+  const bool kept = cp >= r.committed && cp >= r.checkpoint && !flush_unknown;
+  if (!kept || abandoned(f.history, r.rebuild->epoch, r.rebuild->flush_lsn)) {
+    return Row::base_abandoned;
+  }
+  if (!digests_equal(f)) return Row::base_unproved;
+  if (f.retained <= cp.next()) return Row::base_interrupted;
+  return f.touched_known ? Row::base_left_behind : Row::base_beyond_retention;
 }
 
 Row row_of(const OutcomeFacts& f) {
@@ -86,10 +119,11 @@ Row row_of(const OutcomeFacts& f) {
   const auto cp = f.common_point;
   if (r.promised > f.epoch) return Row::promised_higher;
   if (r.base == BaseState::damaged) return Row::replica_damaged;
-  if (r.base == BaseState::incomplete) return Row::base_incomplete;
-  if (!possible(r)) return Row::facts_impossible;
   CHECK(cp <= f.head);
   CHECK(cp <= r.received);
+  CHECK(f.compared <= cp);
+  if (r.base == BaseState::incomplete) return row_of_incomplete(f);
+  if (!possible(r)) return Row::facts_impossible;
   if (!r.received && f.witnessed) return Row::wiped;
 
   const bool excused = loss_excused(f.history, r.history, cp);
@@ -129,8 +163,31 @@ std::string reason(Row row, const OutcomeFacts& f) {
       return fmt::format("it promised epoch {} and ours is {}", r.promised, f.epoch);
     case Row::replica_damaged:
       return fmt::format("its disk lost what it had proved durable: {}", r.damage);
-    case Row::base_incomplete:
-      return "a rebuild was broken off there, so its extents are no image";
+    case Row::base_unknown:
+      return "its extents are no image, and which of its blocks are missing is not known";
+    case Row::base_abandoned:
+      return r.rebuild ? fmt::format(
+                             "a rebuild was broken off that had copied content up to {} of "
+                             "epoch {}, which is not in our log",
+                             r.rebuild->flush_lsn, r.rebuild->epoch)
+                       : "";
+    case Row::base_unproved:
+      return fmt::format("a rebuild was broken off, and the digests at {} are not known or unequal",
+                         f.compared);
+    case Row::base_interrupted:
+      return fmt::format(
+          "a rebuild was broken off with {} blocks missing, and the log begins at {}",
+          r.rebuild->missing_blocks, f.retained);
+    case Row::base_left_behind:
+      return fmt::format(
+          "a rebuild was broken off with {} blocks missing, it needs {}, the log "
+          "begins at {}, and the blocks touched behind {} are known",
+          r.rebuild->missing_blocks, cp.next(), f.retained, f.compared);
+    case Row::base_beyond_retention:
+      return fmt::format(
+          "a rebuild was broken off, it needs {}, the log begins at {}, and the "
+          "blocks touched since are not known",
+          cp.next(), f.retained);
     case Row::facts_impossible:
       return fmt::format(
           "checkpoint {} <= durable {} <= received {} and committed {} <= received do not hold",
@@ -146,13 +203,19 @@ std::string reason(Row row, const OutcomeFacts& f) {
     case Row::acknowledged_records_lost:
       return fmt::format("it acknowledged {} and now has {} on disk", f.witnessed, r.durable);
     case Row::digests_unequal:
-      return fmt::format("histories agree up to {} and the digests there do not", cp);
+      return fmt::format("histories agree up to {} and the digests at {} do not", cp, f.compared);
     case Row::digest_unknown:
       return fmt::format("{} no longer knows the digest at {}",
-                         f.our_digest ? "the replica" : "the primary", cp);
+                         f.our_digest ? "the replica" : "the primary", f.compared);
     case Row::forked_flush_unknown:
       return fmt::format("records beyond {} may be in its extents: its last stop was not clean",
                          cp);
+    case Row::tail_to_cut_touched:
+    case Row::empty_log_touched:
+    case Row::log_touched:
+      return fmt::format(
+          "it needs {}, the log begins at {}, and the blocks touched behind {} are known",
+          cp.next(), f.retained, f.compared);
     case Row::tail_to_cut_beyond_retention:
     case Row::empty_log_beyond_retention:
     case Row::log_beyond_retention:
@@ -185,6 +248,10 @@ std::string_view to_string(OutcomeKind kind) {
       return "catch_up";
     case Kind::truncate:
       return "truncate";
+    case Kind::rebuild_rest:
+      return "rebuild_rest";
+    case Kind::rebuild_delta:
+      return "rebuild_delta";
     case Kind::rebuild_full:
       return "rebuild_full";
     case Kind::refuse:
@@ -226,6 +293,15 @@ bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn comm
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const bool wrote_beyond = i + 1 == starts.size() || starts[i + 1].first > common_point.next();
     if (wrote_beyond && starts[i].mode == Mode::best_effort) return true;
+  }
+  return false;
+}
+
+bool abandoned(const EpochHistory& ours, Epoch epoch, Lsn lsn) {
+  // A reign in between may have been forgotten.
+  if (ours.shortened() && ours.starts().front().epoch > epoch) return true;
+  for (const auto& start : ours.starts()) {
+    if (start.epoch > epoch && start.first <= lsn) return true;
   }
   return false;
 }

@@ -22,13 +22,15 @@ namespace tidemark::engine {
 
 /// What is done about a replica.
 enum class OutcomeKind : std::uint8_t {
-  zero_gap,      ///< Nothing is missing.
-  catch_up,      ///< Records from the common point on.
-  truncate,      ///< Its tail beyond the common point goes first, then records.
-  rebuild_full,  ///< Base blocks and records, two lanes.
-  refuse,        ///< Nothing can be done without an operator.
-  step_down,     ///< The replica promised a newer reign: ours is over.
-  not_yet,       ///< The design knows what to do, this build cannot.
+  zero_gap,       ///< Nothing is missing.
+  catch_up,       ///< Records from the common point on.
+  truncate,       ///< Its tail beyond the common point goes first, then records.
+  rebuild_rest,   ///< A rebuild goes on where it was broken off.
+  rebuild_delta,  ///< Only blocks that were touched beyond the common point, and records.
+  rebuild_full,   ///< All base blocks and records, two lanes.
+  refuse,         ///< Nothing can be done without an operator.
+  step_down,      ///< The replica promised a newer reign: ours is over.
+  not_yet,        ///< The design knows what to do, this build cannot.
 };
 std::string_view to_string(OutcomeKind kind);
 
@@ -36,7 +38,12 @@ std::string_view to_string(OutcomeKind kind);
 enum class OutcomeRow : std::uint8_t {
   promised_higher,         ///< step_down: promised > our epoch (C18).
   replica_damaged,         ///< refuse: bytes proved durable are gone (C13).
-  base_incomplete,         ///< rebuild_full: a rebuild was broken off (C6).
+  base_unknown,            ///< rebuild_full: incomplete, and what is missing is not known (C6).
+  base_abandoned,          ///< rebuild_full: incomplete, copied of a past that is not ours (C9).
+  base_unproved,           ///< rebuild_full: incomplete, and equality at cp cannot be shown.
+  base_interrupted,        ///< rebuild_rest: incomplete, our log has cp + 1.
+  base_left_behind,        ///< rebuild_delta: incomplete, our log begins later.
+  base_beyond_retention,   ///< rebuild_full: the same, and what was touched is not known.
   facts_impossible,        ///< refuse: K <= durable <= R and C <= R do not hold (C10).
   wiped,                   ///< not_yet: an empty log under an identity that acknowledged records.
   forked_below_committed,  ///< rebuild_full: cp < C, excused by a forced or best_effort reign.
@@ -47,15 +54,18 @@ enum class OutcomeRow : std::uint8_t {
   digests_unequal,            ///< not_yet: equal histories, other content: bisect (C21).
   digest_unknown,             ///< rebuild_full: equality at cp cannot be shown.
   forked_flush_unknown,       ///< rebuild_full: R > cp, excused; its extents may hold more than C.
-  tail_to_cut_beyond_retention,  ///< rebuild_full: R > cp and our log no longer begins at cp + 1.
+  tail_to_cut_touched,        ///< rebuild_delta: R > cp, our log begins behind cp + 1.
+  tail_to_cut_beyond_retention,  ///< rebuild_full: the same, and what was touched is not known.
   no_common_point,               ///< truncate: R > 0 and nothing is shared: to the empty log.
   replica_ahead,                 ///< truncate: R > cp == H.
   diverged_tail,                 ///< truncate: R > cp, cp < H.
   nothing_missing,               ///< zero_gap: R == cp == H.
   empty_log_retained,            ///< catch_up: R == 0 and our log is whole.
   log_retained,                  ///< catch_up: R == cp, our log has cp + 1.
-  empty_log_beyond_retention,    ///< rebuild_full: R == 0 and our log begins later.
-  log_beyond_retention,          ///< rebuild_full: R == cp, our log begins later.
+  empty_log_touched,             ///< rebuild_delta: R == 0 and our log begins later.
+  empty_log_beyond_retention,    ///< rebuild_full: the same, and what was touched is not known.
+  log_touched,                   ///< rebuild_delta: R == cp, our log begins later.
+  log_beyond_retention,          ///< rebuild_full: the same, and what was touched is not known.
   count_,                        ///< Not a row: how many there are.
 };
 std::string_view to_string(OutcomeRow row);
@@ -82,13 +92,15 @@ RowRule rule(OutcomeRow row);
 
 /// Both sides' facts, as read in one handshake.
 struct OutcomeFacts {
-  Epoch epoch;                         ///< Ours.
-  EpochHistory history;                ///< Ours.
-  Lsn head;                            ///< H.
-  Lsn retained;                        ///< S: lowest LSN we can still read; head.next() if none.
-  Lsn common_point;                    ///< cp of both histories and ends.
-  std::optional<Digest> our_digest;    ///< At cp.
-  std::optional<Digest> their_digest;  ///< At cp.
+  Epoch epoch;                       ///< Ours.
+  EpochHistory history;              ///< Ours.
+  Lsn head;                          ///< H.
+  Lsn retained;                      ///< S: lowest LSN we can still read; head.next() if none.
+  Lsn common_point;                  ///< cp of both histories and ends.
+  Lsn compared;                      ///< Where the digests were asked for: cp, or an LSN below it.
+  bool touched_known = false;        ///< Ours can name the blocks touched behind `compared` (C6).
+  std::optional<Digest> our_digest;  ///< At `compared`.
+  std::optional<Digest> their_digest;  ///< At `compared`.
   Lsn witnessed;  ///< Highest durable LSN the replica proved to us in this reign; Lsn{} if none.
   Facts replica;
 };
@@ -109,5 +121,9 @@ Outcome decide(const OutcomeFacts& facts);
 /// policy: one of our reigns that began there was forced or best_effort, or they were committed
 /// under best_effort (C18).
 bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
+
+/// Whether `lsn` as the reign of `epoch` had it is not in our log: a later reign of ours began at
+/// or before it.
+bool abandoned(const EpochHistory& ours, Epoch epoch, Lsn lsn);
 
 }  // namespace tidemark::engine

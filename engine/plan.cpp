@@ -23,15 +23,24 @@ Plan drawn(const Outcome& outcome, const PlanSource& source, const Budget& budge
 }
 
 Result<Plan> plan_catch_up(const Outcome& outcome, const PlanSource& source, const Budget& budget) {
-  CHECK(source.digest_at_common_point.has_value());
+  CHECK(source.compared == outcome.common_point);
+  CHECK(source.digest_at_compared.has_value());
   auto plan = drawn(outcome, source, budget);
   plan.kind = SessionKind::catch_up;
   plan.common_point = outcome.common_point;
-  plan.digest = *source.digest_at_common_point;
+  plan.digest = *source.digest_at_compared;
   plan.truncates = outcome.kind == OutcomeKind::truncate;
   plan.pin_from = plan.common_point.next();
   plan.history = up_to(source.history, plan.common_point);
   CHECK(plan.target >= plan.common_point);
+  return plan;
+}
+
+// The records that the replica has are kept: only blocks are missing.
+Result<Plan> plan_rest(const Outcome& outcome, const PlanSource& source, const Budget& budget) {
+  auto plan = plan_catch_up(outcome, source, budget);
+  plan->kind = SessionKind::rebuild;
+  plan->scope = BaseScope::rest;
   return plan;
 }
 
@@ -44,6 +53,13 @@ Result<Plan> plan_rebuild(const Outcome& outcome, const PlanSource& source, cons
   }
   auto plan = drawn(outcome, source, budget);
   plan.kind = SessionKind::rebuild;
+  const bool delta = outcome.kind == OutcomeKind::rebuild_delta;
+  plan.scope = delta ? BaseScope::touched : BaseScope::all;
+  if (delta) {
+    CHECK(source.digest_at_compared.has_value());
+    plan.touched_from = source.compared;
+    plan.touched_digest = *source.digest_at_compared;
+  }
   plan.common_point = source.checkpoint;
   plan.digest = *source.digest_at_checkpoint;
   plan.pin_from = plan.common_point.next();
@@ -60,6 +76,9 @@ Result<Plan> make_plan(const Outcome& outcome, const PlanSource& source, const B
     case OutcomeKind::catch_up:
     case OutcomeKind::truncate:
       return plan_catch_up(outcome, source, budget);
+    case OutcomeKind::rebuild_rest:
+      return plan_rest(outcome, source, budget);
+    case OutcomeKind::rebuild_delta:
     case OutcomeKind::rebuild_full:
       return plan_rebuild(outcome, source, budget);
     case OutcomeKind::refuse:

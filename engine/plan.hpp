@@ -22,8 +22,12 @@ struct Budget {
 
 struct Plan {
   SessionKind kind = SessionKind::catch_up;
-  Lsn common_point;  ///< Records from the next one on are sent. For rebuild: the base LSN.
-  Digest digest;     ///< Of our log at common_point.
+  BaseScope scope = BaseScope::all;  ///< Of a rebuild.
+  Lsn touched_from;       ///< Scope touched: the blocks of records with a greater LSN are named.
+  Digest touched_digest;  ///< Of both logs there.
+  /// Records from the next one on are sent. For a rebuild of all or of what was touched: the base LSN.
+  Lsn common_point;
+  Digest digest;  ///< Of our log at common_point.
   bool truncates = false;
   Lsn target;            ///< Frozen: our head when planned. Never below common_point.
   Lsn pin_from;          ///< The log from here on is pinned while the session lasts.
@@ -38,7 +42,8 @@ struct PlanSource {
   Lsn head;
   Lsn checkpoint;
   std::optional<Digest> digest_at_checkpoint;
-  std::optional<Digest> digest_at_common_point;
+  Lsn compared;  ///< Where the digests were compared: the common point, or below it.
+  std::optional<Digest> digest_at_compared;
 };
 
 /// A plan for what can be executed. Errc::not_yet for the rows that this build can't, Errc::refused

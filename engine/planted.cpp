@@ -12,6 +12,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "extents_hold_uncommitted",
     "truncated_tail_returns",
     "base_overwrites_newer_block",
+    "delta_without_own_blocks",
     "in_sync_before_tail",
     "primary_resumes_epoch",
     "torn_tail_is_corruption",

@@ -16,6 +16,7 @@ enum class Bug : std::uint8_t {
   extents_hold_uncommitted,       ///< The flusher ignores the committed LSN (C10).
   truncated_tail_returns,         ///< Truncation forgets without erasing (C15).
   base_overwrites_newer_block,    ///< Rebuild's base lane ignores what the WAL lane wrote (C9).
+  delta_without_own_blocks,       ///< A delta copies what the source touched only (C6).
   in_sync_before_tail,            ///< A session counts as done when its base is complete (C7).
   primary_resumes_epoch,          ///< A restarted primary goes on in its old epoch (C1).
   torn_tail_is_corruption,  ///< Damage past everything proved durable is called corruption (C14).

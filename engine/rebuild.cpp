@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "engine/check.hpp"
 
 namespace tidemark::engine {
 
 Rebuild::Rebuild(const Plan& plan, std::uint64_t blocks)
-    : base_(plan.common_point), target_(plan.target), feed_(blocks) {
+    : base_(plan.common_point), target_(plan.target), source_(blocks) {
   CHECK(plan.kind == SessionKind::rebuild);
   CHECK(base_ <= target_);
 }
@@ -18,30 +20,35 @@ bool Rebuild::ready(Lsn next) {
   return true;
 }
 
-std::optional<BlockIndex> Rebuild::begin_read() {
+Status Rebuild::asked(std::span<const BlockRange> ranges) {
+  if (step_ != Step::copying) {
+    return Error{Errc::invalid, "base blocks were asked for out of place"};
+  }
+  return source_.asked(ranges);
+}
+
+std::optional<BlockRange> Rebuild::begin_read() {
   if (step_ != Step::copying) return std::nullopt;
-  const auto first = feed_.readable();
-  if (first) feed_.begun();
-  return first;
+  return source_.begin_read();
 }
 
-Status Rebuild::read(const BasePiece& piece) {
+Status Rebuild::read(BlockRange range, BasePiece& piece) {
   CHECK(step_ == Step::copying);
-  return feed_.read(piece);
+  return source_.read(range, piece);
 }
 
-Rebuild::Verdict Rebuild::base_acked(BlockIndex upto, bool complete) {
-  if (step_ != Step::copying || !feed_.acked(upto)) return Verdict::refused;
-  if (!complete) return Verdict::taken;
-  if (upto.value != feed_.blocks()) return Verdict::refused;
+Result<Lsn> Rebuild::whole(Lsn flush_lsn, Lsn head) {
+  if (step_ != Step::copying || !source_.idle()) {
+    return Error{Errc::invalid, "it has the whole base while blocks of it are on their way"};
+  }
+  if (flush_lsn < source_.flush_lsn() || flush_lsn > head) {
+    return Error{Errc::invalid,
+                 fmt::format("its base holds content up to {}: it was sent up to {}, the log ends "
+                             "at {}",
+                             flush_lsn, source_.flush_lsn(), head)};
+  }
   step_ = Step::closing;
-  return Verdict::complete;
-}
-
-Lsn Rebuild::close(Lsn head) {
-  CHECK(step_ == Step::closing);
-  CHECK(!barrier_);
-  barrier_ = std::max({target_, feed_.flush_lsn(), head, base_});
+  barrier_ = std::max({target_, flush_lsn, head, base_});
   return barrier_;
 }
 

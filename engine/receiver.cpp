@@ -108,6 +108,7 @@ ReceiverEffects Receiver::on(const PeerArrived& event) {
     if (bulk_link_ != 0) out.push_back(RefuseLink{bulk_link_, newer});
     bulk_link_ = event.link;
     out.push_back(AcceptLink{event.link});
+    pump_base(out);
     return out;
   }
   // The older link is fenced before the newer one is answered: nothing of it is heard any more.
@@ -143,10 +144,9 @@ void Receiver::leave_session() {
   deferred_.reset();
   barrier_.reset();
   intake_.reset();
-  base_flush_lsn_ = Lsn{};
+  touched_upto_.reset();
   proved_digest_.reset();
   ack_due_ = false;
-  base_ack_due_ = false;
 }
 
 /// Ends the session with a reason the other side hears;
@@ -224,7 +224,8 @@ ReceiverEffects Receiver::on(const StoreMoved& event) {
   numbers_.wal_free_bytes = event.wal_free_bytes;
   numbers_.retained = event.retained;
   // While the log is cut or reset these numbers speak of the one before; the step's end sets them.
-  if (step_ == Step::truncating || step_ == Step::resetting) return out;
+  const bool begins_log = step_ == Step::beginning && step_scope_ != BaseScope::rest;
+  if (step_ == Step::truncating || begins_log) return out;
   if (event.durable > numbers_.received) {
     out.push_back(Log{Event(Level::warning, "store_progress_ignored")
                           .with("durable", event.durable)
@@ -249,11 +250,6 @@ ReceiverEffects Receiver::on(const TurnEnded&) {
   ReceiverEffects out;
   if (std::exchange(committed_due_, false)) out.push_back(TellCommitted{numbers_.committed});
   if (std::exchange(ack_due_, false) && in_session()) send_ack(out);
-  if (std::exchange(base_ack_due_, false) && intake_ && bulk_link_ != 0) {
-    BaseAck ack{assignment_.spec.id, assignment_.epoch, session_, intake_->upto(),
-                intake_->complete()};
-    out.push_back(Answer{bulk_link_, ack});
-  }
   check_barrier(out);
   return out;
 }

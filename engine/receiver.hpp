@@ -4,7 +4,7 @@
 //   waiting     ──Hello─────────────────────────► ready
 //   ready       ──StartSession──────────────────► preparing
 //   preparing   ──truncated, or nothing to cut──► following
-//   preparing   ──reset─────────────────────────► rebuilding
+//   preparing   ──base begun────────────────────► rebuilding
 //   rebuilding  ──barrier, base made complete───► following
 //
 //   any of these ──link gone, fenced, refused──► waiting
@@ -79,7 +79,8 @@ struct ReplicaNumbers {
   EpochHistory history;
   WallTime mono_time;  ///< Of the last record.
   BaseState base = BaseState::complete;
-  bool clean = false;  ///< committed bounds what the extents hold.
+  std::optional<BaseProgress> rebuild;  ///< base == incomplete: how far it came.
+  bool clean = false;                   ///< committed bounds what the extents hold.
   std::string damage;
   std::uint64_t wal_free_bytes = 0;
 };
@@ -102,13 +103,15 @@ class Receiver {
   ReceiverEffects on(const PeerGone& event);
   ReceiverEffects on(const DigestRead& event);
   ReceiverEffects on(const StoreStepEnded& event);
+  ReceiverEffects on(const BaseBegun& event);
+  ReceiverEffects on(const MissingFound& event);
   ReceiverEffects on(const BaseRunWritten& event);
   ReceiverEffects on(const StoreBroke& event);
   ReceiverEffects on(const AssignmentChanged& event);
   ReceiverEffects on(const FenceAsked& event);
   ReceiverEffects on(const StopAsked& event);
 
-  bool wants_turn_end() const { return ack_due_ || committed_due_ || base_ack_due_; }
+  bool wants_turn_end() const { return ack_due_ || committed_due_; }
   ReceiverState state() const { return state_; }
   const ReplicaNumbers& numbers() const { return numbers_; }
   Epoch epoch() const { return assignment_.epoch; }
@@ -117,7 +120,7 @@ class Receiver {
   const std::string& reason() const { return reason_; }
 
  private:
-  enum class Step : std::uint8_t { none, truncating, resetting, finishing };
+  enum class Step : std::uint8_t { none, truncating, beginning, finishing };
 
   bool in_session() const {
     return state_ == ReceiverState::following || state_ == ReceiverState::rebuilding;
@@ -136,22 +139,24 @@ class Receiver {
   void said(LinkNumber link, Probe& probe, ReceiverEffects& out);
   void said(LinkNumber link, AskDigest& ask, ReceiverEffects& out);
   void said(LinkNumber link, StartSession& start, ReceiverEffects& out);
+  void said(LinkNumber link, Touched& touched, ReceiverEffects& out);
   void said(LinkNumber link, Records& records, ReceiverEffects& out);
   void said(LinkNumber link, Progress& progress, ReceiverEffects& out);
   void said(LinkNumber link, Barrier& barrier, ReceiverEffects& out);
   // And on the bulk link.
   void said(LinkNumber link, BaseBlocks& blocks, ReceiverEffects& out);
   void said(LinkNumber link, BaseZeroes& zeroes, ReceiverEffects& out);
-  void said(LinkNumber link, BaseDone& done, ReceiverEffects& out);
   template <class Other>
   void said(LinkNumber link, Other& other, ReceiverEffects& out);
 
-  void start_catch_up(const StartSession& start, ReceiverEffects& out);
-  void start_rebuild(const StartSession& start, ReceiverEffects& out);
+  void truncate_or_go_on(ReceiverEffects& out);
+  void begin_base(ReceiverEffects& out);
+  void reached(Lsn lsn, Digest digest);
   void session_ready(ReceiverEffects& out);
   std::optional<std::string> objection(const StartSession& start) const;
-  void take_base(LinkNumber link, BlockRange range, std::vector<BlockSum> sums, Slice data,
-                 ReceiverEffects& out);
+  std::optional<std::string> objection_to_delta(const StartSession& start) const;
+  void take_base(LinkNumber link, WriteBaseRun run, ReceiverEffects& out);
+  void pump_base(ReceiverEffects& out);
 
   // Records.
   enum class Take : std::uint8_t { appended, duplicate, refused };
@@ -179,14 +184,15 @@ class Receiver {
   std::optional<Message> deferred_;  ///< Probe or StartSession that came while the store was busy.
   std::optional<Barrier> barrier_;
   std::optional<BaseIntake> intake_;
-  Lsn base_flush_lsn_;  ///< What BaseDone said.
+  std::optional<BlockIndex> touched_upto_;  ///< While Touched is awaited: where the next may begin.
 
   // Disk work under way; it outlives the session that asked for it.
   Step step_ = Step::none;
+  BaseScope step_scope_ = BaseScope::all;
+  BaseState base_before_ = BaseState::complete;  ///< That step.
   Lsn step_lsn_;
   Digest step_digest_;
   EpochHistory step_history_;
-  Lsn step_flush_lsn_;
   std::size_t base_writes_ = 0;
   SessionId base_writes_session_;
 
@@ -204,7 +210,6 @@ class Receiver {
 
   bool ack_due_ = false;
   bool committed_due_ = false;
-  bool base_ack_due_ = false;
   bool fence_pending_ = false;
   bool stop_pending_ = false;
 };

@@ -49,9 +49,20 @@ struct DigestRead {
   Lsn lsn;
   std::optional<Digest> digest;
 };
-/// The answer to TruncateTo, ResetTo or FinishBase: there is one at a time.
+/// The answer to TruncateTo or FinishBase: there is one step at a time.
 struct StoreStepEnded {
   Status status;
+};
+/// The answer to BeginBase: where the copy stands.
+struct BaseBegun {
+  Result<BaseProgress> progress;
+};
+/// The answer to FindMissing: runs of at most base_ask_blocks_max blocks, ascending, all in all
+/// at most as many blocks as asked for.
+struct MissingFound {
+  SessionId session;
+  std::vector<BlockRange> ranges;
+  std::optional<BlockIndex> next;  ///< Where to look on; nothing: there is no more.
 };
 /// The answer to the oldest WriteBaseRun.
 struct BaseRunWritten {
@@ -100,15 +111,29 @@ struct ReadDigest {
 struct TruncateTo {
   Lsn to;
 };
-struct ResetTo {
+/// More blocks that the next BeginBase{touched} is to count as missing; `first` forgets former ones.
+struct NoteTouched {
+  bool first = false;
+  std::vector<BlockRange> ranges;
+};
+/// Durably base_incomplete; of scopes all and touched an empty log behind `base` as well (C6).
+struct BeginBase {
+  BaseScope scope = BaseScope::all;
+  Epoch epoch;  ///< In which is copied.
   Lsn base;
   Digest digest;
   EpochHistory history;
+};
+struct FindMissing {
+  SessionId session;
+  BlockIndex from;
+  std::uint64_t blocks_max = 0;
 };
 struct WriteBaseRun {
   BlockRange range;
   std::vector<BlockSum> sums;  ///< Empty: zeros.
   Slice data;
+  Lsn flush_lsn;  ///< The highest LSN whose content it may hold.
 };
 struct FinishBase {
   Lsn at;
@@ -132,7 +157,8 @@ struct Log {
 
 using ReceiverEffect =
     std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted, ReadDigest, TruncateTo,
-                 ResetTo, WriteBaseRun, FinishBase, AnswerFence, AnswerStop, EndRole, Log>;
+                 NoteTouched, BeginBase, FindMissing, WriteBaseRun, FinishBase, AnswerFence,
+                 AnswerStop, EndRole, Log>;
 /// To be performed in order.
 using ReceiverEffects = std::vector<ReceiverEffect>;
 

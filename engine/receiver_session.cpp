@@ -65,6 +65,7 @@ Facts Receiver::facts(const Probe& probe) const {
   f.promised = promised_;
   f.incarnation = incarnation_;
   f.base = numbers_.base;
+  f.rebuild = numbers_.rebuild;
   f.clean = numbers_.clean;
   f.damage = numbers_.damage;
   return f;
@@ -95,8 +96,13 @@ std::optional<std::string> Receiver::objection(const StartSession& start) const 
   const auto& n = numbers_;
   if (start.target < start.common_point) return "its target lies before its beginning";
   if (n.base == BaseState::damaged) return "what it proved durable is gone";
-  if (start.kind == SessionKind::rebuild) return std::nullopt;
-  if (n.base != BaseState::complete) return fmt::format("the base is {}", to_string(n.base));
+  const bool rebuild = start.kind == SessionKind::rebuild;
+  if (rebuild && start.scope == BaseScope::all) return std::nullopt;
+  if (rebuild && start.scope == BaseScope::touched) return objection_to_delta(start);
+  if (rebuild && !n.rebuild) return "no rebuild that could go on was broken off here";
+  if (!rebuild && n.base != BaseState::complete) {
+    return fmt::format("the base is {}", to_string(n.base));
+  }
   if (start.common_point > n.received) {
     return fmt::format("it begins behind {}, the log ends at {}", start.common_point, n.received);
   }
@@ -111,6 +117,22 @@ std::optional<std::string> Receiver::objection(const StartSession& start) const 
   const bool proved =
       start.common_point == proved_lsn_ && proved_digest_ && *proved_digest_ == start.digest;
   if (!proved) return fmt::format("the digest at {} was not found equal", start.common_point);
+  return std::nullopt;
+}
+
+/// What is kept of the extents must be of the log that the touched blocks are named of.
+std::optional<std::string> Receiver::objection_to_delta(const StartSession& start) const {
+  if (start.common_point < numbers_.committed) {
+    return fmt::format("its base at {} lacks what is committed up to {}", start.common_point,
+                       numbers_.committed);
+  }
+  const bool proved = start.touched_from == proved_lsn_ && proved_digest_ &&
+                      *proved_digest_ == start.touched_digest &&
+                      start.touched_from <= numbers_.received;
+  if (!proved) return fmt::format("the digest at {} was not found equal", start.touched_from);
+  if (numbers_.base == BaseState::incomplete && !numbers_.rebuild) {
+    return "what is missing here is not known";
+  }
   return std::nullopt;
 }
 
@@ -132,12 +154,17 @@ void Receiver::said(LinkNumber link, StartSession& start, ReceiverEffects& out) 
   started_ = start;
   reason_ = start.reason;
   become(ReceiverState::preparing, out);
-  if (start.kind == SessionKind::rebuild) return start_rebuild(start, out);
-  start_catch_up(start, out);
+  const bool keeps_log = start.kind == SessionKind::catch_up || start.scope == BaseScope::rest;
+  if (keeps_log) return truncate_or_go_on(out);
+  if (start.scope == BaseScope::all) return begin_base(out);
+  touched_upto_ = BlockIndex();
 }
 
-void Receiver::start_catch_up(const StartSession& start, ReceiverEffects& out) {
-  if (start.common_point == numbers_.received) return session_ready(out);
+void Receiver::truncate_or_go_on(ReceiverEffects& out) {
+  const auto& start = *started_;
+  if (start.common_point == numbers_.received) {
+    return start.kind == SessionKind::rebuild ? begin_base(out) : session_ready(out);
+  }
   step_ = Step::truncating;
   step_lsn_ = start.common_point;
   step_digest_ = start.digest;
@@ -149,14 +176,43 @@ void Receiver::start_catch_up(const StartSession& start, ReceiverEffects& out) {
   out.push_back(TruncateTo{step_lsn_});
 }
 
-void Receiver::start_rebuild(const StartSession& start, ReceiverEffects& out) {
-  step_ = Step::resetting;
+void Receiver::said(LinkNumber link, Touched& touched, ReceiverEffects& out) {
+  const bool awaited = link == records_link_ && touched.volume == assignment_.spec.id &&
+                       touched.epoch == assignment_.epoch && touched.session == session_ &&
+                       state_ == ReceiverState::preparing && touched_upto_;
+  if (!awaited) return refuse(link, RefusalCode::protocol, "touched blocks out of place", out);
+  const bool first = *touched_upto_ == BlockIndex();
+  for (const auto& range : touched.ranges) {
+    const auto blocks = assignment_.spec.blocks();
+    const bool fits = !range.empty() && range.first >= *touched_upto_ &&
+                      range.first.value < blocks && range.count <= blocks - range.first.value;
+    if (!fits) {
+      return refuse(link, RefusalCode::bad_data,
+                    fmt::format("touched blocks {} behind {}", range, *touched_upto_), out);
+    }
+    touched_upto_ = range.end();
+  }
+  out.push_back(NoteTouched{first, std::move(touched.ranges)});
+  if (!touched.last) {
+    const auto& a = assignment_;
+    out.push_back(Answer{link, TouchedNoted{a.spec.id, a.epoch, session_}});
+    return;
+  }
+  touched_upto_.reset();
+  begin_base(out);
+}
+
+void Receiver::begin_base(ReceiverEffects& out) {
+  const auto& start = *started_;
+  step_ = Step::beginning;
+  step_scope_ = start.scope;
   step_lsn_ = start.common_point;
   step_digest_ = start.digest;
   step_history_ = start.history;
+  base_before_ = numbers_.base;
   // Until the step has ended nobody may take what is left for a copy (C6).
   numbers_.base = BaseState::incomplete;
-  out.push_back(ResetTo{step_lsn_, step_digest_, step_history_});
+  out.push_back(BeginBase{start.scope, assignment_.epoch, step_lsn_, step_digest_, start.history});
 }
 
 ReceiverEffects Receiver::on(const StoreStepEnded& event) {
@@ -171,7 +227,9 @@ ReceiverEffects Receiver::on(const StoreStepEnded& event) {
   }
   if (ended == Step::finishing) {
     numbers_.base = BaseState::complete;
-    numbers_.committed = std::max(numbers_.committed, std::min(step_flush_lsn_, numbers_.received));
+    numbers_.committed =
+        std::max(numbers_.committed, std::min(numbers_.rebuild->flush_lsn, numbers_.received));
+    numbers_.rebuild.reset();
     numbers_.clean = true;
     if (state_ == ReceiverState::rebuilding) {
       become(ReceiverState::following, out);
@@ -186,23 +244,55 @@ ReceiverEffects Receiver::on(const StoreStepEnded& event) {
     after_store_work(out);
     return out;
   }
-  numbers_.received = step_lsn_;
-  numbers_.digest = step_digest_;
-  if (!planted(Bug::ack_of_other_session) || ended == Step::resetting) {
-    numbers_.durable = step_lsn_;
-    numbers_.durable_digest = step_digest_;
+  reached(step_lsn_, step_digest_);
+  numbers_.history.truncate(step_lsn_);
+  if (state_ == ReceiverState::preparing && started_->kind == SessionKind::rebuild) {
+    begin_base(out);
+  } else if (state_ == ReceiverState::preparing) {
+    session_ready(out);
+  }
+  after_store_work(out);
+  return out;
+}
+
+/// The log ends at `lsn`, durably: what was behind it is forgotten.
+void Receiver::reached(Lsn lsn, Digest digest) {
+  numbers_.received = lsn;
+  numbers_.digest = digest;
+  if (!planted(Bug::ack_of_other_session)) {
+    numbers_.durable = lsn;
+    numbers_.durable_digest = digest;
   }
   undurable_.clear();
   undurable_cost_ = 0;
   recent_.clear();
-  if (ended == Step::truncating) {
-    numbers_.history.truncate(step_lsn_);
-  } else {
+}
+
+ReceiverEffects Receiver::on(const BaseBegun& event) {
+  ReceiverEffects out;
+  CHECK(step_ == Step::beginning);
+  step_ = Step::none;
+  if (!event.progress) {
+    // Where the store goes on, nothing was changed.
+    numbers_.base = base_before_;
+    const bool full = event.progress.error().code == Errc::no_space;
+    reason_ = event.progress.error().text;
+    if (records_link_ != 0) {
+      refuse(records_link_, full ? RefusalCode::no_space : RefusalCode::store_failed, reason_, out);
+    }
+    after_store_work(out);
+    return out;
+  }
+  numbers_.rebuild = *event.progress;
+  if (step_scope_ != BaseScope::rest) {
+    reached(step_lsn_, step_digest_);
+    numbers_.durable = step_lsn_;
+    numbers_.durable_digest = step_digest_;
     numbers_.history = std::move(step_history_);
     numbers_.checkpoint = step_lsn_;
     numbers_.retained = step_lsn_.next();
-    numbers_.committed =
-        step_lsn_;  // A base is the source's checkpoint, which nothing uncommitted is in.
+    // A base is the source's checkpoint, which nothing uncommitted is in.
+    numbers_.committed = step_lsn_;
   }
   if (state_ == ReceiverState::preparing) session_ready(out);
   after_store_work(out);
@@ -211,19 +301,21 @@ ReceiverEffects Receiver::on(const StoreStepEnded& event) {
 
 void Receiver::session_ready(ReceiverEffects& out) {
   const bool rebuild = started_->kind == SessionKind::rebuild;
-  if (rebuild) intake_.emplace(assignment_.spec.blocks());
+  if (rebuild) intake_.emplace(numbers_.rebuild->flush_lsn);
   // From here on the log is the primary's up to its end, so committed bounds what is flushed.
   if (!rebuild) numbers_.clean = true;
   become(rebuild ? ReceiverState::rebuilding : ReceiverState::following, out);
+  const auto missing = rebuild ? numbers_.rebuild->missing_blocks : 0;
   out.push_back(Log{Event(Level::info, "session_joined")
                         .with("replica", assignment_.self)
                         .with("session", session_)
                         .with("kind", to_string(started_->kind))
                         .with("from", started_->common_point)
                         .with("target", started_->target)
+                        .with("missing_blocks", missing)
                         .with("reason", started_->reason)});
   out.push_back(Answer{records_link_, SessionReady{assignment_.spec.id, assignment_.epoch, session_,
-                                                   numbers_.received.next()}});
+                                                   numbers_.received.next(), missing}});
   ack_due_ = true;
 }
 
@@ -236,25 +328,26 @@ void Receiver::said(LinkNumber link, BaseBlocks& blocks, ReceiverEffects& out) {
     return refuse(link, RefusalCode::bad_data,
                   fmt::format("base blocks {} of another size", blocks.range), out);
   }
-  take_base(link, blocks.range, std::move(blocks.sums), std::move(blocks.data), out);
+  take_base(link, {blocks.range, std::move(blocks.sums), std::move(blocks.data), blocks.flush_lsn},
+            out);
 }
 
 void Receiver::said(LinkNumber link, BaseZeroes& zeroes, ReceiverEffects& out) {
   if (!authorised(link, zeroes.volume, zeroes.epoch, zeroes.session, out)) return;
-  take_base(link, zeroes.range, {}, {}, out);
+  take_base(link, {zeroes.range, {}, {}, zeroes.flush_lsn}, out);
 }
 
-void Receiver::take_base(LinkNumber link, BlockRange range, std::vector<BlockSum> sums, Slice data,
-                         ReceiverEffects& out) {
+void Receiver::take_base(LinkNumber link, WriteBaseRun run, ReceiverEffects& out) {
   if (link != bulk_link_ || !intake_) {
     return refuse(link, RefusalCode::protocol, "base blocks out of place", out);
   }
-  if (const auto taken = intake_->accept(range, data.size()); !taken) {
+  if (const auto taken = intake_->accept(run.range, run.flush_lsn); !taken) {
     return refuse(link, RefusalCode::bad_data, taken.error().text, out);
   }
   ++base_writes_;
   base_writes_session_ = session_;
-  out.push_back(WriteBaseRun{range, std::move(sums), std::move(data)});
+  numbers_.rebuild->flush_lsn = intake_->flush_lsn();
+  out.push_back(std::move(run));
 }
 
 ReceiverEffects Receiver::on(const BaseRunWritten& event) {
@@ -268,32 +361,50 @@ ReceiverEffects Receiver::on(const BaseRunWritten& event) {
     if (current)
       refuse(records_link_, full ? RefusalCode::no_space : RefusalCode::store_failed, reason_, out);
   } else if (current) {
-    intake_->written();
-    base_ack_due_ = true;
+    auto& missing = numbers_.rebuild->missing_blocks;
+    missing -= std::min(missing, intake_->written());
+    pump_base(out);
   }
   after_store_work(out);
   return out;
 }
 
-void Receiver::said(LinkNumber link, BaseDone& done, ReceiverEffects& out) {
-  if (!authorised(link, done.volume, done.epoch, done.session, out)) return;
-  if (link != bulk_link_ || !intake_)
-    return refuse(link, RefusalCode::protocol, "an end out of place", out);
-  if (const auto whole = intake_->finish(); !whole) {
-    return refuse(link, RefusalCode::bad_data, whole.error().text, out);
+ReceiverEffects Receiver::on(const MissingFound& event) {
+  ReceiverEffects out;
+  if (!intake_ || event.session != session_ || bulk_link_ == 0) return out;
+  intake_->found(event.ranges, event.next);
+  for (std::size_t at = 0; at < event.ranges.size(); at += base_ask_ranges_max) {
+    const auto first = event.ranges.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto count = std::min<std::size_t>(base_ask_ranges_max, event.ranges.size() - at);
+    out.push_back(Answer{bulk_link_, AskBase{assignment_.spec.id,
+                                             assignment_.epoch,
+                                             session_,
+                                             {first, first + static_cast<std::ptrdiff_t>(count)}}});
   }
-  base_flush_lsn_ = done.flush_lsn;
-  base_ack_due_ = true;
+  pump_base(out);
+  return out;
+}
+
+/// Asks for more, or says that nothing is missing.
+void Receiver::pump_base(ReceiverEffects& out) {
+  if (!intake_ || bulk_link_ == 0 || state_ != ReceiverState::rebuilding) return;
+  if (const auto search = intake_->begin_search()) {
+    out.push_back(FindMissing{session_, search->from, search->blocks_max});
+  }
+  if (!intake_->take_whole()) return;
+  out.push_back(Answer{bulk_link_, BaseWhole{assignment_.spec.id, assignment_.epoch, session_,
+                                             intake_->flush_lsn()}});
+  check_barrier(out);
 }
 
 void Receiver::said(LinkNumber link, Barrier& barrier, ReceiverEffects& out) {
   if (!authorised(link, barrier.volume, barrier.epoch, barrier.session, out)) return;
   if (link != records_link_)
     return refuse(link, RefusalCode::protocol, "a barrier out of place", out);
-  if (barrier.lsn < base_flush_lsn_) {
+  if (numbers_.rebuild && barrier.lsn < numbers_.rebuild->flush_lsn) {
     return refuse(link, RefusalCode::bad_data,
                   fmt::format("a barrier at {}, the base holds what was flushed up to {}",
-                              barrier.lsn, base_flush_lsn_),
+                              barrier.lsn, numbers_.rebuild->flush_lsn),
                   out);
   }
   barrier_ = barrier;
@@ -302,10 +413,9 @@ void Receiver::said(LinkNumber link, Barrier& barrier, ReceiverEffects& out) {
 
 void Receiver::check_barrier(ReceiverEffects& out) {
   if (!in_session() || step_ != Step::none) return;
-  if (planted(Bug::in_sync_before_tail) && intake_ && intake_->complete() && base_writes_ == 0) {
+  if (planted(Bug::in_sync_before_tail) && intake_ && intake_->whole() && base_writes_ == 0) {
     step_ = Step::finishing;
     step_lsn_ = numbers_.durable;
-    step_flush_lsn_ = base_flush_lsn_;
     out.push_back(FinishBase{numbers_.durable});
     return;
   }
@@ -317,10 +427,9 @@ void Receiver::check_barrier(ReceiverEffects& out) {
     barrier_.reset();
     return;
   }
-  if (!intake_ || !intake_->complete()) return;
+  if (!intake_ || !intake_->whole()) return;
   step_ = Step::finishing;
   step_lsn_ = barrier_->lsn;
-  step_flush_lsn_ = base_flush_lsn_;
   out.push_back(FinishBase{step_lsn_});
 }
 

@@ -44,11 +44,7 @@ SenderEffects Sender::on(const LinkOpened& event, Moment at) {
     out.push_back(CloseLink{event.lane, event.link});
     return out;
   }
-  if (event.lane == Lane::bulk) {
-    bulk_open_ = true;
-    pump_base(out);
-    return out;
-  }
+  if (event.lane == Lane::bulk) return out;  // The replica asks there for what it wants.
   CHECK(state_ == PeerState::connecting);
   const auto id = session_id(config_.peer, ++sessions_);
   session_.emplace(id, config_.assignment.epoch, at.now);
@@ -256,7 +252,6 @@ void Sender::end_session(EndCause cause, const std::string& text, Moment at, Sen
 void Sender::close_links(SenderEffects& out) {
   if (bulk_link_ != 0) out.push_back(CloseLink{Lane::bulk, std::exchange(bulk_link_, 0)});
   if (records_link_ != 0) out.push_back(CloseLink{Lane::records, std::exchange(records_link_, 0)});
-  bulk_open_ = false;
   owed_since_.reset();
 }
 

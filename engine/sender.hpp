@@ -90,6 +90,8 @@ class Sender {
   SenderEffects on(const LinkClosed& event, Moment at);
   SenderEffects on(const OwnFactsRead& event, Moment at);
   SenderEffects on(const OwnDigestRead& event, Moment at);
+  SenderEffects on(const TouchedFound& event, Moment at);
+  SenderEffects on(const TouchedRead& event, Moment at);
   SenderEffects on(const SourceFailed& event, Moment at);
   SenderEffects on(const LogPinned& event, Moment at);
   SenderEffects on(const LogRecordsRead& event, Moment at);
@@ -113,6 +115,8 @@ class Sender {
     std::optional<OwnFactsRead> own;
     Lsn common_point;
     bool digests_asked = false;
+    Lsn compared;  ///< Where digests are asked for: the common point, or below it.
+    bool touched_known = false;
     bool their_digest_known = false, our_digest_known = false, base_digest_known = false;
     std::optional<Digest> their_digest, our_digest, base_digest;
   };
@@ -132,6 +136,7 @@ class Sender {
   void schedule_retry(Moment at);
 
   // Handshake.
+  void find_common_point(SenderEffects& out);
   void ask_digests(SenderEffects& out);
   void decide_outcome(Moment at, SenderEffects& out);
   void begin_plan(Plan plan, Moment at, SenderEffects& out);
@@ -142,7 +147,9 @@ class Sender {
   void heard(const SessionReady& ready, Moment at, SenderEffects& out);
   void heard(const Ack& ack, Moment at, SenderEffects& out);
   void heard(const BarrierReached& reached, Moment at, SenderEffects& out);
-  void heard(const BaseAck& ack, Moment at, SenderEffects& out);
+  void heard(const TouchedNoted& noted, Moment at, SenderEffects& out);
+  void heard(const AskBase& ask, Moment at, SenderEffects& out);
+  void heard(const BaseWhole& whole, Moment at, SenderEffects& out);
   void heard(const Refused& refused, Moment at, SenderEffects& out);
   template <class Other>
   void heard(const Other& other, Moment at, SenderEffects& out);
@@ -173,7 +180,6 @@ class Sender {
   LinkNumber links_ = 0;         ///< Numbers handed out.
   LinkNumber records_link_ = 0;  ///< 0: none wanted.
   LinkNumber bulk_link_ = 0;
-  bool bulk_open_ = false;
   std::uint64_t backoff_ = 0;
   std::optional<MonoTime> retry_at_;
   std::optional<MonoTime> owed_since_;  ///< An answer on the records link is owed since then.
@@ -184,6 +190,7 @@ class Sender {
   std::optional<Session> session_;
   std::variant<std::monostate, CatchUp, Rebuild> executor_;
   Handshake handshake_;
+  std::optional<BlockIndex> touched_upto_;  ///< Named so far; the replica is to say that it noted.
   Cursor cursor_;
   bool reading_records_ = false;
   Lsn pinned_from_;

@@ -69,6 +69,18 @@ struct OwnDigestRead {
   Lsn lsn;
   std::optional<Digest> digest;
 };
+/// The nearest LSN at or below the asked one from which on touched blocks can be named.
+struct TouchedFound {
+  SessionId session;
+  std::optional<Lsn> lsn;  ///< Nothing: none is known.
+  Digest digest;           ///< At `lsn`.
+};
+/// Blocks that the log touched behind the asked LSN, ascending; the rest of them when fewer than
+/// touched_ranges_max.
+struct TouchedRead {
+  SessionId session;
+  Result<std::vector<BlockRange>> ranges;
+};
 /// The primary's own store does not answer any more.
 struct SourceFailed {
   SessionId session;
@@ -85,6 +97,7 @@ struct LogRecordsRead {
 };
 struct BaseRunRead {
   SessionId session;
+  BlockRange range;  ///< What was asked for.
   Result<BasePiece> piece;
 };
 struct AssignmentChanged {
@@ -121,6 +134,15 @@ struct ReadOwnDigest {
   SessionId session;
   Lsn lsn;
 };
+struct FindTouched {
+  SessionId session;
+  Lsn at;
+};
+struct ReadTouched {
+  SessionId session;
+  Lsn behind;
+  BlockIndex from;
+};
 struct Pin {
   SessionId session;
   Lsn from;
@@ -136,8 +158,7 @@ struct ReadRecords {
 };
 struct ReadBaseRun {
   SessionId session;
-  BlockIndex first;
-  std::uint32_t blocks_max = 0;
+  BlockRange range;  ///< Its first blocks, as many as one read gives.
 };
 /// What the volume counts: the replica's numbers and whether they are proved.
 struct ReportPeer {
@@ -155,8 +176,9 @@ struct Log {
   Event event;
 };
 
-using SenderEffect = std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest, Pin,
-                                  Unpin, ReadRecords, ReadBaseRun, ReportPeer, Log>;
+using SenderEffect =
+    std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest, FindTouched,
+                 ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun, ReportPeer, Log>;
 /// To be performed in order.
 using SenderEffects = std::vector<SenderEffect>;
 

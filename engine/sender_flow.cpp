@@ -14,7 +14,7 @@ namespace {
 // Frame header and fields of docs/PROTOCOL.md, for the numbers in status; the heads of records and
 // the checksums of blocks are added as they are.
 constexpr std::uint64_t records_frame_overhead = 75;
-constexpr std::uint64_t base_frame_overhead = 80;
+constexpr std::uint64_t base_frame_overhead = 88;
 
 std::uint64_t bytes_of(const std::vector<RecordPtr>& records) {
   std::uint64_t bytes = 0;
@@ -89,8 +89,8 @@ SenderEffects Sender::on(const BaseRunRead& event, Moment at) {
     disconnect(EndCause::source_failed, event.piece.error().text, at, out);
     return out;
   }
-  const auto& piece = *event.piece;
-  if (const auto taken = rebuild->read(piece); !taken) {
+  auto piece = *event.piece;
+  if (const auto taken = rebuild->read(event.range, piece); !taken) {
     disconnect(EndCause::source_failed, taken.error().text, at, out);
     return out;
   }
@@ -100,12 +100,14 @@ SenderEffects Sender::on(const BaseRunRead& event, Moment at) {
   session_->numbers.base_blocks += piece.range.count;
   session_->numbers.payload_bytes += piece.data.size();
   if (piece.sums.empty()) {
-    send(Lane::bulk, BaseZeroes{volume, epoch, session_->id(), piece.range}, base_frame_overhead,
-         out);
+    send(Lane::bulk, BaseZeroes{volume, epoch, session_->id(), piece.range, piece.flush_lsn},
+         base_frame_overhead, out);
   } else {
     const auto bytes =
         base_frame_overhead + piece.sums.size() * sizeof(BlockSum) + piece.data.size();
-    send(Lane::bulk, BaseBlocks{volume, epoch, session_->id(), piece.range, piece.sums, piece.data},
+    send(Lane::bulk,
+         BaseBlocks{volume, epoch, session_->id(), piece.range, piece.flush_lsn,
+                    std::move(piece.sums), std::move(piece.data)},
          bytes, out);
   }
   pump_base(out);
@@ -134,6 +136,7 @@ void Sender::heard(const SessionReady& ready, Moment at, SenderEffects& out) {
                                          : std::get<CatchUp>(executor_).ready(ready.next);
   if (!agreed) return refuse(fmt::format("the plan begins behind {}", plan.common_point));
   session_->ready(at.now);
+  session_->numbers.base_blocks_all = ready.missing_blocks;
   cursor_.begin(plan.common_point, plan.digest);
   become(rebuild != nullptr ? PeerState::rebuilding : PeerState::catching_up, out);
   if (rebuild != nullptr) {
@@ -201,22 +204,32 @@ void Sender::heard(const BarrierReached& reached, Moment at, SenderEffects& out)
   complete(at, out);
 }
 
-void Sender::heard(const BaseAck& ack, Moment at, SenderEffects& out) {
-  if (!authorised(ack.session, ack.epoch, "base_ack", out)) return;
+void Sender::heard(const AskBase& ask, Moment at, SenderEffects& out) {
+  if (!authorised(ask.session, ask.epoch, "ask_base", out)) return;
   auto* rebuild = std::get_if<Rebuild>(&executor_);
-  const auto verdict =
-      rebuild == nullptr ? Rebuild::Verdict::refused : rebuild->base_acked(ack.upto, ack.complete);
-  if (verdict == Rebuild::Verdict::refused) {
-    return disconnect(EndCause::bad_answer,
-                      fmt::format("{} acknowledged base blocks below {}", peer_text(), ack.upto),
+  const auto taken = rebuild == nullptr ? Status(Error{Errc::invalid, "nothing is rebuilt"})
+                                        : rebuild->asked(ask.ranges);
+  if (!taken) {
+    return disconnect(EndCause::bad_answer, fmt::format("{}: {}", peer_text(), taken.error().text),
                       at, out);
   }
   session_->progressed(at.now);
-  if (verdict == Rebuild::Verdict::taken) return pump_base(out);
+  pump_base(out);
+}
+
+void Sender::heard(const BaseWhole& whole, Moment at, SenderEffects& out) {
+  if (!authorised(whole.session, whole.epoch, "base_whole", out)) return;
+  auto* rebuild = std::get_if<Rebuild>(&executor_);
+  const auto barrier = rebuild == nullptr ? Result<Lsn>(Error{Errc::invalid, "nothing is rebuilt"})
+                                          : rebuild->whole(whole.flush_lsn, head_);
+  if (!barrier) {
+    return disconnect(EndCause::bad_answer,
+                      fmt::format("{}: {}", peer_text(), barrier.error().text), at, out);
+  }
+  session_->progressed(at.now);
   if (planted(Bug::in_sync_before_tail)) return complete(at, out);
-  const auto barrier = rebuild->close(head_);
   send(Lane::records,
-       Barrier{config_.assignment.spec.id, session_->epoch(), session_->id(), barrier}, 72, out);
+       Barrier{config_.assignment.spec.id, session_->epoch(), session_->id(), *barrier}, 72, out);
   owed_since_
       .reset();  // Its records may still have to be read and written; the stall budget watches.
 }
@@ -277,14 +290,9 @@ void Sender::pump_records(SenderEffects& out) {
 
 void Sender::pump_base(SenderEffects& out) {
   auto* rebuild = std::get_if<Rebuild>(&executor_);
-  if (rebuild == nullptr || !bulk_open_ || !flowing()) return;
-  if (const auto first = rebuild->begin_read()) {
-    out.push_back(ReadBaseRun{session_->id(), *first, base_blocks_max});
-  } else if (rebuild->take_base_end()) {
-    send(Lane::bulk,
-         BaseDone{config_.assignment.spec.id, session_->epoch(), session_->id(),
-                  rebuild->feed().flush_lsn()},
-         base_frame_overhead, out);
+  if (rebuild == nullptr || !flowing()) return;
+  while (const auto range = rebuild->begin_read()) {
+    out.push_back(ReadBaseRun{session_->id(), *range});
   }
 }
 
@@ -329,7 +337,6 @@ void Sender::complete(Moment at, SenderEffects& out) {
                         .with("base_blocks", numbers.base_blocks)});
   become(PeerState::streaming, out);
   if (bulk_link_ != 0) out.push_back(CloseLink{Lane::bulk, std::exchange(bulk_link_, 0)});
-  bulk_open_ = false;
 }
 
 }  // namespace tidemark::engine::outflow

@@ -7,6 +7,13 @@
 #include "engine/sender.hpp"
 
 namespace tidemark::engine::outflow {
+namespace {
+
+// Of docs/PROTOCOL.md, for the numbers in status.
+constexpr std::uint64_t touched_frame_overhead = 67;
+constexpr std::uint64_t touched_range_bytes = 16;
+
+}  // namespace
 
 SenderEffects Sender::on(const OwnFactsRead& event, Moment at) {
   now_ = at.now;
@@ -14,7 +21,7 @@ SenderEffects Sender::on(const OwnFactsRead& event, Moment at) {
   if (!session_ || !authorised(event.session, session_->epoch(), "own_facts", out)) return out;
   if (session_->phase() != SessionPhase::probing || handshake_.own) return out;
   handshake_.own = event;
-  ask_digests(out);
+  find_common_point(out);
   return out;
 }
 
@@ -23,19 +30,46 @@ void Sender::heard(const Facts& facts, Moment, SenderEffects& out) {
   if (session_->phase() != SessionPhase::probing || handshake_.facts) return;
   handshake_.facts = facts;
   peer_incarnation_ = facts.incarnation;
+  find_common_point(out);
+}
+
+/// Where our log no longer reaches back to it, what it touched since may still be known, from there
+/// or from a little earlier: logs that are equal at the common point are equal below it.
+void Sender::find_common_point(SenderEffects& out) {
+  auto& h = handshake_;
+  if (!h.facts || !h.own) return;
+  h.common_point = common_point(config_.history, head_, h.facts->history, h.facts->received);
+  h.compared = h.common_point;
+  if (h.own->retained <= h.common_point.next()) return ask_digests(out);
+  out.push_back(FindTouched{session_->id(), h.common_point});
+}
+
+SenderEffects Sender::on(const TouchedFound& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "touched_found", out)) return out;
+  auto& h = handshake_;
+  if (session_->phase() != SessionPhase::probing || h.digests_asked) return out;
+  if (event.lsn && *event.lsn <= h.common_point) {
+    h.compared = *event.lsn;
+    h.touched_known = true;
+    h.our_digest_known = true;
+    h.our_digest = event.digest;
+  }
   ask_digests(out);
+  return out;
 }
 
 void Sender::ask_digests(SenderEffects& out) {
   auto& h = handshake_;
-  if (!h.facts || !h.own || h.digests_asked) return;
   h.digests_asked = true;
-  h.common_point = common_point(config_.history, head_, h.facts->history, h.facts->received);
   const auto id = session_->id();
-  send(Lane::records, AskDigest{config_.assignment.spec.id, session_->epoch(), id, h.common_point},
-       72, out);
-  out.push_back(ReadOwnDigest{id, h.common_point});
-  if (h.own->checkpoint != h.common_point) out.push_back(ReadOwnDigest{id, h.own->checkpoint});
+  send(Lane::records, AskDigest{config_.assignment.spec.id, session_->epoch(), id, h.compared}, 72,
+       out);
+  if (!h.our_digest_known) out.push_back(ReadOwnDigest{id, h.compared});
+  if (h.our_digest_known || h.own->checkpoint != h.compared) {
+    out.push_back(ReadOwnDigest{id, h.own->checkpoint});
+  }
 }
 
 SenderEffects Sender::on(const OwnDigestRead& event, Moment at) {
@@ -44,7 +78,7 @@ SenderEffects Sender::on(const OwnDigestRead& event, Moment at) {
   if (!session_ || !authorised(event.session, session_->epoch(), "own_digest", out)) return out;
   auto& h = handshake_;
   if (session_->phase() != SessionPhase::probing || !h.digests_asked) return out;
-  if (event.lsn == h.common_point) {
+  if (event.lsn == h.compared && !h.our_digest_known) {
     h.our_digest_known = true;
     h.our_digest = event.digest;
   }
@@ -61,7 +95,7 @@ void Sender::heard(const DigestIs& answer, Moment at, SenderEffects& out) {
   auto& h = handshake_;
   if (session_->phase() != SessionPhase::probing || !h.digests_asked || h.their_digest_known)
     return;
-  if (answer.lsn != h.common_point) return;
+  if (answer.lsn != h.compared) return;
   h.their_digest_known = true;
   h.their_digest = answer.digest;
   decide_outcome(at, out);
@@ -76,6 +110,8 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   facts.head = head_;
   facts.retained = h.own->retained;
   facts.common_point = h.common_point;
+  facts.compared = h.compared;
+  facts.touched_known = h.touched_known;
   facts.our_digest = h.our_digest;
   facts.their_digest = h.their_digest;
   facts.witnessed = witnessed_;
@@ -91,7 +127,8 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   outcome_ = outcome.proof;
   if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;
 
-  const PlanSource source{config_.history, head_, h.own->checkpoint, h.base_digest, h.our_digest};
+  const PlanSource source{config_.history, head_,      h.own->checkpoint,
+                          h.base_digest,   h.compared, h.our_digest};
   auto plan = make_plan(outcome, source, config_.budget);
   if (plan) {
     begin_plan(std::move(*plan), at, out);
@@ -115,10 +152,10 @@ void Sender::begin_plan(Plan plan, Moment at, SenderEffects& out) {
     executor_.emplace<CatchUp>(plan);
   } else {
     executor_.emplace<Rebuild>(plan, config_.assignment.spec.blocks());
-    session_->numbers.base_blocks_all = config_.assignment.spec.blocks();
   }
   pinned_from_ = plan.pin_from;
   bytes_since_pin_ = 0;
+  touched_upto_.reset();
   session_->bind(std::move(plan), at.now);
   reason_ = session_->plan()->reason;
   become(PeerState::preparing, out);
@@ -149,19 +186,55 @@ SenderEffects Sender::on(const LogPinned& event, Moment at) {
   // From here on the replica may forget what it proved durable: it counts for nothing until it
   // proves it anew (C13).
   if (plan.kind == SessionKind::rebuild) witnessed_ = Lsn{};
-  out.push_back(Log{Event(Level::info, "session_started")
-                        .with("replica", config_.peer)
-                        .with("session", session_->id())
-                        .with("kind", to_string(plan.kind))
-                        .with("from", plan.common_point)
-                        .with("target", plan.target)});
+  out.push_back(
+      Log{Event(Level::info, "session_started")
+              .with("replica", config_.peer)
+              .with("session", session_->id())
+              .with("kind", to_string(plan.kind))
+              .with("scope", plan.kind == SessionKind::rebuild ? to_string(plan.scope) : "")
+              .with("from", plan.common_point)
+              .with("target", plan.target)});
   report_due_ = true;
   send(Lane::records, start_of(plan, config_.assignment.spec.id, session_->epoch(), session_->id()),
        256, out);
   // Truncation and reset take as long as the replica's disk does;
   // the stall budget watches over them.
   owed_since_.reset();
+  if (plan.kind == SessionKind::rebuild && plan.scope == BaseScope::touched) {
+    out.push_back(ReadTouched{session_->id(), plan.touched_from, BlockIndex()});
+  }
   return out;
+}
+
+SenderEffects Sender::on(const TouchedRead& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "touched_read", out)) return out;
+  if (session_->phase() != SessionPhase::preparing) return out;
+  if (!event.ranges) {
+    disconnect(EndCause::source_failed, event.ranges.error().text, at, out);
+    return out;
+  }
+  const auto& ranges = *event.ranges;
+  const bool last = ranges.size() < touched_ranges_max;
+  session_->progressed(at.now);
+  send(Lane::records,
+       Touched{config_.assignment.spec.id, session_->epoch(), session_->id(), last, ranges},
+       touched_frame_overhead + ranges.size() * touched_range_bytes, out);
+  owed_since_.reset();
+  touched_upto_ = last ? std::nullopt : std::optional(ranges.back().end());
+  return out;
+}
+
+void Sender::heard(const TouchedNoted& noted, Moment at, SenderEffects& out) {
+  if (!authorised(noted.session, noted.epoch, "touched_noted", out)) return;
+  if (session_->phase() != SessionPhase::preparing || !touched_upto_) {
+    return disconnect(EndCause::bad_answer,
+                      fmt::format("{} noted touched blocks out of place", peer_text()), at, out);
+  }
+  session_->progressed(at.now);
+  out.push_back(ReadTouched{session_->id(), session_->plan()->touched_from,
+                            *std::exchange(touched_upto_, std::nullopt)});
 }
 
 }  // namespace tidemark::engine::outflow

@@ -111,6 +111,7 @@ Task<Status> Flusher::round(Lsn to) {
   keep_a_rounds_worth(*records);
   const auto& last = records->back()->header();
   ceiling_ = std::max(ceiling_, last.lsn);
+  if (before_writing) before_writing(*records);
   const auto plan = engine::plan_flush(*records, extent_run_blocks_max);
   for (PlanPlace at; at.run < plan.size();) {
     auto written = co_await extents_.write(next_runs(plan, at));
@@ -183,6 +184,8 @@ void Flusher::truncated(Lsn end) {
   aged_ = std::min(aged_, end);
   aging_ = std::min(aging_, end);
   target_ = std::min(target_, end);
+  // What could have been flushed is not behind what was cut: nothing uncommitted ever was.
+  ceiling_ = std::max(at_.lsn, std::min(ceiling_, end));
 }
 
 void Flusher::restart(CheckpointState at) {

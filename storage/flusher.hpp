@@ -73,6 +73,9 @@ class Flusher {
   const std::string& problem() const { return problem_; }
   std::uint64_t rounds() const { return rounds_; }
 
+  /// A round is about to write these records' blocks; nothing else may write them any more but what
+  /// holds their guard already. May be empty.
+  std::function<void(const std::vector<engine::RecordPtr>&)> before_writing;
   std::function<void()> on_progress;
   std::function<void(engine::Error)> on_failed;
 

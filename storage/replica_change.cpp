@@ -115,12 +115,38 @@ Task<Status> ReplicaStore::rebuild_dirty_map() {
   co_return Done{};
 }
 
-Task<Status> ReplicaStore::reset(Lsn base, engine::Digest digest, engine::EpochHistory history) {
+void ReplicaStore::note_touched(bool first, const std::vector<BlockRange>& ranges) {
+  if (first || !noted_) noted_.emplace(config_.spec.blocks());
+  for (const auto& range : ranges) noted_->add(range);
+}
+
+Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(engine::BaseScope scope,
+                                                            engine::Epoch epoch, Lsn base,
+                                                            engine::Digest digest,
+                                                            engine::EpochHistory history) {
+  using engine::BaseScope;
+  const bool known = superblock_.base == BaseState::complete || missing_;
+  if (scope != BaseScope::all && !known) {
+    co_return Error{Errc::refused, "begin of a rebuild: what is missing is not known"};
+  }
+  if (scope == BaseScope::rest) {
+    if (!missing_) co_return Error{Errc::refused, "begin of a rebuild: none was broken off"};
+    missing_->epoch = epoch;
+  } else {
+    auto done = co_await reset(scope, epoch, base, digest, std::move(history));
+    if (!done) co_return done.error();
+  }
+  noted_.reset();
+  co_return *progress();
+}
+
+Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, Lsn base,
+                                 engine::Digest digest, engine::EpochHistory history) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
   changing_ = true;
-  auto done = co_await reset_held(base, digest, std::move(history));
+  auto done = co_await reset_held(scope, epoch, base, digest, std::move(history));
   changing_ = false;
   wal_->resume();
   release_flush();  // a comparison of what was there is over
@@ -128,13 +154,43 @@ Task<Status> ReplicaStore::reset(Lsn base, engine::Digest digest, engine::EpochH
   co_return done;
 }
 
-Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
-                                      engine::EpochHistory history) {
+/// What a copy begun now lacks. Nothing is in flight.
+MissingBlocks ReplicaStore::missing_for(engine::BaseScope scope, engine::Epoch epoch) const {
+  const auto blocks = config_.spec.blocks();
+  MissingBlocks missing{epoch, Lsn(), BlockSet(blocks)};
+  if (scope == engine::BaseScope::all) {
+    missing.blocks.fill();
+    return missing;
+  }
+  if (missing_) missing = *missing_;
+  missing.epoch = epoch;
+  if (noted_) missing.blocks.merge(*noted_);
+  if (engine::planted(engine::Bug::delta_without_own_blocks)) return missing;
+  // Its own records that are not in the extents go with the log.
+  dirty_.visit({BlockIndex(), blocks}, [&](BlockRange part, const DirtyBlock* dirty) {
+    if (dirty != nullptr) missing.blocks.add(part);
+  });
+  return missing;
+}
+
+Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epoch, Lsn base,
+                                      engine::Digest digest, engine::EpochHistory history) {
   auto settled_log = co_await wal_->settle();
   if (!settled_log) co_return settled_log.error();
   const BlockRange whole{BlockIndex(), config_.spec.blocks()};
   const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
+  const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
   const auto start = wal_->next_sequence();
+  const bool all = scope == engine::BaseScope::all;
+  auto missing = missing_for(scope, epoch);
+  // More than was missing before, if anything: a crash between this and the superblock loses
+  // nothing, whichever state it leaves.
+  auto saved = co_await missing_file_.save(missing);
+  const bool full = !saved && saved.error().code == Errc::no_space;
+  // Without the file all is missing, which is so; the reset itself gives space back.
+  if (all && full) saved = co_await missing_file_.remove();
+  if (!saved && !full) co_return failed(saved.error());
+  if (!saved) co_return saved;
   touched_walk_.reset();
   (void)co_await touched_.clear();
   // The vote is withdrawn before anything is discarded, in both slots (C13).
@@ -142,7 +198,7 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
       [&](Superblock& s) {
         s.base = BaseState::incomplete;
         s.damage.clear();
-        s.resetting = true;
+        s.resetting = all;
         s.checkpoint = base;
         s.checkpoint_digest = digest;
         s.checkpoint_time = engine::WallTime();
@@ -151,20 +207,23 @@ Task<Status> ReplicaStore::reset_held(Lsn base, engine::Digest digest,
         s.wal_start = start;
         s.history = history;
         s.sessions.clear();
-        s.extent_files = {};
+        if (all) s.extent_files = {};
         s.truncate_to.reset();
         s.cuts.clear();
       },
       true);
   if (!withdrawn) co_return withdrawn.error();
   touched_.open({base, digest});
-  auto cleared = co_await extents_->clear();
-  if (!cleared) co_return failed(cleared.error());
-  auto settled = co_await record([](Superblock& s) { s.resetting = false; }, true);
-  if (!settled) co_return failed(settled.error());
+  if (all) {
+    auto cleared = co_await extents_->clear();
+    if (!cleared) co_return failed(cleared.error());
+    auto settled = co_await record([](Superblock& s) { s.resetting = false; }, true);
+    if (!settled) co_return failed(settled.error());
+  }
   wal_->restart(base, digest, engine::WallTime());
   dirty_.clear();
-  wal_wrote_.emplace(config_.spec.blocks());
+  missing_ = std::move(missing);
+  copied_unsaved_ = 0;
   history_ = std::move(history);
   committed_ = base;
   previous_checkpoint_ = base;
@@ -180,12 +239,54 @@ Error ReplicaStore::failed(Error error) {
   return error;
 }
 
-void ReplicaStore::mark_written(const std::vector<engine::RecordPtr>& records) {
-  for (const auto& record : records) wal_wrote_->add(record->header().range);
+std::optional<engine::BaseProgress> ReplicaStore::progress() const {
+  if (!missing_) return std::nullopt;
+  return engine::BaseProgress{missing_->epoch, missing_->flush_lsn, missing_->blocks.count()};
+}
+
+MissingRuns ReplicaStore::missing_runs(BlockIndex from, std::uint64_t blocks_max) const {
+  // So that a turn ends soon also where committed records stand for all there is.
+  constexpr int steps_max = 2048;
+  MissingRuns found;
+  if (!missing_) return found;
+  for (int step = 0; blocks_max > 0 && step < steps_max; ++step) {
+    const auto run = missing_->blocks.next_run(
+        from, std::min<std::uint64_t>(blocks_max, engine::base_ask_blocks_max));
+    if (!run) return found;
+    from = run->end();
+    dirty_.visit(*run, [&](BlockRange part, const DirtyBlock* dirty) {
+      if (dirty != nullptr && dirty->lsn <= committed_) return;
+      auto& ranges = found.ranges;
+      const bool joins = !ranges.empty() && ranges.back().end() == part.first &&
+                         ranges.back().count + part.count <= engine::base_ask_blocks_max;
+      if (joins) {
+        ranges.back().count += part.count;
+      } else {
+        ranges.push_back(part);
+      }
+      blocks_max -= part.count;
+    });
+  }
+  found.next = from;
+  return found;
+}
+
+/// Every block that is not in the extents is in the log. Called when a pass over the volume found
+/// that committed records stand for what is missing: newer ones on top of them change nothing.
+bool ReplicaStore::base_whole() const {
+  if (!missing_) return false;
+  constexpr std::uint64_t blocks_at_once = 32768;
+  bool whole = true;
+  for (auto run = missing_->blocks.next_run(BlockIndex(), blocks_at_once); run && whole;
+       run = missing_->blocks.next_run(run->end(), blocks_at_once)) {
+    dirty_.visit(*run,
+                 [&](BlockRange, const DirtyBlock* dirty) { whole = whole && dirty != nullptr; });
+  }
+  return whole;
 }
 
 Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::BlockSum> sums,
-                                      engine::Slice data) {
+                                      engine::Slice data, Lsn flush_lsn) {
   const bool zeros = sums.empty();
   const bool sized =
       zeros ? data.empty() : sums.size() == range.count && data.size() == range.count * block_bytes;
@@ -206,15 +307,16 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
   // Held from before it is decided which blocks are still the base's until they are written: a
   // record that comes later is flushed behind the base, not under it (C9).
   const auto held = co_await extents_->guard().acquire(range, RangeGuard::Use::write);
-  if (superblock_.base != BaseState::incomplete) {
+  if (superblock_.base != BaseState::incomplete || !missing_) {
     co_return Error{Errc::refused,
                     fmt::format("base write of blocks {}: no rebuild is under way", range)};
   }
-  const bool ignore_wal = engine::planted(engine::Bug::base_overwrites_newer_block);
+  missing_->flush_lsn = std::max(missing_->flush_lsn, flush_lsn);
+  const bool overwrites = engine::planted(engine::Bug::base_overwrites_newer_block);
   std::vector<ExtentRun> runs;
   for (std::uint64_t i = 0; i < range.count; ++i) {
     const auto block = range.first + i;
-    if (wal_wrote_->has(block) && !ignore_wal) continue;
+    if (!missing_->blocks.has(block) && !overwrites) continue;
     const bool joins = !runs.empty() && runs.back().range.end() == block;
     if (!joins) runs.push_back({{block, 0}, {}, {}});
     auto& run = runs.back();
@@ -223,23 +325,57 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
     run.data.push_back(data.part(i * block_bytes, block_bytes));
     run.sums.push_back(sums[i]);
   }
+  std::vector<BlockRange> copied;
+  for (const auto& run : runs) copied.push_back(run.range);
   auto written = co_await extents_->write_held(std::move(runs));
   if (!written && written.error().code != Errc::no_space) fail(written.error());
-  co_return written;
+  if (!written) co_return written;
+  if (!missing_) co_return Done{};
+  for (const auto& run : copied) missing_->blocks.remove(run);
+  // What a crash loses is bounded: the copy waits until it is recorded. A long list costs more to
+  // write than some blocks to copy again.
+  constexpr std::uint64_t unsaved_blocks_min = 4096;
+  copied_unsaved_ += range.count;
+  if (copied_unsaved_ < std::max(unsaved_blocks_min, saved_bytes_ / 512)) co_return Done{};
+  auto saved = co_await save_missing();
+  if (saved || saved.error().code == Errc::no_space) co_return Done{};  // It names too much.
+  co_return failed(saved.error());
+}
+
+/// What is missing, at a moment whose writes are synced.
+Task<Status> ReplicaStore::save_missing() {
+  copied_unsaved_ = 0;  // Who comes while this waits for its turn need not ask for another.
+  const auto turn = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
+  if (!missing_) co_return Done{};
+  const auto missing = *missing_;
+  auto synced = co_await extents_->sync();
+  if (!synced) co_return synced;
+  // The files that hold what is no longer missing are on record before it is forgotten.
+  if (superblock_.extent_files != extents_->durable_files()) {
+    auto recorded = co_await record(
+        [this](Superblock& s) { s.extent_files = extents_->durable_files(); }, false);
+    if (!recorded) co_return recorded;
+  }
+  auto saved = co_await missing_file_.save(missing);
+  saved_bytes_ = missing_file_.bytes();
+  co_return saved;
 }
 
 Task<Status> ReplicaStore::finish_rebuild(Lsn at) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   if (superblock_.base == BaseState::complete) co_return Done{};
-  if (superblock_.base == BaseState::damaged || wal_->durable() < at) {
+  const bool whole = base_whole();
+  if (superblock_.base == BaseState::damaged || !whole || wal_->durable() < at) {
     co_return Error{
         Errc::refused,
-        fmt::format("end of a rebuild at lsn {}: the log is durable up to {}, the base is {}", at,
-                    wal_->durable(), engine::to_string(superblock_.base))};
+        fmt::format("end of a rebuild at lsn {}: the log is durable up to {}, the base is {}{}", at,
+                    wal_->durable(), engine::to_string(superblock_.base),
+                    whole ? "" : ", and blocks are missing")};
   }
   auto synced = co_await extents_->sync();
   if (!synced && synced.error().code != Errc::no_space) co_return failed(synced.error());
   if (!synced) co_return synced.error();
+  const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
   auto recorded = co_await record(
       [this](Superblock& s) {
         s.base = BaseState::complete;
@@ -247,7 +383,9 @@ Task<Status> ReplicaStore::finish_rebuild(Lsn at) {
       },
       true);
   if (!recorded) co_return recorded.error();
-  wal_wrote_.reset();
+  missing_.reset();
+  auto removed = co_await missing_file_.remove();
+  if (!removed) co_return failed(removed.error());
   co_return Done{};
 }
 
@@ -295,6 +433,7 @@ Task<Status> ReplicaStore::end(Ending how) {
     if (result) result = std::move(quiet);
     flusher_->stop();
   }
+  const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
   const BlockRange whole{BlockIndex(), config_.spec.blocks()};
   if (extents_) {
     const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);

@@ -57,6 +57,8 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   }
   auto opened = co_await extents_->open(superblock_.extent_files);
   if (!opened) co_return opened.error();
+  auto missing = co_await find_missing_file();
+  if (!missing) co_return missing.error();
   auto log = co_await recover_log_of_superblock();
   if (!log) co_return log.error();
   clean_ = superblock_.clean && log->damage.empty() && log->end.lsn == superblock_.durable;
@@ -87,6 +89,8 @@ Task<Status> ReplicaStore::create() {
     auto removed = co_await remove_all(config_.directory + part);
     if (!removed) co_return removed.error();
   }
+  auto forgotten = co_await missing_file_.remove();
+  if (!forgotten) co_return forgotten;
   {
     Wal fresh(wal_context(config_, key_, config_.limits.segment_bytes), wal_limits(config_.limits));
     auto segments = co_await fresh.create_first_segments();
@@ -122,6 +126,17 @@ Task<Status> ReplicaStore::remove_all(std::string directory) {
 Task<Result<RecoveredLog>> ReplicaStore::recover_log_of_superblock() {
   auto log = co_await wal_->recover(recovery_input(superblock_));
   co_return log;
+}
+
+Task<Status> ReplicaStore::find_missing_file() {
+  if (superblock_.base != BaseState::incomplete) {
+    auto removed = co_await missing_file_.remove();  // of a rebuild that ended just so
+    co_return removed;
+  }
+  auto missing = co_await missing_file_.load(config_.spec.blocks());
+  if (!missing) co_return missing.error();
+  missing_ = std::move(*missing);
+  co_return Done{};
 }
 
 /// What was found becomes the state from which work goes on:
@@ -181,7 +196,6 @@ void ReplicaStore::start(RecoveredLog log) {
   const auto ceiling = clean_ ? superblock_.checkpoint : log.end.lsn;
   wal_->start(log, committed_);
   make_flusher(ceiling);
-  if (superblock_.base == BaseState::incomplete) wal_wrote_.emplace(config_.spec.blocks());
   if (damaged) {
     flusher_->stop();
     return;
@@ -199,6 +213,10 @@ void ReplicaStore::make_flusher(Lsn ceiling) {
       [this](CheckpointState next, const std::vector<engine::RecordPtr>& records) {
         return checkpointed(next, records);
       });
+  flusher_->before_writing = [this](const std::vector<engine::RecordPtr>& records) {
+    if (!missing_) return;
+    for (const auto& record : records) missing_->blocks.remove(record->header().range);
+  };
   flusher_->on_progress = [this] {
     wal_->set_thrifty(!flusher_->problem().empty());
     wal_->top_up();
@@ -241,6 +259,11 @@ Task<Status> ReplicaStore::record_held(std::function<void(Superblock&)> change, 
 Task<Status> ReplicaStore::checkpointed(CheckpointState at,
                                         const std::vector<engine::RecordPtr>& records) {
   (void)co_await touched_.add({at.lsn, at.digest}, records);  // Lost: it says so, and costs a copy.
+  // Before the log may be pruned: what was flushed is not asked for again, nor written over.
+  if (missing_) {
+    auto saved = co_await save_missing();
+    if (!saved) co_return saved;
+  }
   // Falling back to the older slot must find the log from its checkpoint on.
   const auto start = wal_->prunable_start(previous_checkpoint_);
   auto history = history_;

@@ -32,11 +32,14 @@ ReplicaStore::ReplicaStore(StoreConfig config)
     : config_(std::move(config)),
       key_(config_.spec.id),
       superblock_file_(config_.disk, config_.timers, config_.directory + "/superblock"),
+      missing_file_(config_.disk, config_.timers, config_.directory + "/missing", config_.spec.id,
+                    config_.replica),
       touched_(config_.kv, config_.events, config_.spec, config_.replica) {}
 
 ReplicaStore::~ReplicaStore() {
   superblock_turn_.close();
   change_turn_.close();
+  missing_turn_.close();
   if (extents_) extents_->abandon();
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
 }
@@ -48,7 +51,6 @@ void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) 
     dirty_.add(record->header());
     if (record->header().kind == engine::RecordKind::epoch) note_epoch(*record);
   }
-  if (wal_wrote_) mark_written(records);
   wal_->append(records);
   set_committed(committed);
   prune_ahead();
@@ -295,6 +297,7 @@ OpenedStore ReplicaStore::facts() const {
   f.committed = committed_;
   f.history = history_;
   f.base = superblock_.base;
+  f.rebuild = progress();
   f.clean = clean_;
   f.damage = superblock_.damage;
   f.chunk_bytes_max = engine::chunk_bytes_max(superblock_.segment_bytes);

@@ -17,11 +17,11 @@
 #include "engine/front.hpp"
 #include "engine/status.hpp"
 #include "engine/timer.hpp"
-#include "storage/block_set.hpp"
 #include "storage/dirty_map.hpp"
 #include "storage/extents.hpp"
 #include "storage/fan.hpp"
 #include "storage/flusher.hpp"
+#include "storage/missing_blocks.hpp"
 #include "storage/superblock.hpp"
 #include "storage/touched_index.hpp"
 #include "storage/wal.hpp"
@@ -64,6 +64,7 @@ struct OpenedStore {
   engine::Lsn committed;
   engine::EpochHistory history;
   engine::BaseState base = engine::BaseState::complete;
+  std::optional<engine::BaseProgress> rebuild;  ///< base == incomplete, and it can go on.
   bool clean = false;
   std::string damage;
   std::uint64_t chunk_bytes_max = 0;
@@ -88,6 +89,13 @@ inline constexpr std::uint64_t hash_groups_max = 4096;
 
 /// What one answer about allocation names at most: what a client is told at once.
 inline constexpr std::size_t allocation_runs_max = 4096;
+
+/// What a search for missing blocks found.
+struct MissingRuns {
+  /// Ascending, of at most base_ask_blocks_max blocks each, and as many in all as were wanted.
+  std::vector<engine::BlockRange> ranges;
+  std::optional<engine::BlockIndex> next;  ///< Where to look on; nothing: there is no more.
+};
 
 class ReplicaStore {
  public:
@@ -118,16 +126,30 @@ class ReplicaStore {
   /// Cuts the log behind `to`: drains, records the intent, erases from the end, syncs (C15).
   /// Nothing happens when the log ends there or before. Errc::refused: below the checkpoint.
   Task<engine::Status> truncate(engine::Lsn to);
-  /// Durably base_incomplete, then an empty log that begins behind `base`, whose digest and reigns
-  /// are given, and empty extents (C6).
-  Task<engine::Status> reset(engine::Lsn base, engine::Digest digest, engine::EpochHistory history);
-  /// Writes the blocks of a base that the log has not written since the reset (C9). `sums` empty:
-  /// zeros. Errc::refused: no rebuild is under way. That, Errc::invalid (it does not fit), corrupt
-  /// (content against its sum) and no_space are not fatal; any other error ends the store.
+  /// Blocks that the next begin_base(touched) counts as missing beside its own. The first of
+  /// several calls forgets former ones.
+  void note_touched(bool first, const std::vector<engine::BlockRange>& ranges);
+  /// Begins a copy, or goes on with one; answers what is missing. Of scopes all and touched:
+  /// durably base_incomplete with what is missing, then an empty log that begins behind `base`,
+  /// whose digest and reigns are given; `all` empties the extents too (C6). Of `touched` the own
+  /// blocks that were not flushed, and those missing already, are missing beside the noted ones.
+  /// Errc::refused: it can't go on, what is missing is not known. no_space is not fatal.
+  Task<engine::Result<engine::BaseProgress>> begin_base(engine::BaseScope scope,
+                                                        engine::Epoch epoch, engine::Lsn base,
+                                                        engine::Digest digest,
+                                                        engine::EpochHistory history);
+  /// Missing blocks at or behind `from`: neither in the extents nor newer in what is committed of
+  /// the log. A record that could still be cut does not stand for its block.
+  MissingRuns missing_runs(engine::BlockIndex from, std::uint64_t blocks_max) const;
+  /// Writes the blocks of a base that are missing (C9); they may hold content up to `flush_lsn`.
+  /// `sums` empty: zeros. Errc::refused: no rebuild is under way. That, Errc::invalid (it does not
+  /// fit), corrupt (content against its sum) and no_space are not fatal; any other error ends the
+  /// store.
   Task<engine::Status> write_base(engine::BlockRange range, std::vector<engine::BlockSum> sums,
-                                  engine::Slice data);
+                                  engine::Slice data, engine::Lsn flush_lsn);
   /// The base is whole and the log durable up to `at`: syncs, then clears base_incomplete durably
-  /// (C7). Done already is no error. Errc::refused: damaged, or the log is not durable there.
+  /// (C7). Done already is no error. Errc::refused: damaged, blocks are missing, or the log is not
+  /// durable there.
   Task<engine::Status> finish_rebuild(engine::Lsn at);
   /// Extents, never memory, under the flusher's guard (C8): from `first`, at most `blocks_max`
   /// data blocks or one zero run. A block that is half written, with its content in the log above
@@ -193,6 +215,7 @@ class ReplicaStore {
   Task<engine::Status> create();
   Task<engine::Status> remove_all(std::string directory);
   Task<engine::Result<RecoveredLog>> recover_log_of_superblock();
+  Task<engine::Status> find_missing_file();
   Task<engine::Status> settle_superblock(const RecoveredLog& log);
   void start(RecoveredLog log);
   void make_flusher(engine::Lsn ceiling);
@@ -217,8 +240,14 @@ class ReplicaStore {
   Task<engine::Status> truncate_held(engine::Lsn to);
   Task<engine::Status> truncate_on_disk(engine::Lsn to, engine::Digest digest,
                                         engine::WallTime time, bool ends_chunk);
-  Task<engine::Status> reset_held(engine::Lsn base, engine::Digest digest,
-                                  engine::EpochHistory history);
+  Task<engine::Status> reset(engine::BaseScope scope, engine::Epoch epoch, engine::Lsn base,
+                             engine::Digest digest, engine::EpochHistory history);
+  Task<engine::Status> reset_held(engine::BaseScope scope, engine::Epoch epoch, engine::Lsn base,
+                                  engine::Digest digest, engine::EpochHistory history);
+  MissingBlocks missing_for(engine::BaseScope scope, engine::Epoch epoch) const;
+  bool base_whole() const;
+  std::optional<engine::BaseProgress> progress() const;
+  Task<engine::Status> save_missing();
   Task<engine::Status> rebuild_dirty_map();
   enum class Ending : std::uint8_t { clean, drained, destroyed };
   Task<engine::Status> end(Ending how);
@@ -231,7 +260,6 @@ class ReplicaStore {
                                    std::uint64_t hold, CopyHashes& hashes);
   Task<engine::Result<std::uint64_t>> hash_group(engine::BlockRange group,
                                                  std::vector<engine::BlockIndex>& damaged);
-  void mark_written(const std::vector<engine::RecordPtr>& records);
   void arm_hold_timer();
 
   StoreConfig config_;
@@ -240,13 +268,17 @@ class ReplicaStore {
   static constexpr engine::BlockRange only_turn{engine::BlockIndex(), 1};
   RangeGuard superblock_turn_;  ///< One superblock write at a time.
   RangeGuard change_turn_;      ///< One of truncate, reset, finish, stop at a time.
+  RangeGuard missing_turn_;     ///< One write of the list of missing blocks at a time.
   SuperblockFile superblock_file_;
+  MissingFile missing_file_;
   Superblock superblock_;            ///< As last written.
   engine::Lsn previous_checkpoint_;  ///< Of the older slot: what falling back to it would need.
-  std::unique_ptr<Wal> wal_;
-  std::unique_ptr<Extents> extents_;
-  DirtyMap dirty_;
-  std::unique_ptr<Flusher> flusher_;
+  /// While the base is incomplete and what is missing is known. Blocks leave it when they are
+  /// written, or as a round of the flusher is about to write them.
+  std::optional<MissingBlocks> missing_;
+  std::uint64_t copied_unsaved_ = 0;  ///< Blocks.
+  std::uint64_t saved_bytes_ = 0;     ///< Of the list as it was last written.
+  std::optional<BlockSet> noted_;     ///< Touched by the other side.
   TouchedIndex touched_;
   /// What a walk with touched_since() goes over.
   struct TouchedWalk {
@@ -254,10 +286,12 @@ class ReplicaStore {
     BlockSet blocks;
   };
   std::optional<TouchedWalk> touched_walk_;
+  std::unique_ptr<Wal> wal_;
+  std::unique_ptr<Extents> extents_;
+  DirtyMap dirty_;
+  std::unique_ptr<Flusher> flusher_;
   engine::EpochHistory history_;  ///< Up to the end of the log.
   engine::Lsn committed_;
-  std::optional<BlockSet>
-      wal_wrote_;  ///< While the base is incomplete: blocks newer than any base (C9).
   std::optional<engine::Error> failure_;
   bool clean_ = false;
   bool stopped_ = false;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "storage/disk_tasks.hpp"
+#include "storage/missing_blocks.hpp"
 #include "storage/verify_parts.hpp"
 
 namespace tidemark::storage {
@@ -110,9 +111,26 @@ Task<Done> verify_names(Verification& v) {
     const auto path = directory + "/" + name;
     if (name == "superblock.new") {
       v.tell(path, "what a crash left of the replica's creation");
-    } else if (name != "superblock" && name != "wal" && name != "extents") {
+    } else if (name == "missing.new") {
+      v.tell(path, "what a crash left of a list of missing blocks");
+    } else if (name != "superblock" && name != "wal" && name != "extents" && name != "missing") {
       v.wrong(path, "does not belong there");
     }
+  }
+  co_return Done{};
+}
+
+Task<Done> verify_missing(Verification& v, const Superblock& b) {
+  if (b.base != BaseState::incomplete) co_return Done{};
+  const auto path = v.verdict.directory + "/missing";
+  MissingFile file(v.disk, v.timers, path, b.spec.id, b.replica);
+  auto missing = co_await file.load(b.spec.blocks());
+  if (!missing) {
+    v.wrong(path, missing.error().text);
+  } else if (*missing) {
+    v.tell(path, fmt::format("{} blocks are missing", (*missing)->blocks.count()));
+  } else {
+    v.tell(path, "not there or not whole: all blocks count as missing");
   }
   co_return Done{};
 }
@@ -165,6 +183,7 @@ Task<ReplicaVerdict> verify_replica(Disk& disk, engine::Timers& timers, std::str
     auto ours = check_identity(*block, expected->cluster, expected->spec, expected->replica, path);
     if (!ours) v.wrong(path, ours.error().text);
   }
+  co_await verify_missing(v, *block);
   co_await verify_log(v, *block);
   co_await verify_extents(v, *block);
   co_return std::move(v.verdict);

@@ -25,8 +25,9 @@ void Logs::observe(const Step& step) {
     told(step.receiver, content.get_as<actors::CommittedAdvanced>(0).committed);
   } else if (content.match_element<actors::TruncateLog>(0)) {
     cut(step.receiver, content.get_as<actors::TruncateLog>(0).to);
-  } else if (content.match_element<actors::ResetStore>(0)) {
-    const auto& reset = content.get_as<actors::ResetStore>(0);
+  } else if (content.match_element<actors::BeginBase>(0)) {
+    const auto& reset = content.get_as<actors::BeginBase>(0);
+    if (reset.scope == engine::BaseScope::rest) return;
     auto& tail = tails_[step.receiver];
     tail = {reset.base, reset.digest, true, tail.replica, Lsn{}};
     durable_.erase(tail.replica);

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,8 @@ struct MemoryLog {
   engine::Lsn checkpoint;
   engine::Lsn retained{1};
   engine::BaseState state = engine::BaseState::complete;
+  std::uint64_t blocks = 8;
+  std::set<engine::BlockIndex> copied;    ///< By the base lane.
   std::map<std::uint64_t, char> extents;  ///< Block -> its first byte.
   std::map<std::uint64_t, engine::Lsn> pins;
   std::vector<std::string> heard;
@@ -99,21 +102,33 @@ inline Store::behavior_type memory_store(Store::pointer self, MemoryLogPtr m) {
         m->log.resize(t.to - m->base);
         return done();
       },
-      [m, done](const ResetStore& r) {
-        m->heard.push_back(fmt::format("reset {}", r.base));
+      [](const NoteTouched&) {},
+      [m](const BeginBase& b) {
+        m->heard.push_back(fmt::format("begin base {}", b.base));
         m->log.clear();
         m->extents.clear();
-        m->base = m->checkpoint = r.base;
-        m->base_digest = r.digest;
-        m->retained = r.base.next();
+        m->base = m->checkpoint = b.base;
+        m->base_digest = b.digest;
+        m->retained = b.base.next();
         m->state = engine::BaseState::incomplete;
-        return done();
+        m->copied.clear();
+        return BaseBegun{engine::BaseProgress{b.epoch, {}, m->blocks}};
+      },
+      [m](const FindMissing& f) {
+        std::vector<engine::BlockRange> missing;
+        for (auto b = f.from; b.value < m->blocks; b = b.next()) {
+          if (!m->copied.contains(b)) missing.push_back({b, 1});
+        }
+        return MissingIs{std::move(missing), {}};
       },
       [m, done](const WriteBase& w) {
         m->heard.push_back(fmt::format("base {}", w.range));
+        for (auto b = w.range.first; b < w.range.end(); b = b.next()) m->copied.insert(b);
         if (!w.sums.empty()) m->extents[w.range.first.value] = static_cast<char>(w.data.data()[0]);
         return done();
       },
+      [](const FindTouched&) { return TouchedFound{}; },
+      [no](const ReadTouched&) { return TouchedRead{no}; },
       [m, done](const FinishRebuild& f) {
         m->heard.push_back(fmt::format("finish {}", f.at));
         m->state = engine::BaseState::complete;

@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(a_replica_behind_retention_is_rebuilt) {
   BOOST_TEST((w.heard->back().state == engine::PeerState::streaming));
   BOOST_TEST(w.equal());
   BOOST_TEST((w.far_log->state == engine::BaseState::complete));
-  BOOST_TEST(w.far_log->heard.front() == "reset 15");
+  BOOST_TEST(w.far_log->heard.front() == "begin base 15");
   BOOST_TEST(w.far_log->heard.back() == "finish 20");
   BOOST_TEST(w.near_log->pins.empty());
   const auto status = w.ask<engine::PeerStatus>(w.sender, AskPeerStatus{});

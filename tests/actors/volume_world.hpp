@@ -162,8 +162,14 @@ inline Store::behavior_type store_behavior(Store::pointer self, std::shared_ptr<
       },
       [](const AskLogDigest&) { return LogDigestIs{}; },
       [no](const TruncateLog&) { return StoreDone{no}; },
-      [no](const ResetStore&) { return StoreDone{no}; },
+      [](const NoteTouched&) {},
+      [no](const BeginBase&) { return BaseBegun{no}; },
+      [no](const FindMissing&) {
+        return MissingIs{no, {}};
+      },
       [no](const WriteBase&) { return StoreDone{no}; },
+      [](const FindTouched&) { return TouchedFound{}; },
+      [no](const ReadTouched&) { return TouchedRead{no}; },
       [no](const FinishRebuild&) { return StoreDone{no}; },
       [no](const ReadBase&) { return BaseRead{no}; },
       [no](const PinLog&) { return StoreDone{no}; },

@@ -2,10 +2,12 @@
 // and a replica's disk whose memory can be lost.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <vector>
 
+#include "engine/receiver_events.hpp"
 #include "tests/engine/replication_support.hpp"
 
 namespace tidemark::engine::lossy {
@@ -38,9 +40,11 @@ struct ReplicaDisk {
   Lsn checkpoint;
   Lsn committed;
   BaseState base = BaseState::complete;
+  BaseProgress progress;  ///< While the base is incomplete.
+  std::vector<bool> missing = std::vector<bool>(8, false);
+  std::vector<bool> unsaved = std::vector<bool>(8, false);  ///< Copied, forgotten in a crash.
   /// Per block: the LSN whose content the extents hold (0: zeros).
   std::vector<Lsn> extents = std::vector<Lsn>(8);
-  std::vector<bool> written_by_log = std::vector<bool>(8, false);
 
   Lsn end() const { return base_lsn + log.size(); }
   Digest digest(Lsn lsn) const {
@@ -61,15 +65,78 @@ struct ReplicaDisk {
     }
     return h;
   }
-  /// What a reader of block `b` gets: newest record of the log, else the extents.
-  Lsn content(std::uint64_t b) const {
-    auto lsn = extents[b];
+  /// The newest record of block `b` that the log has, behind `behind`.
+  Lsn in_log(std::uint64_t b, Lsn behind = {}) const {
+    Lsn lsn;
     for (const auto& r : log) {
-      if (r->header().kind == RecordKind::write && r->header().range.contains(BlockIndex(b))) {
-        lsn = std::max(lsn, r->lsn());
-      }
+      const bool of_block =
+          r->header().kind == RecordKind::write && r->header().range.contains(BlockIndex(b));
+      if (of_block && r->lsn() > behind) lsn = r->lsn();
     }
     return lsn;
+  }
+  /// Neither in the extents, nor newer in a part of the log that can't be cut any more.
+  bool is_missing(std::uint64_t b) const {
+    const auto newest = in_log(b);
+    return missing[b] && (!newest || newest > committed);
+  }
+  std::vector<BlockRange> find_missing(BlockIndex from) const {
+    std::vector<BlockRange> found;
+    for (auto b = from.value; b < missing.size(); ++b) {
+      if (is_missing(b)) found.push_back({BlockIndex(b), 1});
+    }
+    return found;
+  }
+  /// How many blocks it keeps.
+  std::uint64_t begin_base(const inflow::BeginBase& e, const std::vector<bool>& noted) {
+    if (e.scope == BaseScope::all) *this = {};
+    const auto kept = [this] {
+      return static_cast<std::uint64_t>(std::count(missing.begin(), missing.end(), false));
+    };
+    for (std::uint64_t b = 0; e.scope != BaseScope::rest && b < missing.size(); ++b) {
+      const bool touched = in_log(b, checkpoint) || noted[b];
+      missing[b] = e.scope == BaseScope::all || missing[b] || touched;
+    }
+    progress.epoch = e.epoch;
+    progress.missing_blocks = missing.size() - kept();
+    if (e.scope == BaseScope::rest) return 0;
+    log.clear();
+    base_lsn = durable = checkpoint = committed = e.base;
+    base_digest = e.digest;
+    base_history = e.history;
+    base = BaseState::incomplete;
+    return kept();
+  }
+  /// A piece of the base arrived; how many blocks of it the WAL lane had first.
+  std::uint64_t copy(const inflow::WriteBaseRun& run) {
+    std::uint64_t skipped = 0;
+    progress.flush_lsn = std::max(progress.flush_lsn, run.flush_lsn);
+    for (auto b = run.range.first.value; b < run.range.end().value; ++b) {
+      if (!is_missing(b)) {
+        ++skipped;
+        continue;
+      }
+      extents[b] = run.sums.empty() ? Lsn{} : Lsn(run.sums[0]);
+      missing[b] = false;
+      unsaved[b] = true;
+    }
+    return skipped;
+  }
+  /// Memory is lost, and what was copied and not recorded as copied.
+  void crash() {
+    log.resize(durable - base_lsn);
+    committed = std::min(committed, durable);
+    for (std::uint64_t b = 0; b < missing.size(); ++b) {
+      if (!unsaved[b]) continue;
+      missing[b] = true;
+      extents[b] = Lsn(1'000'000);  // Anything.
+    }
+    unsaved.assign(unsaved.size(), false);
+  }
+  /// What a reader of block `b` gets: newest record of the log, else the extents.
+  Lsn content(std::uint64_t b) const {
+    const auto newest = in_log(b);
+    return newest ? newest : extents[b];
   }
   /// The flusher: extents follow up to min(committed, durable) (C10).
   void flush() {
@@ -77,8 +144,11 @@ struct ReplicaDisk {
     for (const auto& r : log) {
       if (r->lsn() > limit || r->header().kind != RecordKind::write) continue;
       const auto b = r->header().range.first.value;
-      extents[b] = std::max(extents[b], r->lsn());
+      // A block that is missing holds anything; one that was copied may be newer.
+      extents[b] = missing[b] ? r->lsn() : std::max(extents[b], r->lsn());
+      missing[b] = false;
     }
+    if (limit > checkpoint) unsaved.assign(unsaved.size(), false);
     checkpoint = std::max(checkpoint, limit);
   }
 };

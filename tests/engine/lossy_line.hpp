@@ -25,8 +25,8 @@ using replication::volume;
 
 /// How often the seeds went through what this test is about.
 struct Seen {
-  std::uint64_t truncations = 0, resets = 0, rebuilds = 0, skipped_base_blocks = 0, cuts = 0,
-                reigns = 0;
+  std::uint64_t truncations = 0, resets = 0, deltas = 0, rests = 0, rebuilds = 0,
+                skipped_base_blocks = 0, kept_blocks = 0, cuts = 0, reigns = 0;
 };
 
 class World {
@@ -149,15 +149,33 @@ class World {
   void perform(outflow::ReadBaseRun& e) {
     // One block of the primary's extents, flushed up to where committed stands now.
     checkpoint_ = std::max(checkpoint_, committed_);
-    BasePiece piece{{e.first, 1}, {}, {}, Lsn{}};
+    const auto first = e.range.first;
+    BasePiece piece{{first, 1}, {}, {}, Lsn{}};
     for (Lsn l(1); l <= checkpoint_; l = l.next()) {
       const auto& r = log_.at(l);
-      if (r->header().kind != RecordKind::write || !r->header().range.contains(e.first)) continue;
+      if (r->header().kind != RecordKind::write || !r->header().range.contains(first)) continue;
       piece.sums = {l.value};  // Stands for the content: which record it is of.
       piece.data = r->payload();
       piece.flush_lsn = l;
     }
-    later(outflow::BaseRunRead{e.session, piece});
+    later(outflow::BaseRunRead{e.session, e.range, piece});
+  }
+  void perform(outflow::FindTouched& e) {
+    if (random_.below(4) == 0) return later(outflow::TouchedFound{e.session, std::nullopt, {}});
+    const auto lsn = Lsn(e.at.value - std::min(e.at.value, random_.below(3)));
+    later(outflow::TouchedFound{e.session, lsn, log_.digest(lsn)});
+  }
+  void perform(outflow::ReadTouched& e) {
+    std::vector<BlockRange> ranges;
+    for (auto b = e.from.value; b < 8; ++b) {
+      bool touched = false;
+      for (auto l = e.behind.next(); l <= checkpoint_; l = l.next()) {
+        const auto& h = log_.at(l)->header();
+        touched = touched || (h.kind == RecordKind::write && h.range.contains(BlockIndex(b)));
+      }
+      if (touched) ranges.push_back({BlockIndex(b), 1});
+    }
+    later(outflow::TouchedRead{e.session, std::move(ranges)});
   }
   void perform(outflow::ReportPeer& e) {
     if (!e.proved) return;
@@ -184,6 +202,7 @@ class World {
     n.committed = disk_.committed;
     n.history = disk_.history();
     n.base = disk_.base;
+    if (disk_.base == BaseState::incomplete) n.rebuild = disk_.progress;
     n.wal_free_bytes = 1ull << 30;
     receiver_.emplace(std::move(config));
   }
@@ -225,8 +244,6 @@ class World {
       if (r->lsn() != disk_.end().next())
         trouble_ += fmt::format("append {} behind {}; ", r->lsn(), disk_.end());
       disk_.log.push_back(r);
-      if (r->header().kind == RecordKind::write)
-        disk_.written_by_log[r->header().range.first.value] = true;
     }
     disk_.committed = std::max(disk_.committed, e.committed);
   }
@@ -241,36 +258,45 @@ class World {
     ++seen_.truncations;
     if (e.to < disk_.committed) trouble_ += "committed records cut; ";
     for (std::uint64_t b = 0; b < 8; ++b) {
-      if (disk_.extents[b] > e.to) trouble_ += "flushed records cut; ";
+      // What was copied may be of any moment up to the barrier.
+      const bool flushed = disk_.base == BaseState::complete && disk_.extents[b] > e.to;
+      if (flushed) trouble_ += "flushed records cut; ";
     }
     store_later(inflow::StoreStepEnded{Done{}}, [this, to = e.to] {
       disk_.log.resize(to - disk_.base_lsn);
       disk_.durable = to;
     });
   }
-  void perform(inflow::ResetTo& e) {
-    ++seen_.resets;
-    store_later(inflow::StoreStepEnded{Done{}}, [this, reset = e] {
-      disk_ = {};
-      disk_.base_lsn = disk_.durable = disk_.checkpoint = disk_.committed = reset.base;
-      disk_.base_digest = reset.digest;
-      disk_.base_history = reset.history;
-      disk_.base = BaseState::incomplete;
+  void perform(inflow::NoteTouched& e) {
+    if (e.first) noted_.assign(8, false);
+    for (const auto& range : e.ranges) noted_[range.first.value] = true;
+  }
+  void perform(inflow::BeginBase& e) {
+    if (e.scope == BaseScope::rest) ++seen_.rests;
+    if (e.scope == BaseScope::touched) ++seen_.deltas;
+    if (e.scope == BaseScope::all) ++seen_.resets;
+    replica_store_.push_back([this, begin = e] {
+      seen_.kept_blocks += disk_.begin_base(begin, noted_);
+      tell_receiver(inflow::BaseBegun{disk_.progress});
+    });
+  }
+  void perform(inflow::FindMissing& e) {
+    replica_store_.push_back([this, e] {
+      tell_receiver(inflow::MissingFound{e.session, disk_.find_missing(e.from), {}});
     });
   }
   void perform(inflow::WriteBaseRun& e) {
-    store_later(inflow::BaseRunWritten{Done{}}, [this, run = e] {
-      for (auto b = run.range.first; b < run.range.end(); b = b.next()) {
-        seen_.skipped_base_blocks += disk_.written_by_log[b.value] ? 1u : 0u;
-        if (disk_.written_by_log[b.value]) continue;  // The WAL lane was first.
-        disk_.extents[b.value] = run.sums.empty() ? Lsn{} : Lsn(run.sums[0]);
-      }
-    });
+    store_later(inflow::BaseRunWritten{Done{}},
+                [this, run = e] { seen_.skipped_base_blocks += disk_.copy(run); });
   }
   void perform(inflow::FinishBase& e) {
     if (disk_.durable < e.at) trouble_ += "rebuild finished before its barrier was durable; ";
     store_later(inflow::StoreStepEnded{Done{}}, [this] {
+      if (!disk_.find_missing({}).empty()) trouble_ += "finished with blocks missing; ";
       disk_.base = BaseState::complete;
+      disk_.progress = {};
+      disk_.missing.assign(8, false);
+      disk_.unsaved.assign(8, false);
       ++seen_.rebuilds;
     });
   }
@@ -352,8 +378,7 @@ class World {
       }
     }
     replica_store_.clear();
-    disk_.log.resize(disk_.durable - disk_.base_lsn);
-    disk_.committed = std::min(disk_.committed, disk_.durable);
+    disk_.crash();
     start_receiver();
   }
   /// The primary lost its uncommitted tail and reigns anew: the logs part there.
@@ -451,6 +476,7 @@ class World {
   std::optional<Sender> sender_;
   std::optional<Receiver> receiver_;
   ReplicaDisk disk_;
+  std::vector<bool> noted_ = std::vector<bool>(8, false);
   std::uint64_t replica_incarnation_ = 0;
   LinkNumber wanted_[2] = {0, 0};
   LinkNumber links_numbered_ = 0;

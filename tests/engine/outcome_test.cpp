@@ -15,6 +15,7 @@ namespace tidemark::engine {
 namespace {
 
 enum class Fork { none, forced_after_cp, best_effort_there };
+enum class Rebuilt { unknown, ours, abandoned };
 enum class Digests { equal, unequal, ours_unknown, theirs_unknown };
 
 struct Case {
@@ -24,6 +25,8 @@ struct Case {
   Fork fork = Fork::none;
   Digests digests = Digests::equal;
   bool clean = true;
+  bool touched = false;
+  Rebuilt rebuilt = Rebuilt::unknown;
 };
 
 OutcomeFacts facts(const Case& c) {
@@ -31,7 +34,8 @@ OutcomeFacts facts(const Case& c) {
   f.epoch = Epoch(5);
   f.head = Lsn(c.H);
   f.retained = Lsn(c.S);
-  f.common_point = Lsn(c.cp);
+  f.common_point = f.compared = Lsn(c.cp);
+  f.touched_known = c.touched;
   f.witnessed = Lsn(c.witnessed);
   f.history.begin({Epoch(1), 11, Lsn(1), 0, Mode::sync_all});
   if (c.fork == Fork::forced_after_cp) {
@@ -47,6 +51,9 @@ OutcomeFacts facts(const Case& c) {
   f.replica.promised = c.promised;
   f.replica.base = c.base;
   f.replica.clean = c.clean;
+  if (c.rebuilt == Rebuilt::ours) f.replica.rebuild = BaseProgress{Epoch(1), Lsn(c.cp), 3};
+  // Copied before our only reign began.
+  if (c.rebuilt == Rebuilt::abandoned) f.replica.rebuild = BaseProgress{Epoch(0), Lsn(1), 3};
   if (c.digests != Digests::ours_unknown) f.our_digest = Digest{7, 7};
   if (c.digests != Digests::theirs_unknown) {
     f.their_digest = c.digests == Digests::unequal ? Digest{8, 8} : Digest{7, 7};
@@ -73,6 +80,18 @@ bool proved_equal(const Case& c) { return nothing_known_lost(c) && c.digests == 
 bool exact_cut(const Case& c) {
   return proved_equal(c) && c.R > c.cp && !(excused(c) && !c.clean) && c.S <= c.cp + 1;
 }
+bool tail_beyond(const Case& c) {
+  return proved_equal(c) && c.R > c.cp && !(excused(c) && !c.clean) && c.S > c.cp + 1;
+}
+bool incomplete(const Case& c) { return c.promised <= Epoch(5) && c.base == BaseState::incomplete; }
+bool some_base(const Case& c) {
+  return incomplete(c) && lawful(c) && c.rebuilt != Rebuilt::unknown;
+}
+bool base_of_ours(const Case& c) {
+  return some_base(c) && c.rebuilt == Rebuilt::ours && c.cp >= c.C && c.cp >= c.K &&
+         !(c.R > c.cp && excused(c) && !c.clean);
+}
+bool base_proved(const Case& c) { return base_of_ours(c) && c.digests == Digests::equal; }
 bool behind(const Case& c) { return proved_equal(c) && c.R == c.cp && c.cp < c.H; }
 
 using Row = OutcomeRow;
@@ -83,8 +102,18 @@ const auto model = std::to_array<Model>({
     {Row::promised_higher, Kind::step_down, [](const Case& c) { return c.promised > Epoch(5); }},
     {Row::replica_damaged, Kind::refuse,
      [](const Case& c) { return c.promised <= Epoch(5) && c.base == BaseState::damaged; }},
-    {Row::base_incomplete, Kind::rebuild_full,
-     [](const Case& c) { return c.promised <= Epoch(5) && c.base == BaseState::incomplete; }},
+    {Row::base_unknown, Kind::rebuild_full,
+     [](const Case& c) { return incomplete(c) && !some_base(c); }},
+    {Row::base_abandoned, Kind::rebuild_full,
+     [](const Case& c) { return some_base(c) && !base_of_ours(c); }},
+    {Row::base_unproved, Kind::rebuild_full,
+     [](const Case& c) { return base_of_ours(c) && !base_proved(c); }},
+    {Row::base_interrupted, Kind::rebuild_rest,
+     [](const Case& c) { return base_proved(c) && c.S <= c.cp + 1; }},
+    {Row::base_left_behind, Kind::rebuild_delta,
+     [](const Case& c) { return base_proved(c) && c.S > c.cp + 1 && c.touched; }},
+    {Row::base_beyond_retention, Kind::rebuild_full,
+     [](const Case& c) { return base_proved(c) && c.S > c.cp + 1 && !c.touched; }},
     {Row::facts_impossible, Kind::refuse,
      [](const Case& c) {
        return c.promised <= Epoch(5) && c.base == BaseState::complete && !lawful(c);
@@ -113,10 +142,10 @@ const auto model = std::to_array<Model>({
      }},
     {Row::forked_flush_unknown, Kind::rebuild_full,
      [](const Case& c) { return proved_equal(c) && c.R > c.cp && excused(c) && !c.clean; }},
+    {Row::tail_to_cut_touched, Kind::rebuild_delta,
+     [](const Case& c) { return tail_beyond(c) && c.touched; }},
     {Row::tail_to_cut_beyond_retention, Kind::rebuild_full,
-     [](const Case& c) {
-       return proved_equal(c) && c.R > c.cp && !(excused(c) && !c.clean) && c.S > c.cp + 1;
-     }},
+     [](const Case& c) { return tail_beyond(c) && !c.touched; }},
     {Row::no_common_point, Kind::truncate, [](const Case& c) { return exact_cut(c) && c.cp == 0; }},
     {Row::replica_ahead, Kind::truncate,
      [](const Case& c) { return exact_cut(c) && c.cp > 0 && c.cp == c.H; }},
@@ -128,18 +157,23 @@ const auto model = std::to_array<Model>({
      [](const Case& c) { return behind(c) && c.R == 0 && c.S == 1; }},
     {Row::log_retained, Kind::catch_up,
      [](const Case& c) { return behind(c) && c.R > 0 && c.S <= c.cp + 1; }},
+    {Row::empty_log_touched, Kind::rebuild_delta,
+     [](const Case& c) { return behind(c) && c.R == 0 && c.S > 1 && c.touched; }},
     {Row::empty_log_beyond_retention, Kind::rebuild_full,
-     [](const Case& c) { return behind(c) && c.R == 0 && c.S > 1; }},
+     [](const Case& c) { return behind(c) && c.R == 0 && c.S > 1 && !c.touched; }},
+    {Row::log_touched, Kind::rebuild_delta,
+     [](const Case& c) { return behind(c) && c.R > 0 && c.S > c.cp + 1 && c.touched; }},
     {Row::log_beyond_retention, Kind::rebuild_full,
-     [](const Case& c) { return behind(c) && c.R > 0 && c.S > c.cp + 1; }},
+     [](const Case& c) { return behind(c) && c.R > 0 && c.S > c.cp + 1 && !c.touched; }},
 });
 static_assert(model.size() == static_cast<std::size_t>(Row::count_));
 
 std::string text(const Case& c) {
   return fmt::format(
-      "R={} D={} K={} C={} H={} S={} cp={} witnessed={} base={} fork={} digests={} clean={}", c.R,
-      c.D, c.K, c.C, c.H, c.S, c.cp, c.witnessed, to_string(c.base), static_cast<int>(c.fork),
-      static_cast<int>(c.digests), c.clean);
+      "R={} D={} K={} C={} H={} S={} cp={} witnessed={} base={} fork={} digests={} clean={} "
+      "touched={} rebuilt={}",
+      c.R, c.D, c.K, c.C, c.H, c.S, c.cp, c.witnessed, to_string(c.base), static_cast<int>(c.fork),
+      static_cast<int>(c.digests), c.clean, c.touched, static_cast<int>(c.rebuilt));
 }
 
 /// Boost's macros cost too much for a hundred thousand cases:
@@ -186,14 +220,28 @@ BOOST_AUTO_TEST_CASE(every_combination_of_facts_has_exactly_one_row) {
             c.digests = digests;
             c.clean = clean;
             c.witnessed = witnessed;
-            check(c, seen);
+            for (const bool touched : {false, true}) {
+              c.touched = touched;
+              check(c, seen);
+            }
           }
   });
   for (const auto base : {BaseState::incomplete, BaseState::damaged})
-    each_log(2, [&](Case c) {
-      c.base = base;
-      check(c, seen);
-    });
+    for (const auto rebuilt : {Rebuilt::unknown, Rebuilt::ours, Rebuilt::abandoned})
+      for (const auto digests :
+           {Digests::equal, Digests::unequal, Digests::ours_unknown, Digests::theirs_unknown})
+        for (const bool touched : {false, true})
+          for (const bool clean : {false, true})
+            for (const auto fork : {Fork::none, Fork::best_effort_there})
+              each_log(2, [&](Case c) {
+                c.base = base;
+                c.rebuilt = rebuilt;
+                c.digests = digests;
+                c.touched = touched;
+                c.clean = clean;
+                c.fork = fork;
+                check(c, seen);
+              });
   each_log(2, [&](Case c) {
     c.promised = Epoch(6);
     check(c, seen);
@@ -258,11 +306,25 @@ BOOST_AUTO_TEST_CASE(a_replica_away_for_more_reigns_than_are_remembered_is_told_
       "checkpoint_beyond_common_point: its extents hold 5 and where the logs part is not known: "));
 }
 
+// C9: what was copied of an abandoned past is not kept.
+BOOST_AUTO_TEST_CASE(content_is_abandoned_where_a_later_reign_began_at_or_before_it) {
+  const EpochHistory ours(
+      {{Epoch(3), 3, Lsn(1), 0, Mode::sync_all}, {Epoch(7), 7, Lsn(50), 0, Mode::sync_all}});
+  BOOST_TEST(!abandoned(ours, Epoch(3), Lsn(49)));
+  BOOST_TEST(abandoned(ours, Epoch(3), Lsn(50)));
+  BOOST_TEST(!abandoned(ours, Epoch(7), Lsn(5000)));
+  BOOST_TEST(abandoned(ours, Epoch(5), Lsn(50)));  // A reign that we never had.
+  const EpochHistory shortened({{Epoch(7), 7, Lsn(50), 0, Mode::sync_all}});
+  BOOST_TEST(abandoned(shortened, Epoch(3), Lsn(10)));  // What came between is forgotten.
+}
+
 BOOST_AUTO_TEST_CASE(the_boundary_of_retention_is_exact) {
   Case c{.R = 10, .D = 10, .K = 0, .C = 10, .H = 20, .S = 11, .cp = 10};
   BOOST_TEST((decide(facts(c)).row == OutcomeRow::log_retained));
   c.S = 12;
   BOOST_TEST((decide(facts(c)).row == OutcomeRow::log_beyond_retention));
+  c.touched = true;
+  BOOST_TEST((decide(facts(c)).row == OutcomeRow::log_touched));
 }
 
 // An old forced reign excuses what it cut when it began, not what it committed itself later.

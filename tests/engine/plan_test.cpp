@@ -24,7 +24,8 @@ PlanSource source() {
   s.head = Lsn(20);
   s.checkpoint = Lsn(12);
   s.digest_at_checkpoint = Digest{12, 0};
-  s.digest_at_common_point = Digest{10, 0};
+  s.compared = Lsn(10);
+  s.digest_at_compared = Digest{10, 0};
   return s;
 }
 
@@ -57,12 +58,35 @@ BOOST_AUTO_TEST_CASE(a_rebuild_begins_behind_our_own_checkpoint) {
   BOOST_TEST((p->digest == Digest{12, 0}));
   BOOST_TEST(p->pin_from.value == 13u);
   BOOST_TEST(p->target.value == 20u);
+  BOOST_TEST((p->scope == BaseScope::all));
+}
+
+BOOST_AUTO_TEST_CASE(a_delta_is_a_rebuild_that_names_where_the_touched_blocks_begin) {
+  auto s = source();
+  s.compared = Lsn(2);
+  const auto p = make_plan(outcome_of(OutcomeRow::log_touched, 3), s);
+  BOOST_REQUIRE(p.has_value());
+  BOOST_TEST((p->kind == SessionKind::rebuild));
+  BOOST_TEST((p->scope == BaseScope::touched));
+  BOOST_TEST(p->touched_from.value == 2u);
+  BOOST_TEST((p->touched_digest == Digest{10, 0}));
+  BOOST_TEST(p->common_point.value == 12u);
+}
+
+BOOST_AUTO_TEST_CASE(an_interrupted_rebuild_keeps_its_log) {
+  const auto p = make_plan(outcome_of(OutcomeRow::base_interrupted, 10), source());
+  BOOST_REQUIRE(p.has_value());
+  BOOST_TEST((p->kind == SessionKind::rebuild));
+  BOOST_TEST((p->scope == BaseScope::rest));
+  BOOST_TEST(p->common_point.value == 10u);
+  BOOST_TEST((p->digest == Digest{10, 0}));
+  BOOST_TEST(p->pin_from.value == 11u);
 }
 
 BOOST_AUTO_TEST_CASE(a_rebuild_without_a_digest_at_the_checkpoint_is_not_planned) {
   auto s = source();
   s.digest_at_checkpoint.reset();
-  const auto p = make_plan(outcome_of(OutcomeRow::base_incomplete, 3), s);
+  const auto p = make_plan(outcome_of(OutcomeRow::base_unknown, 3), s);
   BOOST_REQUIRE(!p.has_value());
   BOOST_TEST((p.error().code == Errc::unavailable));
 }

@@ -4,6 +4,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
 #include "engine/catch_up.hpp"
 
 namespace tidemark::engine {
@@ -31,6 +35,15 @@ BasePiece data_at(std::uint64_t first, std::uint64_t count, std::uint64_t flush 
           std::vector<BlockSum>(count, 1),
           Buffer::zeroed(count * block_bytes).freeze(),
           Lsn(flush)};
+}
+
+BlockRange range(std::uint64_t first, std::uint64_t count) { return {BlockIndex(first), count}; }
+
+std::vector<BlockRange> blocks(
+    std::initializer_list<std::pair<std::uint64_t, std::uint64_t>> list) {
+  std::vector<BlockRange> ranges;
+  for (const auto& [first, count] : list) ranges.push_back(range(first, count));
+  return ranges;
 }
 
 }  // namespace
@@ -64,116 +77,140 @@ BOOST_AUTO_TEST_CASE(a_replica_that_is_ready_for_other_records_is_refused) {
 BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_SUITE(rebuild)
 
-BOOST_AUTO_TEST_CASE(copies_in_order_then_closes_with_a_barrier_beyond_every_flush) {
+BOOST_AUTO_TEST_CASE(copies_what_is_asked_for_then_closes_with_a_barrier_beyond_every_flush) {
   Rebuild r(rebuild_plan(10, 20), 600);
-  BOOST_TEST(!r.begin_read().has_value());  // Not before the replica has reset itself.
+  BOOST_TEST(!r.asked(blocks({{0, 5}})).has_value());  // Not before the replica has reset itself.
   BOOST_TEST(r.ready(Lsn(11)));
-  BOOST_TEST(r.begin_read()->value == 0u);
-  BOOST_TEST(!r.begin_read().has_value());  // One read at a time.
-  BOOST_TEST(r.read(data_at(0, 256, 15)).has_value());
-  BOOST_TEST(r.begin_read()->value == 256u);
-  BOOST_TEST(r.read(zeros_at(256, 344, 480)).has_value());
   BOOST_TEST(!r.begin_read().has_value());
-  BOOST_TEST(r.take_base_end());
-  BOOST_TEST(!r.take_base_end());
-  BOOST_TEST((r.base_acked(BlockIndex(256), false) == Rebuild::Verdict::taken));
-  BOOST_TEST((r.base_acked(BlockIndex(600), true) == Rebuild::Verdict::complete));
-  BOOST_TEST((r.base_acked(BlockIndex(600), true) == Rebuild::Verdict::refused));
-  BOOST_TEST(r.close(Lsn(100)).value == 480u);
-  BOOST_TEST(!r.barrier_reached(Lsn(20), Lsn(480)));
-  BOOST_TEST(!r.barrier_reached(Lsn(480), Lsn(479)));  // Said, but not witnessed.
-  BOOST_TEST(r.barrier_reached(Lsn(480), Lsn(480)));
-  BOOST_TEST(!r.barrier_reached(Lsn(480), Lsn(480)));
+  BOOST_TEST(r.asked(blocks({{0, 300}, {400, 2}})).has_value());
+  BOOST_TEST((r.begin_read() == range(0, 300)));
+  BOOST_TEST((r.begin_read() == range(400, 2)));  // Beside the first.
+  BOOST_TEST(!r.begin_read().has_value());
+  auto data = data_at(0, 256, 15);
+  BOOST_TEST(r.read(range(0, 300), data).has_value());
+  BOOST_TEST((r.begin_read() == range(256, 44)));
+  auto hole = zeros_at(400, 200, 480);
+  BOOST_TEST(r.read(range(400, 2), hole).has_value());
+  BOOST_TEST(hole.range.count == 2u);                    // No more than was asked for.
+  BOOST_TEST(!r.whole(Lsn(480), Lsn(500)).has_value());  // 44 blocks are on their way.
+  auto rest = zeros_at(256, 44);
+  BOOST_TEST(r.read(range(256, 44), rest).has_value());
+  BOOST_TEST(!r.whole(Lsn(479), Lsn(500)).has_value());  // It was sent content up to 480.
+  BOOST_TEST(!r.whole(Lsn(501), Lsn(500)).has_value());  // Nobody has content beyond our log.
+  BOOST_TEST(r.whole(Lsn(490), Lsn(490))->value == 490u);
+  BOOST_TEST(!r.whole(Lsn(490), Lsn(490)).has_value());
+  BOOST_TEST(!r.asked(blocks({{0, 1}})).has_value());
+  BOOST_TEST(!r.barrier_reached(Lsn(20), Lsn(490)));
+  BOOST_TEST(!r.barrier_reached(Lsn(490), Lsn(489)));  // Said, but not witnessed.
+  BOOST_TEST(r.barrier_reached(Lsn(490), Lsn(490)));
+  BOOST_TEST(!r.barrier_reached(Lsn(490), Lsn(490)));
 }
 
 BOOST_AUTO_TEST_CASE(the_barrier_is_at_least_target_flush_and_head) {
   const auto barrier = [](std::uint64_t target, std::uint64_t flush, std::uint64_t head) {
     Rebuild r(rebuild_plan(10, target), 1);
     (void)r.ready(Lsn(11));
-    (void)r.begin_read();
-    BOOST_TEST(r.read(zeros_at(0, 1, flush)).has_value());
-    BOOST_TEST((r.base_acked(BlockIndex(1), true) == Rebuild::Verdict::complete));
-    return r.close(Lsn(head)).value;
+    const auto at = r.whole(Lsn(flush), Lsn(head));
+    return at ? at->value : 0;
   };
-  BOOST_TEST(barrier(30, 20, 10) == 30u);
-  BOOST_TEST(barrier(20, 30, 10) == 30u);
-  BOOST_TEST(barrier(20, 10, 30) == 30u);
-}
-
-BOOST_AUTO_TEST_CASE(completeness_is_claimed_only_at_the_end) {
-  Rebuild r(rebuild_plan(10, 20), 8);
-  (void)r.ready(Lsn(11));
-  (void)r.begin_read();
-  BOOST_TEST(r.read(zeros_at(0, 4)).has_value());
-  BOOST_TEST((r.base_acked(BlockIndex(4), true) == Rebuild::Verdict::refused));
-  BOOST_TEST((r.base_acked(BlockIndex(5), false) == Rebuild::Verdict::refused));  // Never sent.
+  BOOST_TEST(barrier(30, 20, 20) == 30u);
+  BOOST_TEST(barrier(20, 25, 30) == 30u);
+  BOOST_TEST(barrier(20, 30, 30) == 30u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_SUITE(base_lane)
 
-BOOST_AUTO_TEST_CASE(the_window_stops_reading_and_acks_open_it) {
-  BaseFeed feed(100'000);
-  std::uint64_t at = 0;
-  while (feed.readable()) {
-    feed.begun();
-    BOOST_TEST_REQUIRE(feed.read(data_at(at, 256)).has_value());
-    at += 256;
+BOOST_AUTO_TEST_CASE(a_source_bounds_what_is_asked_for_and_takes_all_or_nothing) {
+  BaseSource source(100'000);
+  BOOST_TEST(!source.asked(blocks({{0, 0}})).has_value());
+  BOOST_TEST(!source.asked(blocks({{0, base_ask_blocks_max + 1}})).has_value());
+  BOOST_TEST(!source.asked(blocks({{99'999, 2}})).has_value());
+  BOOST_TEST(!source.asked(blocks({{0, 1}, {100'000, 1}})).has_value());
+  BOOST_TEST(source.idle());
+  for (std::uint64_t at = 0; at < base_window_blocks_max; at += base_ask_blocks_max) {
+    BOOST_TEST_REQUIRE(source.asked(blocks({{at, base_ask_blocks_max}})).has_value());
   }
-  BOOST_TEST(feed.window_bytes() == base_window_bytes_max);
-  BOOST_TEST(feed.acked(BlockIndex(255)));  // Half a run gives nothing back.
-  BOOST_TEST(!feed.readable().has_value());
-  BOOST_TEST(feed.acked(BlockIndex(256)));
-  BOOST_TEST(feed.readable()->value == at);
-}
-
-BOOST_AUTO_TEST_CASE(many_small_holes_are_bounded_too) {
-  BaseFeed feed(100'000);
-  std::uint64_t runs = 0;
-  for (; feed.readable(); ++runs) {
-    feed.begun();
-    BOOST_TEST_REQUIRE(feed.read(zeros_at(runs, 1)).has_value());
-  }
-  BOOST_TEST(runs == base_window_runs_max);
+  BOOST_TEST(!source.asked(blocks({{9'000, 1}})).has_value());
+  std::uint32_t reads = 0;
+  while (source.begin_read()) ++reads;
+  BOOST_TEST(reads == base_reads_max);
+  auto piece = zeros_at(0, 1);
+  BOOST_TEST(source.read(range(0, base_ask_blocks_max), piece).has_value());
+  BOOST_TEST(source.asked(blocks({{9'000, 1}})).has_value());
+  BOOST_TEST((source.begin_read() == range(1, base_ask_blocks_max - 1)));
 }
 
 BOOST_AUTO_TEST_CASE(a_source_that_gives_other_blocks_is_an_error) {
-  for (const auto& piece : {zeros_at(1, 4), zeros_at(0, 0), zeros_at(0, 11), data_at(0, 300)}) {
-    BaseFeed feed(10);
-    feed.begun();
-    BOOST_TEST(!feed.read(piece).has_value());
-  }
-  BaseFeed feed(10);
-  feed.begun();
   auto torn = data_at(0, 4);
   torn.sums.pop_back();
-  BOOST_TEST(!feed.read(torn).has_value());
+  for (auto piece : {zeros_at(1, 4), zeros_at(0, 0), data_at(0, 11), data_at(0, 300), torn}) {
+    BaseSource source(1000);
+    BOOST_TEST_REQUIRE(source.asked(blocks({{0, 10}})).has_value());
+    (void)source.begin_read();
+    BOOST_TEST(!source.read(range(0, 10), piece).has_value());
+  }
 }
 
-BOOST_AUTO_TEST_CASE(the_intake_takes_runs_in_order_and_knows_when_all_is_written) {
-  BaseIntake intake(8);
-  BOOST_TEST(intake.accept({BlockIndex(0), 4}, 4 * block_bytes).has_value());
-  BOOST_TEST(!intake.finish().has_value());
-  BOOST_TEST(intake.accept({BlockIndex(4), 4}, 0).has_value());
-  BOOST_TEST(intake.finish().has_value());
+BOOST_AUTO_TEST_CASE(an_intake_asks_until_a_whole_pass_finds_nothing) {
+  BaseIntake intake(Lsn(7));
+  BOOST_TEST(intake.begin_search()->from.value == 0u);
+  BOOST_TEST(!intake.begin_search().has_value());  // One at a time.
+  intake.found(blocks({{3, 4}, {90, 1}}), BlockIndex(91));
+  BOOST_TEST(intake.begin_search()->from.value == 91u);
+  intake.found({}, std::nullopt);
+  BOOST_TEST(!intake.begin_search().has_value());  // What was asked for is on its way.
+  BOOST_TEST(!intake.take_whole());
+  BOOST_TEST(intake.accept(range(90, 1), Lsn(5)).has_value());  // In any order.
+  BOOST_TEST(intake.accept(range(3, 3), Lsn(9)).has_value());   // In pieces.
+  BOOST_TEST(intake.accept(range(6, 1), Lsn(8)).has_value());
   intake.written();
-  BOOST_TEST(intake.upto().value == 4u);
-  BOOST_TEST(!intake.complete());
   intake.written();
-  BOOST_TEST(intake.complete());
+  BOOST_TEST(!intake.begin_search().has_value());
+  intake.written();
+  BOOST_TEST(intake.begin_search()->from.value == 0u);
+  BOOST_TEST(!intake.take_whole());
+  intake.found({}, std::nullopt);
+  BOOST_TEST(intake.whole());
+  BOOST_TEST(intake.take_whole());
+  BOOST_TEST(!intake.take_whole());
+  BOOST_TEST(!intake.begin_search().has_value());
+  BOOST_TEST(intake.flush_lsn().value == 9u);
 }
 
-BOOST_AUTO_TEST_CASE(the_intake_refuses_gaps_repeats_overruns_and_floods) {
-  BaseIntake intake(100'000);
-  BOOST_TEST(!intake.accept({BlockIndex(1), 1}, 0).has_value());
-  BOOST_TEST(!intake.accept({BlockIndex(0), 0}, 0).has_value());
-  BOOST_TEST(!intake.accept({BlockIndex(0), 100'001}, 0).has_value());
-  BOOST_TEST(intake.accept({BlockIndex(0), 256}, 1 << 20).has_value());
-  BOOST_TEST(!intake.accept({BlockIndex(0), 256}, 1 << 20).has_value());
-  std::uint64_t at = 256;
-  std::uint64_t taken = 1;
-  for (; intake.accept({BlockIndex(at), 256}, 1 << 20).has_value(); ++taken) at += 256;
-  BOOST_TEST(taken == base_window_bytes_max / (1 << 20) + 1);
+BOOST_AUTO_TEST_CASE(an_intake_refuses_what_it_did_not_ask_for) {
+  BaseIntake intake(Lsn{});
+  (void)intake.begin_search();
+  intake.found(blocks({{3, 4}}), std::nullopt);
+  BOOST_TEST(!intake.accept(range(2, 1), Lsn{}).has_value());
+  BOOST_TEST(!intake.accept(range(4, 1), Lsn{}).has_value());
+  BOOST_TEST(!intake.accept(range(3, 5), Lsn{}).has_value());
+  BOOST_TEST(!intake.accept(range(3, 0), Lsn{}).has_value());
+  BOOST_TEST(intake.accept(range(3, 4), Lsn{}).has_value());
+  BOOST_TEST(!intake.accept(range(3, 4), Lsn{}).has_value());  // Twice.
+}
+
+BOOST_AUTO_TEST_CASE(an_intake_has_no_more_under_way_than_the_window) {
+  BaseIntake intake(Lsn{});
+  std::uint64_t at = 0;
+  while (const auto search = intake.begin_search()) {
+    BOOST_TEST_REQUIRE(search->from.value == at);
+    std::vector<BlockRange> found;
+    for (auto left = search->blocks_max; left > 0; left -= found.back().count) {
+      found.push_back(range(at, std::min<std::uint64_t>(left, base_ask_blocks_max)));
+      at = found.back().end().value;
+    }
+    intake.found(found, BlockIndex(at));
+  }
+  BOOST_TEST(at == base_window_blocks_max);
+  BOOST_TEST(intake.accept(range(0, base_ask_blocks_max), Lsn{}).has_value());
+  BOOST_TEST(!intake.begin_search().has_value());  // Not in the extents yet.
+  for (std::uint64_t first = base_ask_blocks_max; first < base_window_blocks_max / 2;
+       first += base_ask_blocks_max) {
+    BOOST_TEST(intake.accept(range(first, base_ask_blocks_max), Lsn{}).has_value());
+  }
+  while (!intake.begin_search()) intake.written();
+  BOOST_TEST(!intake.whole());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -8,20 +8,38 @@
 namespace tidemark::engine::inflow {
 namespace {
 
+BaseBegun begun(std::uint64_t flush_lsn, std::uint64_t missing) {
+  return {BaseProgress{Epoch(1), Lsn(flush_lsn), missing}};
+}
+
 /// Connected for a rebuild whose base is LSN 4 of the primary's log.
 void rebuild_from_4(Rig& r) {
   r.arrive();
   r.say(r.start(4, 6, SessionKind::rebuild));
-  r.on(StoreStepEnded{Done{}});
+  r.on(begun(0, 8));
   r.on(PeerArrived{2, r.hello(Purpose::bulk)});
   r.turn();
 }
 
-BaseBlocks blocks(std::uint64_t first, std::uint64_t count) {
+/// Of what was touched behind LSN 2, where the digests were found equal.
+StartSession delta(Rig& r) {
+  r.prove(2);
+  auto start = r.start(4, 6, SessionKind::rebuild);
+  start.scope = BaseScope::touched;
+  start.touched_from = Lsn(2);
+  start.touched_digest = r.log.digest(Lsn(2));
+  return start;
+}
+
+/// All eight blocks were found missing and asked for.
+void ask_for_all(Rig& r) { r.on(MissingFound{SessionId(7), {{BlockIndex(0), 8}}, BlockIndex(8)}); }
+
+BaseBlocks blocks(std::uint64_t first, std::uint64_t count, std::uint64_t flush = 4) {
   return {volume(),
           Epoch(1),
           SessionId(7),
           {BlockIndex(first), count},
+          Lsn(flush),
           std::vector<BlockSum>(count, 1),
           zeros(count * block_bytes)};
 }
@@ -34,21 +52,24 @@ BOOST_AUTO_TEST_CASE(a_rebuild_takes_two_lanes_and_answers_its_barrier_when_all_
   Rig r(2, BaseState::incomplete);
   r.log.grow_to(10);
   r.arrive();
-  BOOST_TEST(r.say(r.start(4, 6, SessionKind::rebuild)) == "reset 4\n");
-  BOOST_TEST(r.on(StoreStepEnded{Done{}}) == "answer #1 session_ready 5\n");
+  BOOST_TEST(r.say(r.start(4, 6, SessionKind::rebuild)) == "begin_base all 4\n");
+  BOOST_TEST(r.on(begun(0, 8)) == "answer #1 session_ready 5 missing=8\n");
   BOOST_TEST(r.turn() == "answer #1 ack received=4 durable=4\n");
-  BOOST_TEST(r.on(PeerArrived{2, r.hello(Purpose::bulk)}) == "accept #2\n");
+  BOOST_TEST(r.on(PeerArrived{2, r.hello(Purpose::bulk)}) ==
+             "accept #2\n"
+             "find_missing 0 max=4096\n");
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {{BlockIndex(0), 8}}, BlockIndex(8)}) ==
+             "answer #2 ask_base [0,8)\n"
+             "find_missing 8 max=4088\n");
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "");
   BOOST_TEST(r.say(r.records(5, 6, 4)) == "append 5..6 committed=4\n");
   BOOST_TEST(r.say(blocks(0, 5), 2) == "write_base [0,5)\n");
-  BOOST_TEST(r.say(BaseZeroes{volume(), Epoch(1), SessionId(7), {BlockIndex(5), 3}}, 2) ==
+  BOOST_TEST(r.say(BaseZeroes{volume(), Epoch(1), SessionId(7), {BlockIndex(5), 3}, Lsn(6)}, 2) ==
              "write_base [5,8) zeros\n");
-  BOOST_TEST(r.say(BaseDone{volume(), Epoch(1), SessionId(7), Lsn(6)}, 2) == "");
   r.on(BaseRunWritten{Done{}});
-  BOOST_TEST(r.turn() ==
-             "answer #1 ack received=6 durable=4\n"
-             "answer #2 base_ack 5\n");
-  r.on(BaseRunWritten{Done{}});
-  BOOST_TEST(r.turn() == "answer #2 base_ack 8 complete\n");
+  BOOST_TEST(r.turn() == "answer #1 ack received=6 durable=4\n");
+  BOOST_TEST(r.on(BaseRunWritten{Done{}}) == "find_missing 0 max=4096\n");
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "answer #2 base_whole flush=6\n");
   BOOST_TEST(r.say(Barrier{volume(), Epoch(1), SessionId(7), Lsn(6)}) == "");
   BOOST_TEST((r.receiver->numbers().base == BaseState::incomplete));
   r.moved(6);
@@ -66,6 +87,7 @@ BOOST_AUTO_TEST_CASE(a_rebuild_that_breaks_off_leaves_the_base_incomplete) {
   Rig r(6);
   r.log.grow_to(10);
   rebuild_from_4(r);
+  ask_for_all(r);
   r.say(blocks(0, 5), 2);
   r.on(PeerGone{1, "reset"});
   BOOST_TEST((r.receiver->state() == ReceiverState::waiting));
@@ -81,18 +103,19 @@ BOOST_AUTO_TEST_CASE(a_barrier_below_what_the_base_holds_is_refused) {
   Rig r(6);
   r.log.grow_to(10);
   rebuild_from_4(r);
-  r.say(blocks(0, 8), 2);
+  ask_for_all(r);
+  r.say(blocks(0, 8, 9), 2);
   r.on(BaseRunWritten{Done{}});
-  r.say(BaseDone{volume(), Epoch(1), SessionId(7), Lsn(9)}, 2);
   BOOST_TEST(
       has(r.say(Barrier{volume(), Epoch(1), SessionId(7), Lsn(8)}), "bad_data: a barrier at 8"));
 }
 
-BOOST_AUTO_TEST_CASE(base_blocks_out_of_order_or_size_or_link_are_refused) {
+BOOST_AUTO_TEST_CASE(base_blocks_that_were_not_asked_for_or_of_another_size_or_link_are_refused) {
   const auto said = [](Message message, LinkNumber link) {
     Rig r(6);
     r.log.grow_to(10);
     rebuild_from_4(r);
+    ask_for_all(r);
     return r.say(std::move(message), link);
   };
   auto torn = blocks(0, 2);
@@ -101,10 +124,104 @@ BOOST_AUTO_TEST_CASE(base_blocks_out_of_order_or_size_or_link_are_refused) {
   BOOST_TEST(has(said(torn, 2), "bad_data"));
   BOOST_TEST(has(said(blocks(0, 9), 2), "bad_data"));
   BOOST_TEST(has(said(blocks(0, 2), 1), "protocol"));
-  BOOST_TEST(has(said(BaseDone{volume(), Epoch(1), SessionId(7), Lsn(4)}, 2), "bad_data"));
   auto stale = blocks(0, 2);
   stale.session = SessionId(6);
   BOOST_TEST(has(said(stale, 2), "stale_session"));
+}
+
+BOOST_AUTO_TEST_CASE(a_delta_hears_all_touched_blocks_before_it_forgets_its_log) {
+  Rig r(3);
+  r.log.grow_to(10);
+  r.arrive();
+  BOOST_TEST(r.say(delta(r)) == "");
+  BOOST_TEST((r.receiver->numbers().base == BaseState::complete));
+  const auto touched = [](std::uint64_t first, std::uint64_t count, bool last) {
+    return Touched{volume(), Epoch(1), SessionId(7), last, {{BlockIndex(first), count}}};
+  };
+  BOOST_TEST(r.say(touched(1, 2, false)) ==
+             "note_touched [1,3) first\n"
+             "answer #1 touched_noted\n");
+  BOOST_TEST(r.say(touched(5, 1, true)) ==
+             "note_touched [5,6)\n"
+             "begin_base touched 4\n");
+  BOOST_TEST(r.on(begun(0, 3)) == "answer #1 session_ready 5 missing=3\n");
+  BOOST_TEST(has(r.say(touched(6, 1, true)), "protocol: touched blocks out of place"));
+}
+
+BOOST_AUTO_TEST_CASE(a_delta_of_another_log_or_below_what_is_committed_is_refused) {
+  const auto said = [](void (*bend)(StartSession&)) {
+    Rig r(3);
+    r.log.grow_to(10);
+    r.arrive();
+    auto start = delta(r);
+    bend(start);
+    return r.say(start);
+  };
+  BOOST_TEST(said([](StartSession&) {}) == "");
+  BOOST_TEST(has(said([](StartSession& s) { s.touched_digest.low ^= 1; }), "bad_data"));
+  BOOST_TEST(has(said([](StartSession& s) { s.touched_from = Lsn(1); }), "bad_data"));
+  Rig r(6);
+  r.follow();
+  r.say(Progress{volume(), Epoch(1), SessionId(7), Lsn(6)});
+  r.on(PeerGone{1, "reset"});
+  r.arrive();
+  BOOST_TEST(has(r.say(delta(r)), "bad_data: its base at 4 lacks what is committed up to 6"));
+}
+
+BOOST_AUTO_TEST_CASE(a_begin_without_space_leaves_the_copy_as_it_was) {
+  Rig r(3);
+  r.log.grow_to(10);
+  r.arrive();
+  r.say(delta(r));
+  r.say(Touched{volume(), Epoch(1), SessionId(7), true, {}});
+  BOOST_TEST(has(r.on(BaseBegun{Error{Errc::no_space, "full"}}), "no_space: full"));
+  BOOST_TEST((r.receiver->numbers().base == BaseState::complete));
+}
+
+BOOST_AUTO_TEST_CASE(touched_blocks_that_go_back_or_beyond_the_volume_are_refused) {
+  const auto said = [](std::vector<BlockRange> ranges) {
+    Rig r(3);
+    r.log.grow_to(10);
+    r.arrive();
+    r.say(delta(r));
+    return r.say(Touched{volume(), Epoch(1), SessionId(7), true, std::move(ranges)});
+  };
+  BOOST_TEST(has(said({{BlockIndex(4), 2}, {BlockIndex(5), 1}}), "bad_data"));
+  BOOST_TEST(has(said({{BlockIndex(7), 2}}), "bad_data"));
+  BOOST_TEST(has(said({}), "begin_base touched 4\n"));
+}
+
+BOOST_AUTO_TEST_CASE(a_rebuild_goes_on_with_its_log_where_it_was_broken_off) {
+  Rig r(6);
+  r.log.grow_to(10);
+  rebuild_from_4(r);
+  ask_for_all(r);
+  r.say(r.records(5, 6, 4));
+  r.say(blocks(0, 5, 5), 2);
+  r.on(BaseRunWritten{Done{}});
+  r.moved(6);
+  r.on(PeerGone{1, "reset"});
+  r.arrive(3);
+  const auto facts = r.say(Probe{volume(), Epoch(1), SessionId(7)}, 3);
+  BOOST_TEST(has(facts, "received=6 durable=6 checkpoint=0"));
+  BOOST_TEST((r.receiver->numbers().rebuild == BaseProgress{Epoch(1), Lsn(5), 3}));
+  r.say(AskDigest{volume(), Epoch(1), SessionId(7), Lsn(5)}, 3);
+  r.on(DigestRead{3, SessionId(7), Lsn(5), r.log.digest(Lsn(5))});
+  auto start = r.start(5, 10, SessionKind::rebuild);
+  start.scope = BaseScope::rest;
+  BOOST_TEST(r.say(start, 3) == "truncate 5\n");
+  BOOST_TEST(r.on(StoreStepEnded{Done{}}) == "begin_base rest 5\n");
+  BOOST_TEST(r.on(begun(5, 3)) == "answer #3 session_ready 6 missing=3\n");
+  BOOST_TEST((r.receiver->state() == ReceiverState::rebuilding));
+}
+
+BOOST_AUTO_TEST_CASE(a_rest_is_refused_where_no_rebuild_was_broken_off) {
+  Rig r(6);
+  r.arrive();
+  r.prove(6);
+  auto start = r.start(6, 6, SessionKind::rebuild);
+  start.scope = BaseScope::rest;
+  BOOST_TEST(has(r.say(start), "bad_data: no rebuild that could go on was broken off here"));
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_replica_takes_no_session) {

@@ -167,11 +167,11 @@ BOOST_AUTO_TEST_CASE(everything_stale_is_refused_at_every_entry) {
                  }),
                  "stale_session"));
   BOOST_TEST(has(said([](Rig&) {
-                   return Message(BaseZeroes{volume(), Epoch(1), SessionId(6), {}});
+                   return Message(BaseZeroes{volume(), Epoch(1), SessionId(6), {}, {}});
                  }),
                  "stale_session"));
   BOOST_TEST(has(said([](Rig&) {
-                   return Message(BaseDone{volume(), Epoch(1), SessionId(7), {}});
+                   return Message(BaseZeroes{volume(), Epoch(1), SessionId(7), {}, {}});
                  }),
                  "protocol"));
   BOOST_TEST(has(said([](Rig& r) { return Message(r.start(5, 5)); }),

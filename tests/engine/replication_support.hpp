@@ -100,6 +100,12 @@ inline Assignment assignment(std::uint64_t epoch = 1, std::uint64_t version = 1,
 
 // --- rendering -----------------------------------------------------------------------------------
 
+inline std::string ranges(const std::vector<BlockRange>& list) {
+  std::string text;
+  for (const auto& range : list) text += (text.empty() ? "" : " ") + fmt::format("{}", range);
+  return text;
+}
+
 struct MessageText {
   std::string operator()(const Probe&) const { return "probe"; }
   std::string operator()(const Facts& m) const {
@@ -112,11 +118,17 @@ struct MessageText {
     return fmt::format("digest_is {} {}", m.lsn, m.digest ? "known" : "unknown");
   }
   std::string operator()(const StartSession& m) const {
-    return fmt::format("start_session {} from={} target={}", to_string(m.kind), m.common_point,
+    const bool rebuild = m.kind == SessionKind::rebuild;
+    return fmt::format("start_session {}{} from={} target={}", to_string(m.kind),
+                       rebuild ? fmt::format(" {}", to_string(m.scope)) : "", m.common_point,
                        m.target);
   }
+  std::string operator()(const Touched& m) const {
+    return fmt::format("touched {}{}", ranges(m.ranges), m.last ? " last" : "");
+  }
   std::string operator()(const SessionReady& m) const {
-    return fmt::format("session_ready {}", m.next);
+    return fmt::format("session_ready {}{}", m.next,
+                       m.missing_blocks ? fmt::format(" missing={}", m.missing_blocks) : "");
   }
   std::string operator()(const Records& m) const {
     return fmt::format("records {}..{} committed={}{}", m.records.front()->lsn(),
@@ -139,11 +151,11 @@ struct MessageText {
   std::string operator()(const BaseZeroes& m) const {
     return fmt::format("base_zeroes {}", m.range);
   }
-  std::string operator()(const BaseDone& m) const {
-    return fmt::format("base_done flush={}", m.flush_lsn);
+  std::string operator()(const AskBase& m) const {
+    return fmt::format("ask_base {}", ranges(m.ranges));
   }
-  std::string operator()(const BaseAck& m) const {
-    return fmt::format("base_ack {}{}", m.upto, m.complete ? " complete" : "");
+  std::string operator()(const BaseWhole& m) const {
+    return fmt::format("base_whole flush={}", m.flush_lsn);
   }
   std::string operator()(const Refused& m) const {
     return fmt::format("refused {}: {}", to_string(m.code), m.text);
@@ -176,13 +188,19 @@ inline std::string render(const outflow::SenderEffects& effects) {
     std::string operator()(const of::ReadOwnDigest& e) const {
       return fmt::format("read_own_digest {}", e.lsn);
     }
+    std::string operator()(const of::FindTouched& e) const {
+      return fmt::format("find_touched {}", e.at);
+    }
+    std::string operator()(const of::ReadTouched& e) const {
+      return fmt::format("read_touched {} from {}", e.behind, e.from);
+    }
     std::string operator()(const of::Pin& e) const { return fmt::format("pin {}", e.from); }
     std::string operator()(const of::Unpin&) const { return "unpin"; }
     std::string operator()(const of::ReadRecords& e) const {
       return fmt::format("read_records {}..{}", e.from, e.to);
     }
     std::string operator()(const of::ReadBaseRun& e) const {
-      return fmt::format("read_base {}", e.first);
+      return fmt::format("read_base {}", e.range);
     }
     std::string operator()(const of::ReportPeer& e) const {
       return fmt::format("report {} proved={} received={} durable={}{}", to_string(e.state),
@@ -233,7 +251,15 @@ inline std::string render(const inflow::ReceiverEffects& effects) {
     std::string operator()(const in::TruncateTo& e) const {
       return fmt::format("truncate {}", e.to);
     }
-    std::string operator()(const in::ResetTo& e) const { return fmt::format("reset {}", e.base); }
+    std::string operator()(const in::NoteTouched& e) const {
+      return fmt::format("note_touched {}{}", ranges(e.ranges), e.first ? " first" : "");
+    }
+    std::string operator()(const in::BeginBase& e) const {
+      return fmt::format("begin_base {} {}", to_string(e.scope), e.base);
+    }
+    std::string operator()(const in::FindMissing& e) const {
+      return fmt::format("find_missing {} max={}", e.from, e.blocks_max);
+    }
     std::string operator()(const in::WriteBaseRun& e) const {
       return fmt::format("write_base {}{}", e.range, e.sums.empty() ? " zeros" : "");
     }

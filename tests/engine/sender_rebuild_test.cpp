@@ -18,6 +18,11 @@ void rebuild_up_to_ready(Rig& r) {
   r.hear(r.ready(13));
 }
 
+AskBase ask(const Rig& r, std::vector<BlockRange> ranges) {
+  return {volume(), Epoch(1), r.session, std::move(ranges)};
+}
+BlockRange range(std::uint64_t first, std::uint64_t count) { return {BlockIndex(first), count}; }
+
 BasePiece base(std::uint64_t first, std::uint64_t count, std::uint64_t flush) {
   return {{BlockIndex(first), count},
           std::vector<BlockSum>(count, 1),
@@ -40,25 +45,26 @@ BOOST_AUTO_TEST_CASE(a_rebuild_runs_two_lanes_and_ends_with_a_witnessed_barrier)
              "pin 13\n");
   BOOST_TEST(r.on(LogPinned{r.session, Done{}}) ==
              "session_started\n"
-             "send start_session rebuild from=12 target=20\n");
-  BOOST_TEST(r.hear(r.ready(13)) ==
+             "send start_session rebuild all from=12 target=20\n");
+  auto ready = r.ready(13);
+  ready.missing_blocks = 8;
+  BOOST_TEST(r.hear(ready) ==
              "state preparing -> rebuilding\n"
              "connect bulk #2 host2:1 epoch=1\n"
              "read_records 13..20\n");
   r.turn();
-  BOOST_TEST(r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)}) == "read_base 0\n");
+  BOOST_TEST(r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)}) == "");
   BOOST_TEST(r.on(LogRecordsRead{r.session, Lsn(13), r.log.batch(13, 20)}) ==
              "send records 13..20 committed=0\n");
-  BOOST_TEST(r.on(BaseRunRead{r.session, base(0, 5, 19)}) ==
+  BOOST_TEST(r.hear(ask(r, {range(0, 8)}), Lane::bulk) == "read_base [0,8)\n");
+  BOOST_TEST(r.on(BaseRunRead{r.session, range(0, 8), base(0, 5, 19)}) ==
              "send bulk base_blocks [0,5)\n"
-             "read_base 5\n");
-  BOOST_TEST(r.on(BaseRunRead{r.session, BasePiece{{BlockIndex(5), 3}, {}, {}, Lsn(22)}}) ==
-             "send bulk base_zeroes [5,8)\n"
-             "send bulk base_done flush=22\n");
+             "read_base [5,8)\n");
   BOOST_TEST(r.numbered(21, 25) == "send records 21..25 committed=0\n");
-  BOOST_TEST(r.hear(BaseAck{volume(), Epoch(1), r.session, BlockIndex(5), false}, Lane::bulk) ==
-             "");
-  BOOST_TEST(r.hear(BaseAck{volume(), Epoch(1), r.session, BlockIndex(8), true}, Lane::bulk) ==
+  BOOST_TEST(
+      r.on(BaseRunRead{r.session, range(5, 3), BasePiece{{BlockIndex(5), 3}, {}, {}, Lsn(22)}}) ==
+      "send bulk base_zeroes [5,8)\n");
+  BOOST_TEST(r.hear(BaseWhole{volume(), Epoch(1), r.session, Lsn(22)}, Lane::bulk) ==
              "send barrier 25\n");
   r.hear(r.ack(25, 25));
   BOOST_TEST(has(r.turn(), "report rebuilding proved=false received=25 durable=0"));
@@ -79,8 +85,7 @@ BOOST_AUTO_TEST_CASE(a_barrier_that_no_ack_witnessed_is_not_believed) {
   rebuild_up_to_ready(r);
   r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
   r.on(LogRecordsRead{r.session, Lsn(13), r.log.batch(13, 20)});
-  r.on(BaseRunRead{r.session, base(0, 8, 19)});
-  r.hear(BaseAck{volume(), Epoch(1), r.session, BlockIndex(8), true}, Lane::bulk);
+  r.hear(BaseWhole{volume(), Epoch(1), r.session, Lsn(19)}, Lane::bulk);
   r.hear(r.ack(20, 19));
   BOOST_TEST(has(r.hear(BarrierReached{volume(), Epoch(1), r.session, Lsn(20)}),
                  "session_ended bad_answer"));
@@ -104,8 +109,78 @@ BOOST_AUTO_TEST_CASE(a_base_that_cannot_be_read_ends_the_rebuild_with_its_cause)
   Rig r(20);
   rebuild_up_to_ready(r);
   r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
-  BOOST_TEST(has(r.on(BaseRunRead{r.session, Error{Errc::io_failed, "extent 0"}}),
+  r.hear(ask(r, {range(0, 8)}), Lane::bulk);
+  BOOST_TEST(has(r.on(BaseRunRead{r.session, range(0, 8), Error{Errc::io_failed, "extent 0"}}),
                  "session_ended source_failed"));
+}
+
+BOOST_AUTO_TEST_CASE(a_question_that_may_not_be_ends_the_rebuild) {
+  const auto asked = [](Message (*make)(const Rig&)) {
+    Rig r(20);
+    rebuild_up_to_ready(r);
+    r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
+    return r.hear(make(r), Lane::bulk);
+  };
+  BOOST_TEST(has(asked([](const Rig& r) { return Message(ask(r, {range(0, 9)})); }),
+                 "session_ended bad_answer"));
+  BOOST_TEST(has(asked([](const Rig& r) {
+                   return Message(BaseWhole{volume(), Epoch(1), r.session, Lsn(21)});
+                 }),
+                 "session_ended bad_answer"));
+}
+
+BOOST_AUTO_TEST_CASE(a_delta_compares_where_touched_blocks_are_known_and_names_them_all) {
+  Rig r(20);
+  r.touched = Lsn(2);
+  r.on(Started{});
+  r.open();
+  BOOST_TEST(r.probe(r.facts(3), 11, 12) ==
+             "find_touched 3\n"
+             "send ask_digest 2\n"
+             "read_own_digest 12\n");
+  r.hear(DigestIs{volume(), Epoch(1), r.session, Lsn(2), r.log.digest(Lsn(2))});
+  BOOST_TEST(r.on(OwnDigestRead{r.session, Lsn(12), r.log.digest(Lsn(12))}) ==
+             "outcome_decided\n"
+             "state probing -> preparing\n"
+             "pin 13\n");
+  BOOST_TEST(r.on(LogPinned{r.session, Done{}}) ==
+             "session_started\n"
+             "send start_session rebuild touched from=12 target=20\n"
+             "read_touched 2 from 0\n");
+  std::vector<BlockRange> many;
+  for (std::uint64_t i = 0; i < touched_ranges_max; ++i) many.push_back(range(2 * i, 1));
+  BOOST_TEST(count(r.on(TouchedRead{r.session, many}), "\n") == 1u);  // One on its way at a time.
+  BOOST_TEST(r.hear(TouchedNoted{volume(), Epoch(1), r.session}) ==
+             fmt::format("read_touched 2 from {}\n", 2 * touched_ranges_max - 1));
+  BOOST_TEST(r.on(TouchedRead{r.session, std::vector<BlockRange>{range(9000, 4)}}) ==
+             "send touched [9000,9004) last\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_whose_log_differs_at_the_boundary_gets_no_delta) {
+  Rig r(20);
+  r.touched = Lsn(2);
+  r.on(Started{});
+  r.open();
+  r.probe(r.facts(3), 11, 12);
+  r.on(OwnDigestRead{r.session, Lsn(12), r.log.digest(Lsn(12))});
+  r.hear(DigestIs{volume(), Epoch(1), r.session, Lsn(2), std::nullopt});
+  BOOST_TEST(has(r.on(LogPinned{r.session, Done{}}), "start_session rebuild all"));
+}
+
+BOOST_AUTO_TEST_CASE(an_interrupted_rebuild_goes_on_behind_the_replicas_log) {
+  Rig r(20);
+  r.on(Started{});
+  r.open();
+  auto facts = r.facts(15);
+  facts.base = BaseState::incomplete;
+  facts.checkpoint = Lsn(12);
+  facts.rebuild = BaseProgress{Epoch(1), Lsn(17), 3};
+  r.probe(facts, 11, 18);
+  r.digests(15, 18);
+  BOOST_TEST(r.on(LogPinned{r.session, Done{}}) ==
+             "session_started\n"
+             "send start_session rebuild rest from=15 target=20\n");
+  BOOST_TEST(has(r.hear(r.ready(16)), "state preparing -> rebuilding\n"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

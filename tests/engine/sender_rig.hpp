@@ -18,6 +18,13 @@ using replication::node;
 using replication::TestLog;
 using replication::volume;
 
+inline std::size_t count(const std::string& text, std::string_view what) {
+  std::size_t n = 0;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++n;
+  return n;
+}
+inline bool has(const std::string& text, std::string_view what) { return count(text, what) > 0; }
+
 /// A sender of replica 1 towards replica 2, and all that it asked for since the last look.
 struct Rig {
   explicit Rig(std::uint64_t end = 10, std::uint64_t credit = 1 << 20) {
@@ -79,7 +86,9 @@ struct Rig {
 
   /// Up to the question for digests.
   std::string probe(const Facts& f, std::uint64_t retained = 1, std::uint64_t checkpoint = 0) {
-    return hear(f) + on(OwnFactsRead{session, Lsn(retained), Lsn(checkpoint)});
+    auto text = hear(f) + on(OwnFactsRead{session, Lsn(retained), Lsn(checkpoint)});
+    if (has(text, "find_touched")) text += on(TouchedFound{session, touched, touched_digest()});
+    return text;
   }
   std::string digests(std::uint64_t cp, std::uint64_t checkpoint = 0) {
     auto text = hear(DigestIs{volume(), Epoch(1), session, Lsn(cp), log.digest(Lsn(cp))});
@@ -107,19 +116,15 @@ struct Rig {
     BOOST_REQUIRE((sender->state() == PeerState::streaming));
   }
 
+  Digest touched_digest() const { return touched ? log.digest(*touched) : Digest(); }
+
   TestLog log;
+  std::optional<Lsn> touched;  ///< From where on touched blocks are known, below what is retained.
   std::optional<Sender> sender;
   LinkNumber link = 0;
   LinkNumber bulk = 0;
   SessionId session;
   std::uint64_t now = 1000 * second;
 };
-
-inline std::size_t count(const std::string& text, std::string_view what) {
-  std::size_t n = 0;
-  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++n;
-  return n;
-}
-inline bool has(const std::string& text, std::string_view what) { return count(text, what) > 0; }
 
 }  // namespace tidemark::engine::outflow

@@ -213,13 +213,13 @@ BOOST_AUTO_TEST_CASE(everything_stale_is_dropped_at_every_entry) {
   BOOST_TEST(r.hear(DigestIs{volume(), Epoch(1), old, Lsn(7), digest}) == "");
   BOOST_TEST(r.hear(SessionReady{volume(), Epoch(1), old, Lsn(8)}) == "");
   BOOST_TEST(r.hear(BarrierReached{volume(), Epoch(1), old, Lsn(8)}) == "");
-  BOOST_TEST(r.hear(BaseAck{volume(), Epoch(1), old, BlockIndex(8), true}) == "");
+  BOOST_TEST(r.hear(BaseWhole{volume(), Epoch(1), old, Lsn(8)}) == "");
   BOOST_TEST(r.on(OwnFactsRead{old, Lsn(1), Lsn(0)}) == "");
   BOOST_TEST(r.on(OwnDigestRead{old, Lsn(7), digest}) == "");
   BOOST_TEST(r.on(LogPinned{old, Error{Errc::io_failed, "x"}}) == "");
   BOOST_TEST(r.on(SourceFailed{old, {Errc::io_failed, "x"}}) == "");
   BOOST_TEST(r.on(LogRecordsRead{old, Lsn(8), Error{Errc::io_failed, "x"}}) == "");
-  BOOST_TEST(r.on(BaseRunRead{old, Error{Errc::io_failed, "x"}}) == "");
+  BOOST_TEST(r.on(BaseRunRead{old, {}, Error{Errc::io_failed, "x"}}) == "");
   // Links that are over, or were never asked for.
   BOOST_TEST(r.on(MessageArrived{Lane::records, r.link + 1, r.ack(7, 7)}) == "");
   BOOST_TEST(r.on(MessageArrived{Lane::bulk, 0, r.ack(7, 7)}) == "");

@@ -243,7 +243,9 @@ BOOST_AUTO_TEST_CASE(a_starved_store_is_destroyed) {
 BOOST_AUTO_TEST_CASE(a_starved_store_is_reset) {
   StoreWorld w;
   starve(w);
-  BOOST_REQUIRE(w.finish(w.store->reset(Lsn(7), engine::Digest{1, 2}, {})).has_value());
+  BOOST_REQUIRE(w.finish(w.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(7),
+                                             engine::Digest{1, 2}, {}))
+                    .has_value());
   BOOST_CHECK_EQUAL(w.store->facts().end.lsn.value, 7u);
   BOOST_CHECK_EQUAL(w.store->durable().value, 7u);
 }

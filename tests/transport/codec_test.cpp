@@ -201,7 +201,7 @@ BOOST_AUTO_TEST_CASE(one_flipped_bit_anywhere_is_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(one_flipped_bit_anywhere_in_a_body_is_refused) {
-  for (const Message& message : {Message(writes(5, 2)), sample_message(14)}) {
+  for (const Message& message : {Message(writes(5, 2)), sample<BaseBlocks>()}) {
     const auto sent = arrive(message);
     BOOST_REQUIRE(!sent.body.empty());
     for (std::size_t at = 0; at < sent.body.size(); ++at) {
@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE(noise_with_a_right_crc_never_breaks_the_decoder) {
 }
 
 BOOST_AUTO_TEST_CASE(records_need_the_volume_of_their_connection) {
-  for (const Message& message : {Message(writes(5, 2)), sample_message(14)}) {
+  for (const Message& message : {Message(writes(5, 2)), sample<BaseBlocks>()}) {
     const auto frame = encode(message);
     BOOST_TEST((decode(frame, std::nullopt).error().code == Errc::invalid));
     const VolumeKey other(make_uuid(1, 2));

@@ -23,12 +23,13 @@ std::set<std::string_view> expected(Purpose purpose, Direction from, Phase phase
   switch (purpose) {
     case Purpose::records:
       if (connector)
-        return {"probe",    "ask_digest", "start_session", "records",
-                "progress", "barrier",    "refused"};
-      return {"facts", "digest_is", "session_ready", "ack", "barrier_reached", "refused"};
+        return {"probe",   "ask_digest", "start_session", "touched",
+                "records", "progress",   "barrier",       "refused"};
+      return {"facts", "digest_is",       "touched_noted", "session_ready",
+              "ack",   "barrier_reached", "refused"};
     case Purpose::bulk:
-      if (connector) return {"base_blocks", "base_zeroes", "base_done", "refused"};
-      return {"base_ack", "refused"};
+      if (connector) return {"base_blocks", "base_zeroes", "refused"};
+      return {"ask_base", "base_whole", "refused"};
     case Purpose::control:
       if (connector) {
         return {"register", "assign_ack", "unassign_ack", "heartbeat", "propose_set",

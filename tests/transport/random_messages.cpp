@@ -141,6 +141,7 @@ void fill(Source& s, Facts& m) {
   m.promised = s.of<Epoch>();
   m.incarnation = s.of<Incarnation>();
   m.base = s.choice(BaseState::complete, BaseState::damaged);
+  if (s.count(0, 1) == 1) m.rebuild = BaseProgress{s.of<Epoch>(), s.of<Lsn>(), s.any()};
   m.clean = s.flag();
   m.damage = s.text(text_bytes_max);
 }
@@ -156,15 +157,25 @@ void fill(Source& s, DigestIs& m) {
 void fill(Source& s, StartSession& m) {
   m = s.head<StartSession>();
   m.kind = s.choice(SessionKind::catch_up, SessionKind::rebuild);
+  m.scope = s.choice(BaseScope::all, BaseScope::rest);
   m.common_point = s.of<Lsn>();
   m.digest = s.digest();
   m.target = s.of<Lsn>();
+  m.touched_from = s.of<Lsn>();
+  m.touched_digest = s.digest();
   m.history = s.history();
   m.reason = s.text(text_bytes_max);
 }
+void fill(Source& s, Touched& m) {
+  m = s.head<Touched>();
+  m.last = s.flag();
+  for (auto left = s.count(0, touched_ranges_max); left > 0; --left) m.ranges.push_back(s.range());
+}
+void fill(Source& s, TouchedNoted& m) { m = s.head<TouchedNoted>(); }
 void fill(Source& s, SessionReady& m) {
   m = s.head<SessionReady>();
   m.next = s.of<Lsn>();
+  m.missing_blocks = s.any();
 }
 void fill(Source& s, Records& m) {
   m = s.head<Records>();
@@ -208,9 +219,14 @@ void fill(Source& s, BarrierReached& m) {
   m = s.head<BarrierReached>();
   m.lsn = s.of<Lsn>();
 }
+void fill(Source& s, AskBase& m) {
+  m = s.head<AskBase>();
+  for (auto left = s.count(0, base_ask_ranges_max); left > 0; --left) m.ranges.push_back(s.range());
+}
 void fill(Source& s, BaseBlocks& m) {
   m = s.head<BaseBlocks>();
   m.range = {BlockIndex(s.number(0, 1u << 20)), s.count(1, base_blocks_max)};
+  m.flush_lsn = s.of<Lsn>();
   m.data = blocks(m.range.count, m.range.first.value);
   for (std::uint64_t i = 0; i < m.range.count; ++i) {
     const auto content = m.data.bytes().subspan(i * block_bytes, block_bytes);
@@ -220,15 +236,11 @@ void fill(Source& s, BaseBlocks& m) {
 void fill(Source& s, BaseZeroes& m) {
   m = s.head<BaseZeroes>();
   m.range = s.range();
-}
-void fill(Source& s, BaseDone& m) {
-  m = s.head<BaseDone>();
   m.flush_lsn = s.of<Lsn>();
 }
-void fill(Source& s, BaseAck& m) {
-  m = s.head<BaseAck>();
-  m.upto = s.of<BlockIndex>();
-  m.complete = s.flag();
+void fill(Source& s, BaseWhole& m) {
+  m = s.head<BaseWhole>();
+  m.flush_lsn = s.of<Lsn>();
 }
 void fill(Source& s, Register& m) {
   m = {s.node(), s.of<Incarnation>(), s.address(), s.address(), s.flag()};

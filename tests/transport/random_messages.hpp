@@ -32,6 +32,10 @@ engine::Message random_message(SplitMix& rng, std::size_t index);
 engine::Message largest_message(std::size_t index);
 /// One with fixed, distinct values: what the golden bytes in docs/PROTOCOL.md show.
 engine::Message sample_message(std::size_t index);
+template <class M>
+engine::Message sample() {
+  return sample_message(engine::Message(M{}).index());
+}
 inline constexpr std::size_t message_types = std::variant_size_v<engine::Message>;
 
 /// `count` one-block writes from lsn `first`, chained.

@@ -41,7 +41,7 @@ constexpr bool lists_every_member = wire::Wire<M>::count == boost::pfr::tuple_si
 template <>
 constexpr bool lists_every_member<Records> = wire::Wire<Records>::count == 5;
 template <>
-constexpr bool lists_every_member<BaseBlocks> = wire::Wire<BaseBlocks>::count == 4;
+constexpr bool lists_every_member<BaseBlocks> = wire::Wire<BaseBlocks>::count == 5;
 template <std::size_t... Index>
 constexpr bool all_listed(std::index_sequence<Index...>) {
   return (lists_every_member<std::variant_alternative_t<Index, Message>> && ...);
@@ -49,8 +49,8 @@ constexpr bool all_listed(std::index_sequence<Index...>) {
 static_assert(all_listed(std::make_index_sequence<message_types>()));
 static_assert(lists_every_member<VolumeSpec> && lists_every_member<Assignment> &&
               lists_every_member<Member>);
-static_assert(lists_every_member<EpochStart> && lists_every_member<NodeId> &&
-              lists_every_member<SetMember>);
+static_assert(lists_every_member<EpochStart> && lists_every_member<BaseProgress> &&
+              lists_every_member<NodeId> && lists_every_member<SetMember>);
 
 }  // namespace
 

@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(a_type_of_another_purpose_ends_the_link_and_tells_both_ends
   peer.greet();
   const auto owner = std::make_shared<Owner>();
   rig.incoming.back().link->attach(owner);
-  peer.write(sample_message(15));  // base_zeroes on a records link
+  peer.write(sample<BaseZeroes>());  // On a records link.
   const auto last = peer.read_to_end();
   BOOST_REQUIRE(last.has_value());
   BOOST_TEST((std::get<Refused>(*last).code == RefusalCode::protocol));

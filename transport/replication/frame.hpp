@@ -34,10 +34,12 @@ enum class FrameType : std::uint8_t {
   ack = 24,
   barrier = 25,
   barrier_reached = 26,
+  touched = 27,
+  touched_noted = 28,
   base_blocks = 32,
   base_zeroes = 33,
-  base_done = 34,
-  base_ack = 35,
+  base_whole = 36,
+  ask_base = 37,
   register_node = 48,
   registered = 49,
   assign = 50,
@@ -90,9 +92,9 @@ inline constexpr std::uint32_t records_head_bytes_min =
     43 + static_cast<std::uint32_t>(engine::record_header_bytes);
 inline constexpr std::uint32_t records_head_bytes_max =
     43 + engine::records_per_frame_max * static_cast<std::uint32_t>(engine::record_head_bytes_max);
-// 48 bytes of numbers, then a checksum per block.
-inline constexpr std::uint32_t base_head_bytes_min = 48 + 8;
-inline constexpr std::uint32_t base_head_bytes_max = 48 + 8 * engine::base_blocks_max;
+// 56 bytes of numbers, then a checksum per block.
+inline constexpr std::uint32_t base_head_bytes_min = 56 + 8;
+inline constexpr std::uint32_t base_head_bytes_max = 56 + 8 * engine::base_blocks_max;
 inline constexpr std::uint32_t base_body_bytes_max = engine::base_blocks_max * engine::block_bytes;
 
 /// One row per message, in the order of engine::Message: the protocol at a glance. codec.cpp
@@ -103,11 +105,13 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::refused, "refused", 11, 523, 0, greeting_acceptor | answering_acceptor | open_any},
 
     {FrameType::probe, "probe", 32, 32, 0, records_connector},
-    {FrameType::facts, "facts", 93, 3933, 0, records_acceptor},
+    {FrameType::facts, "facts", 94, 3958, 0, records_acceptor},
     {FrameType::ask_digest, "ask_digest", 40, 40, 0, records_connector},
     {FrameType::digest_is, "digest_is", 41, 57, 0, records_acceptor},
-    {FrameType::start_session, "start_session", 68, 3908, 0, records_connector},
-    {FrameType::session_ready, "session_ready", 40, 40, 0, records_acceptor},
+    {FrameType::start_session, "start_session", 93, 3933, 0, records_connector},
+    {FrameType::touched, "touched", 35, 65571, 0, records_connector},
+    {FrameType::touched_noted, "touched_noted", 32, 32, 0, records_acceptor},
+    {FrameType::session_ready, "session_ready", 48, 48, 0, records_acceptor},
     {FrameType::records, "records", records_head_bytes_min, records_head_bytes_max,
      engine::records_frame_bytes_max, records_connector},
     {FrameType::progress, "progress", 40, 40, 0, records_connector},
@@ -115,11 +119,11 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::barrier, "barrier", 40, 40, 0, records_connector},
     {FrameType::barrier_reached, "barrier_reached", 40, 40, 0, records_acceptor},
 
+    {FrameType::ask_base, "ask_base", 34, 4130, 0, bulk_acceptor},
     {FrameType::base_blocks, "base_blocks", base_head_bytes_min, base_head_bytes_max,
      base_body_bytes_max, bulk_connector},
-    {FrameType::base_zeroes, "base_zeroes", 48, 48, 0, bulk_connector},
-    {FrameType::base_done, "base_done", 40, 40, 0, bulk_connector},
-    {FrameType::base_ack, "base_ack", 41, 41, 0, bulk_acceptor},
+    {FrameType::base_zeroes, "base_zeroes", 56, 56, 0, bulk_connector},
+    {FrameType::base_whole, "base_whole", 40, 40, 0, bulk_acceptor},
 
     {FrameType::register_node, "register", 31, 605, 0, control_connector},
     {FrameType::registered, "registered", 16, 16, 0, control_acceptor},

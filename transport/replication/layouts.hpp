@@ -32,6 +32,13 @@ template <>
 struct Wire<SessionKind> : Choice<SessionKind, SessionKind::catch_up, SessionKind::rebuild> {};
 
 template <>
+struct Wire<BaseScope> : Choice<BaseScope, BaseScope::all, BaseScope::rest> {};
+template <>
+struct Wire<BaseProgress> : Fields<BaseProgress, F<&BaseProgress::epoch>,
+                                   F<&BaseProgress::flush_lsn>, F<&BaseProgress::missing_blocks>> {
+};
+
+template <>
 struct Wire<Digest> : Fields<Digest, F<&Digest::high>, F<&Digest::low>> {};
 
 template <>
@@ -98,8 +105,8 @@ template <>
 struct Wire<Facts>
     : Fields<Facts, F<&Facts::volume>, F<&Facts::epoch>, F<&Facts::session>, F<&Facts::received>,
              F<&Facts::durable>, F<&Facts::checkpoint>, F<&Facts::retained>, F<&Facts::committed>,
-             F<&Facts::promised>, F<&Facts::incarnation>, F<&Facts::base>, F<&Facts::clean>,
-             F<&Facts::history>, F<&Facts::damage, Reason>> {};
+             F<&Facts::promised>, F<&Facts::incarnation>, F<&Facts::base>, F<&Facts::rebuild>,
+             F<&Facts::clean>, F<&Facts::history>, F<&Facts::damage, Reason>> {};
 template <>
 struct Wire<AskDigest> : Fields<AskDigest, F<&AskDigest::volume>, F<&AskDigest::epoch>,
                                 F<&AskDigest::session>, F<&AskDigest::lsn>> {};
@@ -109,12 +116,22 @@ struct Wire<DigestIs> : Fields<DigestIs, F<&DigestIs::volume>, F<&DigestIs::epoc
 template <>
 struct Wire<StartSession>
     : Fields<StartSession, F<&StartSession::volume>, F<&StartSession::epoch>,
-             F<&StartSession::session>, F<&StartSession::kind>, F<&StartSession::common_point>,
-             F<&StartSession::digest>, F<&StartSession::target>, F<&StartSession::history>,
-             F<&StartSession::reason, Reason>> {};
+             F<&StartSession::session>, F<&StartSession::kind>, F<&StartSession::scope>,
+             F<&StartSession::common_point>, F<&StartSession::digest>, F<&StartSession::target>,
+             F<&StartSession::touched_from>, F<&StartSession::touched_digest>,
+             F<&StartSession::history>, F<&StartSession::reason, Reason>> {};
 template <>
-struct Wire<SessionReady> : Fields<SessionReady, F<&SessionReady::volume>, F<&SessionReady::epoch>,
-                                   F<&SessionReady::session>, F<&SessionReady::next>> {};
+struct Wire<Touched>
+    : Fields<Touched, F<&Touched::volume>, F<&Touched::epoch>, F<&Touched::session>,
+             F<&Touched::last>, F<&Touched::ranges, List<BlockRange, touched_ranges_max>>> {};
+template <>
+struct Wire<TouchedNoted> : Fields<TouchedNoted, F<&TouchedNoted::volume>, F<&TouchedNoted::epoch>,
+                                   F<&TouchedNoted::session>> {};
+template <>
+struct Wire<SessionReady>
+    : Fields<SessionReady, F<&SessionReady::volume>, F<&SessionReady::epoch>,
+             F<&SessionReady::session>, F<&SessionReady::next>, F<&SessionReady::missing_blocks>> {
+};
 /// The fixed part; count and heads of the records follow.
 template <>
 struct Wire<Records>
@@ -136,18 +153,21 @@ struct Wire<BarrierReached>
 
 // --- bulk link -----------------------------------------------------------------------------------
 
+template <>
+struct Wire<AskBase>
+    : Fields<AskBase, F<&AskBase::volume>, F<&AskBase::epoch>, F<&AskBase::session>,
+             F<&AskBase::ranges, List<BlockRange, base_ask_ranges_max>>> {};
 /// The fixed part; one checksum per block follows.
 template <>
-struct Wire<BaseBlocks> : Fields<BaseBlocks, F<&BaseBlocks::volume>, F<&BaseBlocks::epoch>,
-                                 F<&BaseBlocks::session>, F<&BaseBlocks::range>> {};
+struct Wire<BaseBlocks>
+    : Fields<BaseBlocks, F<&BaseBlocks::volume>, F<&BaseBlocks::epoch>, F<&BaseBlocks::session>,
+             F<&BaseBlocks::range>, F<&BaseBlocks::flush_lsn>> {};
 template <>
-struct Wire<BaseZeroes> : Fields<BaseZeroes, F<&BaseZeroes::volume>, F<&BaseZeroes::epoch>,
-                                 F<&BaseZeroes::session>, F<&BaseZeroes::range>> {};
+struct Wire<BaseZeroes>
+    : Fields<BaseZeroes, F<&BaseZeroes::volume>, F<&BaseZeroes::epoch>, F<&BaseZeroes::session>,
+             F<&BaseZeroes::range>, F<&BaseZeroes::flush_lsn>> {};
 template <>
-struct Wire<BaseDone> : Fields<BaseDone, F<&BaseDone::volume>, F<&BaseDone::epoch>,
-                               F<&BaseDone::session>, F<&BaseDone::flush_lsn>> {};
-template <>
-struct Wire<BaseAck> : Fields<BaseAck, F<&BaseAck::volume>, F<&BaseAck::epoch>,
-                              F<&BaseAck::session>, F<&BaseAck::upto>, F<&BaseAck::complete>> {};
+struct Wire<BaseWhole> : Fields<BaseWhole, F<&BaseWhole::volume>, F<&BaseWhole::epoch>,
+                                F<&BaseWhole::session>, F<&BaseWhole::flush_lsn>> {};
 
 }  // namespace tidemark::transport::wire
