@@ -13,10 +13,10 @@ using engine::millisecond;
 using engine::second;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
-    "kill_primary", "kill_replica", "kill_two",      "kill_all",     "quick_restart",
-    "power_one",    "power_all",    "isolate",       "one_way",      "cut_links",
-    "cut_client",   "promote",      "wipe_replica",  "rot_replica",  "slow_disk",
-    "failed_sync",  "full_disk",    "rebuilt_alone", "rotten_alone",
+    "kill_primary", "kill_replica", "kill_two",      "kill_all",    "quick_restart",
+    "power_one",    "power_all",    "isolate",       "one_way",     "cut_links",
+    "cut_client",   "promote",      "wipe_replica",  "rot_replica", "slow_disk",
+    "failed_sync",  "full_disk",    "rebuilt_alone", "left_behind", "rotten_alone",
 };
 
 }  // namespace
@@ -226,6 +226,26 @@ void Faults::rot() {
   whole_soon();
 }
 
+// It is brought back from what is known to have been touched, and whoever takes part in that may go
+// meanwhile.
+void Faults::left_behind() {
+  if (!whole_soon()) return;
+  const auto node = replica_node();
+  if (node == 0) return;  // the control plane's host
+  cluster_.kill(node, how());
+  if (flood) flood();
+  cluster_.run_for(1 * second + pause());
+  auto& disk = cluster_.node(node).disk();
+  disk.slow_factor = random_.between(1, 100);
+  cluster_.boot(node);
+  for (auto again = random_.below(4); again > 0 && !cluster_.failed(); --again) {
+    cluster_.run_for(pause());
+    kill_and_boot(random_.chance(2, 3) ? node : primary_or_any());
+  }
+  disk.slow_factor = 1;
+  whole_soon();
+}
+
 // All counted when the lights went out. The only copy that comes back is damaged: it may not be
 // taken for a whole one.
 void Faults::rotten_alone() {
@@ -321,6 +341,8 @@ void Faults::inject(Fault fault) {
       return fill_disk();
     case Fault::rebuilt_alone:
       return rebuilt_alone();
+    case Fault::left_behind:
+      return left_behind();
     case Fault::rotten_alone:
       return rotten_alone();
     case Fault::count_:

@@ -34,6 +34,7 @@ enum class Fault : std::uint8_t {
   failed_sync,
   full_disk,
   rebuilt_alone,  ///< The others go the moment a rebuilt copy counts.
+  left_behind,    ///< A copy is away until the others' logs no longer reach back to it.
   rotten_alone,   ///< All lose power, and only a copy whose log rotted comes back at first.
   count_,
 };
@@ -50,6 +51,8 @@ class Faults {
   void inject(Fault fault);
   /// Lets the clients send at full speed for a while, whatever they are ahead of.
   std::function<void()> make_busy;
+  /// Lets them write what a log keeps and more, to a part of the volume.
+  std::function<void()> flood;
 
   const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
   std::uint64_t crashes_and_cuts() const { return crashes_; }
@@ -68,6 +71,7 @@ class Faults {
   void partition(bool one_way);
   void wipe();
   void rebuilt_alone();
+  void left_behind();
   void rotten_alone();
   void alone_for_a_while();
   void rot();

@@ -88,36 +88,49 @@ std::uint64_t answered(const Cluster& cluster) {
 // it is to do, its clients think longer.
 constexpr std::uint64_t think_when_ahead = 300 * millisecond;
 
-void begin_load(Cluster& cluster, const Draft& d, std::shared_ptr<std::uint64_t> allowance,
-                Random random) {
+struct Pace {
+  std::uint64_t allowance = 0;  ///< Requests at full speed.
+  std::uint64_t flood = 0;      ///< Requests that fill the log.
+};
+// The longest log (24 MiB and what it is pinned beyond) in pieces of a third of the smallest volume.
+constexpr std::uint64_t flood_requests = 100;
+
+void begin_load(Cluster& cluster, const Draft& d, std::shared_ptr<Pace> pace, Random random) {
   for (std::size_t i = 0; i < d.clients; ++i) {
     auto client = cluster.add_client();
     client->depth = random.between(1, d.depth_max);
-    client->next = [shape = d.shape, own = random.fork(), allowance,
+    client->next = [shape = d.shape, own = random.fork(), pace,
                     think = d.think_max](Client& self) mutable {
-      self.think_max = *allowance == 0 ? std::max(think, think_when_ahead) : think;
-      *allowance -= std::min<std::uint64_t>(*allowance, 1);
+      if (pace->flood > 0) {
+        --pace->flood;
+        self.think_max = 0;
+        return std::optional<Ask>(flood_ask(shape));
+      }
+      self.think_max = pace->allowance == 0 ? std::max(think, think_when_ahead) : think;
+      pace->allowance -= std::min<std::uint64_t>(pace->allowance, 1);
       return std::optional<Ask>(draw_ask(shape, own));
     };
   }
 }
 
 /// Faults while the load runs, then load until enough was answered.
-void trouble(Cluster& cluster, const Draft& d, Faults& faults, std::uint64_t& allowance,
-             Random random) {
+void trouble(Cluster& cluster, const Draft& d, Faults& faults, Pace& pace, Random random) {
   const auto share = d.operations / (d.faults + 1);
-  faults.make_busy = [&allowance, share] { allowance = share; };
+  faults.make_busy = [&pace, share] { pace.allowance = share; };
+  faults.flood = [&pace] { pace.flood = flood_requests; };
   for (std::uint64_t i = 0; i < d.faults && !cluster.failed(); ++i) {
     const auto goal = answered(cluster) + random.between(2, share);
-    allowance = share + share / 2;
+    pace.allowance = share + share / 2;
     cluster.run_until([&] { return answered(cluster) >= goal; }, 4 * second);
     const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
     faults.inject(faults.draw(d.faults - i <= missing || random.chance(2, 3)));
   }
   faults.make_busy = nullptr;
+  faults.flood = nullptr;
+  pace.flood = 0;
   cluster.heal();
   for (std::uint32_t n = 0; n < cluster.size(); ++n) cluster.boot(n);
-  allowance = d.operations;
+  pace.allowance = d.operations;
   cluster.run_until([&] { return answered(cluster) >= d.operations; }, Cluster::converge_max);
   if (answered(cluster) < d.operations) {
     cluster.fail("stuck",
@@ -140,9 +153,9 @@ void end_load(Cluster& cluster) {
 
 void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
   if (!cluster.start()) return;
-  const auto allowance = std::make_shared<std::uint64_t>(0);
-  begin_load(cluster, d, allowance, random.fork());
-  trouble(cluster, d, faults, *allowance, random.fork());
+  const auto pace = std::make_shared<Pace>();
+  begin_load(cluster, d, pace, random.fork());
+  trouble(cluster, d, faults, *pace, random.fork());
   if (!cluster.failed()) end_load(cluster);
   if (!cluster.failed()) cluster.settle();
   if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");

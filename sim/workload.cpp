@@ -54,6 +54,13 @@ WorkloadShape draw_shape(Random& random) {
   return shape;
 }
 
+Ask flood_ask(const WorkloadShape& shape) {
+  Ask ask;
+  ask.op = FrontOp::write;
+  ask.cells = {0, shape.blocks / 3 * cells_per_block};
+  return ask;
+}
+
 Ask draw_ask(const WorkloadShape& shape, Random& random) {
   Ask ask;
   ask.op = draw_op(shape, random);

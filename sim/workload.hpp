@@ -26,6 +26,8 @@ struct WorkloadShape {
 };
 WorkloadShape draw_shape(Random& random);
 
+/// A write that fills the log and no more of the volume than its first part.
+Ask flood_ask(const WorkloadShape& shape);
 /// The next request.
 Ask draw_ask(const WorkloadShape& shape, Random& random);
 
