@@ -194,6 +194,15 @@ class Cluster:
                 all(r["role"] == "primary" or r["state"] == "streaming" for r in seen["replicas"])
         return self.wait(in_sync, f"{count} copies in sync", seconds, every=0.1)
 
+    def wipe_and_replace(self, node, volume):
+        """The node comes back without a past, and gets a new copy of the volume."""
+        node.kill(signal.SIGTERM)
+        node.wipe()
+        node.init("--join", self.token)
+        node.start()
+        self.cli("node", "readmit", node.name)
+        self.cli("replica", "replace", volume, node.name)
+
     def connect(self, volume, stopping=None, seconds=60, tls=False):
         """(handle, server identity) of an NBD connection to whoever is primary; None when stopping is set."""
         import nbd  # Here: a mistake in the options is named on a machine that has no libnbd yet.

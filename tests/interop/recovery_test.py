@@ -45,14 +45,41 @@ class Recovery(ClusterCase):
         self.assertLessEqual(peer["session_bytes"], 64 * MIB * 1.05)
         self.assert_copies_equal()
 
-    def test_an_absence_beyond_the_log_is_rebuilt_while_writes_go_on(self):
+    def test_an_absence_beyond_the_log_costs_the_blocks_that_were_touched(self):
+        self.write(0, 300)
         replica = self.a_replica()
+        self.cluster.wait(lambda: all(r["store"]["dirty_blocks"] == 0 for r in self.cluster.cli("volume", "show", "vol")["replicas"]), "extents")
         replica.kill(signal.SIGKILL)
-        self.write(200 * MIB, 600)
+        for _ in range(6):
+            self.write(500 * MIB, 64)
         replica.start()
         self.write(10 * MIB, 20)
         peer = self.wait_streaming(replica)
-        self.assertGreater(peer["session_base_blocks"], 0)
+        self.assertIn("log_touched", peer["session_outcome"])
+        self.assertGreaterEqual(peer["session_base_blocks"], 64 * MIB // 4096)
+        self.assertLessEqual(peer["session_base_blocks"], (64 + 20) * MIB // 4096)
+        self.assert_copies_equal()
+
+    def test_a_rebuild_that_is_killed_goes_on_where_it_was(self):
+        self.write(0, 600)
+        replica = self.a_replica()
+        self.cluster.wipe_and_replace(replica, "vol")
+        copied = {}  # By session: what it had copied when it was last seen.
+
+        def seen():
+            peer = self.cluster.peers("vol").get(replica.name, {})
+            if "session_id" in peer:
+                copied[peer["session_id"]] = peer.get("session_base_blocks", 0)
+            return peer
+        whole = 1024 * MIB // 4096
+        for share in (0.2, 0.5, 0.8):
+            self.cluster.wait(lambda: seen().get("state") == "streaming" or sum(copied.values()) > share * whole, "the rebuild", 60, every=0)
+            replica.kill(signal.SIGKILL)
+            replica.start()
+        self.cluster.wait(lambda: seen().get("state") == "streaming" and seen()["in_set"], "the copy", 120, every=0)
+        self.assertGreater(len([blocks for blocks in copied.values() if blocks > 0]), 1, copied)
+        # Each time what was not on record (16 MiB) and what was on its way (16 MiB) is copied again.
+        self.assertLess(sum(copied.values()), whole + 3 * 40 * MIB // 4096, copied)
         self.assert_copies_equal()
 
     def test_a_wiped_replica_comes_back_only_as_a_new_one(self):
