@@ -258,7 +258,16 @@ Task<Status> ReplicaStore::record_held(std::function<void(Superblock&)> change, 
 
 Task<Status> ReplicaStore::checkpointed(CheckpointState at,
                                         const std::vector<engine::RecordPtr>& records) {
-  (void)co_await touched_.add({at.lsn, at.digest}, records);  // Lost: it says so, and costs a copy.
+  // The last of the space is the catalog's; the index is what it can do without. Lost, it says so,
+  // and costs a copy.
+  const auto space = config_.disk.space(config_.directory);
+  const bool room = !space || space->free_bytes >= config_.limits.reserve_bytes;
+  const TouchedBoundary next{at.lsn, at.digest};
+  if (room) {
+    (void)co_await touched_.add(next, records);
+  } else {
+    (void)co_await touched_.skip(next);
+  }
   // Before the log may be pruned: what was flushed is not asked for again, nor written over.
   if (missing_) {
     auto saved = co_await save_missing();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "engine/record/checksum.hpp"
 #include "storage/bytes.hpp"
@@ -121,6 +122,7 @@ Task<Done> TouchedIndex::add(TouchedBoundary to, const std::vector<engine::Recor
   TouchedRun run{checkpoint(), to, 0, 0, 0};
   CHECK(run.before.lsn < to.lsn);
   ahead_ = run;
+  skipped_ = false;
   if (lost_) co_return Done{};
   BlockSet blocks(volume_blocks_);
   for (const auto& record : records) {
@@ -144,9 +146,16 @@ Task<Done> TouchedIndex::add(TouchedBoundary to, const std::vector<engine::Recor
   co_return Done{};
 }
 
+Task<Done> TouchedIndex::skip(TouchedBoundary to) {
+  if (!runs_.empty()) (void)co_await clear();
+  ahead_ = TouchedRun{checkpoint(), to, 0, 0, 0};
+  skipped_ = true;
+  co_return Done{};
+}
+
 void TouchedIndex::recorded() {
   CHECK(ahead_.has_value());
-  if (lost_) {
+  if (lost_ || std::exchange(skipped_, false)) {
     begin_ = ahead_->last;
   } else {
     runs_.push_back(*ahead_);

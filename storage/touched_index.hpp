@@ -80,7 +80,9 @@ class TouchedIndex {
   /// Makes durable what the records from the checkpoint up to `to` touched. It counts from
   /// recorded() on; until then, another call replaces it.
   Task<engine::Done> add(TouchedBoundary to, const std::vector<engine::RecordPtr>& records);
-  /// The superblock names the end of what was added last.
+  /// Instead of add(), where the catalog is to be spared: forgets all, and begins anew at `to`.
+  Task<engine::Done> skip(TouchedBoundary to);
+  /// The superblock names the end of what was added or skipped last.
   void recorded();
   /// Forgets all, durably; it goes on at the checkpoint.
   Task<engine::Done> clear();
@@ -127,6 +129,7 @@ class TouchedIndex {
   std::vector<TouchedRun> runs_;      ///< Each begins where the one before ends.
   std::optional<TouchedRun> ahead_;   ///< Durable, its end not yet the checkpoint.
   std::vector<std::string> useless_;  ///< Keys that the next change removes.
+  bool skipped_ = false;              ///< The round under way is not kept.
   bool lost_ = false;                 ///< The catalog failed: no more is kept.
 };
 

@@ -433,6 +433,30 @@ BOOST_AUTO_TEST_CASE(a_destroyed_replica_leaves_no_keys) {
   BOOST_CHECK_EQUAL(w.kv.pairs.size(), 1u);
 }
 
+// C23: what is left of a full disk is for promises and superblocks.
+BOOST_AUTO_TEST_CASE(a_full_disk_costs_the_index_and_it_begins_anew) {
+  StoreWorld w;
+  w.limits.reserve_bytes = 1u << 20;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(40, 9)});
+  w.flush();
+  BOOST_REQUIRE_EQUAL(w.kv.pairs.size(), 1u);
+  w.disk->capacity_bytes = w.disk->used_bytes() + (1u << 19);
+  w.append_durably({w.write(40, 9)});  // Over itself: it takes no space.
+  w.flush();
+  BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 3u);
+  BOOST_CHECK(w.kv.pairs.empty());
+  BOOST_CHECK_EQUAL(w.store->status().touched_from.value, 3u);
+  w.disk->capacity_bytes = ~std::uint64_t{0};
+  w.append_durably({w.write(8, 1)});
+  w.flush();
+  BOOST_CHECK_EQUAL(w.store->status().touched_from.value, 3u);
+  BOOST_CHECK_EQUAL(w.store->touched_since(Lsn(3), BlockIndex(), 9)->size(), 1u);
+  w.store.reset();
+  w.open();
+  BOOST_CHECK_EQUAL(w.store->status().touched_from.value, 3u);
+}
+
 BOOST_AUTO_TEST_CASE(a_failed_catalog_does_not_stop_the_flusher) {
   StoreWorld w;
   w.open(true);
