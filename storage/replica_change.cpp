@@ -336,7 +336,7 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
   // write than some blocks to copy again.
   constexpr std::uint64_t unsaved_blocks_min = 4096;
   copied_unsaved_ += range.count;
-  if (copied_unsaved_ < std::max(unsaved_blocks_min, saved_bytes_ / 512)) co_return Done{};
+  if (copied_unsaved_ < std::max(unsaved_blocks_min, missing_file_.bytes() / 512)) co_return Done{};
   auto saved = co_await save_missing();
   if (saved || saved.error().code == Errc::no_space) co_return Done{};  // It names too much.
   co_return failed(saved.error());
@@ -357,7 +357,6 @@ Task<Status> ReplicaStore::save_missing() {
     if (!recorded) co_return recorded;
   }
   auto saved = co_await missing_file_.save(missing);
-  saved_bytes_ = missing_file_.bytes();
   co_return saved;
 }
 

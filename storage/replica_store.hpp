@@ -277,7 +277,6 @@ class ReplicaStore {
   /// written, or as a round of the flusher is about to write them.
   std::optional<MissingBlocks> missing_;
   std::uint64_t copied_unsaved_ = 0;  ///< Blocks.
-  std::uint64_t saved_bytes_ = 0;     ///< Of the list as it was last written.
   std::optional<BlockSet> noted_;     ///< Touched by the other side.
   TouchedIndex touched_;
   /// What a walk with touched_since() goes over.
