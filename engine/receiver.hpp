@@ -31,7 +31,7 @@ namespace tidemark::engine::inflow {
 enum class ReceiverState : std::uint8_t {
   waiting,    ///< No primary is connected.
   ready,      ///< Connected; facts and digests are being compared.
-  preparing,  ///< Truncation or reset is under way.
+  preparing,  ///< The log is being cut, or begun anew once all touched blocks were named.
   following,
   rebuilding,
   refusing,  ///< The store is gone.

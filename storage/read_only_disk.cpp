@@ -114,6 +114,7 @@ bool ReadOnlyDisk::step() {
   }
   if (due_.empty()) return false;
   const auto at = due_.begin()->first.first;
+  // This thread is all there is: nothing else can happen before the timer.
   if (const auto time = steady_now(); at > time)
     std::this_thread::sleep_for(std::chrono::nanoseconds(at - time));
   const auto due = std::move(due_.begin()->second);
