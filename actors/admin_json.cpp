@@ -258,6 +258,13 @@ Result<std::uint64_t> number_field(const json::object& body, std::string_view ke
   return Error{Errc::invalid, fmt::format("\"{}\" must be a whole number, not negative", key)};
 }
 
+Result<bool> flag_field(const json::object& body, std::string_view key) {
+  const auto* value = body.if_contains(key);
+  if (value == nullptr) return false;
+  if (value->is_bool()) return value->as_bool();
+  return Error{Errc::invalid, fmt::format("\"{}\" must be true or false", key)};
+}
+
 Result<std::vector<std::string>> texts_field(const json::object& body, std::string_view key) {
   std::vector<std::string> texts;
   const auto* value = body.if_contains(key);

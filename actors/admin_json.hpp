@@ -55,6 +55,8 @@ engine::Result<std::string> text_field(const json::object& body, std::string_vie
                                        std::optional<std::string> fallback = std::nullopt);
 engine::Result<std::uint64_t> number_field(const json::object& body, std::string_view key,
                                            std::optional<std::uint64_t> fallback = std::nullopt);
+/// false where it is not there.
+engine::Result<bool> flag_field(const json::object& body, std::string_view key);
 engine::Result<std::vector<std::string>> texts_field(const json::object& body,
                                                      std::string_view key);
 

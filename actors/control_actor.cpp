@@ -112,6 +112,7 @@ void ControlShell::said(std::uint64_t key, engine::Message message) {
   if (auto* m = std::get_if<engine::AssignAck>(&message)) return run(plane_.on_message(key, *m));
   if (auto* m = std::get_if<engine::UnassignAck>(&message)) return run(plane_.on_message(key, *m));
   if (auto* m = std::get_if<engine::ProposeSet>(&message)) return run(plane_.on_message(key, *m));
+  if (auto* m = std::get_if<engine::Configured>(&message)) return run(plane_.on_message(key, *m));
   if (auto* m = std::get_if<engine::Promise>(&message))
     return run(plane_.on_message(key, *m, moment()));
   if (auto* m = std::get_if<engine::AdminReply>(&message)) return reply(key, std::move(*m));

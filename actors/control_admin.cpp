@@ -173,6 +173,19 @@ void ControlAdmin::replicas() {
   when_settled(plane.volume(parts[2])->spec.id, 200);
 }
 
+void ControlAdmin::resize() {
+  const auto body = parse_body(ask.body, {"size_bytes", "shrink"});
+  if (!body) return answer(answer_error(body.error()));
+  const auto size = number_field(*body, "size_bytes");
+  const auto shrink = flag_field(*body, "shrink");
+  if (!size) return answer(answer_error(size.error()));
+  if (!shrink) return answer(answer_error(shrink.error()));
+  auto begun = shell.plane_.resize(parts[2], *size, *shrink);
+  if (!begun) return answer(answer_error(begun.error()));
+  shell.run(std::move(*begun));
+  when_settled(shell.plane_.volume(parts[2])->spec.id, 200);
+}
+
 void ControlAdmin::readmit() {
   const auto body = parse_body(ask.body, {"uuid"});
   if (!body) return answer(answer_error(body.error()));
@@ -212,6 +225,7 @@ void ControlAdmin::route() {
   if (is("DELETE", 3, "volumes")) return remove();
   if (is("POST", 4, "volumes", "promote")) return promote();
   if (is("POST", 4, "volumes", "replicas")) return replicas();
+  if (is("POST", 4, "volumes", "resize")) return resize();
   if (is("GET", 4, "volumes", "events")) return events();
   if (is("POST", 4, "volumes", "compare")) return compare();
   if (is("POST", 4, "nodes", "readmit")) return readmit();

@@ -24,6 +24,7 @@ struct ControlAdmin {
   void remove();
   void promote();
   void replicas();
+  void resize();
   void readmit();
   void compare();
 

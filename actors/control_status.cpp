@@ -124,6 +124,7 @@ json::object volume_json(const engine::control::ControlPlane& plane, const Volum
                       {"waiting_for", ""},
                       {"in_sync", std::move(in_sync)},
                       {"pending", std::move(pending)}};
+  if (record.wish) volume["wanted_size_bytes"] = record.wish->size_bytes;
   for (const auto& node : plane.nodes()) {
     if (node.record.id.name == primary)
       volume["nbd_uri"] = fmt::format("nbd://{}/{}", node.record.nbd, record.spec.name);

@@ -26,12 +26,12 @@ class FrontDesk::Line final : public engine::FrontClient {
 
 class FrontDesk::Port final : public engine::FrontPort {
  public:
-  Port(engine::ExportInfo info, Volume volume, std::shared_ptr<Line> line)
+  Port(std::shared_ptr<const engine::ExportInfo> info, Volume volume, std::shared_ptr<Line> line)
       : info_(std::move(info)), volume_(std::move(volume)), line_(std::move(line)) {
     // The volume knows its client before it asks anything, so that it can be cut.
     submit({});
   }
-  const engine::ExportInfo& info() const override { return info_; }
+  const engine::ExportInfo& info() const override { return *info_; }
   void submit(std::vector<engine::FrontRequest> requests) override {
     if (line_->is_cut()) return;
     auto batch = std::make_shared<FrontBatch>();
@@ -41,13 +41,13 @@ class FrontDesk::Port final : public engine::FrontPort {
   }
 
  private:
-  engine::ExportInfo info_;
+  std::shared_ptr<const engine::ExportInfo> info_;
   Volume volume_;
   std::shared_ptr<Line> line_;
 };
 
 struct FrontDesk::Served {
-  engine::ExportInfo info;
+  std::shared_ptr<engine::ExportInfo> info;  ///< Shared with the ports: its size may change.
   engine::VolumeId id;
   Volume volume;
   std::vector<std::weak_ptr<Line>> lines;  ///< In order of opening; swept at each open.
@@ -60,7 +60,13 @@ void FrontDesk::add(engine::ExportInfo info, const engine::VolumeId& id, Volume 
   const auto name = info.name;
   cut(name, "served anew");
   forget_elsewhere(name, id);
-  served_[name] = std::make_unique<Served>(Served{std::move(info), id, std::move(volume), {}});
+  served_[name] = std::make_unique<Served>(
+      Served{std::make_shared<engine::ExportInfo>(std::move(info)), id, std::move(volume), {}});
+}
+
+void FrontDesk::resize(const std::string& name, const engine::VolumeId& id,
+                       std::uint64_t size_bytes) {
+  if (serves(name, id)) served_.at(name)->info->size_bytes = size_bytes;
 }
 
 void FrontDesk::remove(const std::string& name, const engine::VolumeId& id,
@@ -110,7 +116,7 @@ void FrontDesk::cut(const std::string& name, const std::string& reason) {
 
 std::vector<engine::ExportInfo> FrontDesk::list() const {
   std::vector<engine::ExportInfo> infos;
-  for (const auto& [name, served] : served_) infos.push_back(served->info);
+  for (const auto& [name, served] : served_) infos.push_back(*served->info);
   return infos;
 }
 

@@ -29,6 +29,8 @@ class FrontDesk final : public engine::Exports {
 
   /// This node serves `info.name` from now on. Clients of an earlier volume of that name are cut.
   void add(engine::ExportInfo info, const engine::VolumeId& id, Volume volume);
+  /// It ends elsewhere now: told to who opens it from here on, and to who asks again.
+  void resize(const std::string& name, const engine::VolumeId& id, std::uint64_t size_bytes);
   /// It does no longer: its clients are cut with `reason`, those that asked nothing yet included.
   void remove(const std::string& name, const engine::VolumeId& id,
               const std::string& reason = "no longer served here");

@@ -51,6 +51,7 @@ struct StoreFacts {
   engine::Lsn retained;  ///< Lowest readable LSN; end.next() if none.
   engine::Lsn committed;
   engine::EpochHistory history;
+  engine::ConfigurationHistory configurations;
   engine::WallTime mono_time;  ///< Of the last record.
   std::uint64_t chunk_bytes =
       0;  ///< What the open chunk takes at the worst batching (see chunk_cost).
@@ -144,6 +145,7 @@ struct BeginBase {
   engine::Lsn base;
   engine::Digest digest;
   engine::EpochHistory history;
+  engine::Configuration configuration;  ///< In force at `base`.
 };
 struct BaseBegun {
   engine::Result<engine::BaseProgress> progress;
@@ -308,6 +310,11 @@ struct RoleEnded {
   engine::Epoch epoch;
   std::string reason;
 };
+/// Volume -> Node: tell the control plane that what it wanted is in force. The volume repeats it until an
+/// assignment says so.
+struct ConfigurationCommitted {
+  engine::Configured configured;
+};
 struct AskVolumeStatus {};
 /// Node -> Volume: cut all clients, stop senders, number nothing more.
 /// Answers when the store is no longer used.
@@ -401,10 +408,11 @@ struct StoreLost {
   engine::Error error;
 };
 
-using Node = caf::typed_actor<caf::reacts_to<LinkAccepted>, caf::reacts_to<SetProposed>,
-                              caf::reacts_to<RoleEnded>, caf::reacts_to<StoreLost>,
-                              caf::replies_to<AdminRequest>::with<AdminAnswered>,
-                              caf::replies_to<StopNode>::with<NodeStopped>>;
+using Node =
+    caf::typed_actor<caf::reacts_to<LinkAccepted>, caf::reacts_to<SetProposed>,
+                     caf::reacts_to<ConfigurationCommitted>, caf::reacts_to<RoleEnded>,
+                     caf::reacts_to<StoreLost>, caf::replies_to<AdminRequest>::with<AdminAnswered>,
+                     caf::replies_to<StopNode>::with<NodeStopped>>;
 
 /// A node's control link arrived at the host (Hello{purpose control} checked
 /// for cluster). Unanswered.
@@ -465,6 +473,7 @@ TIDEMARK_IN_PROCESS(Reassigned)
 TIDEMARK_IN_PROCESS(PeerProgressed)
 TIDEMARK_IN_PROCESS(SetAnswered)
 TIDEMARK_IN_PROCESS(SetProposed)
+TIDEMARK_IN_PROCESS(ConfigurationCommitted)
 TIDEMARK_IN_PROCESS(RoleEnded)
 TIDEMARK_IN_PROCESS(AskVolumeStatus)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::engine::VolumeStatus)

@@ -79,6 +79,7 @@ NodeSelf::behavior_type node_actor(NodePointer self, NodeSeed seed) {
   return {
       [&shell](const LinkAccepted& m) { shell.accepted(std::move(*m.incoming)); },
       [&shell](const SetProposed& m) { shell.proposed(m.proposal); },
+      [&shell](const ConfigurationCommitted& m) { shell.configured(m.configured); },
       [&shell](const RoleEnded& m) { shell.role_ended(m); },
       [&shell](const StoreLost& m) { shell.store_lost(m); },
       [self, &shell](const AdminRequest& m) -> caf::result<AdminAnswered> {

@@ -121,6 +121,8 @@ void NodeShell::send_control(engine::Message message) {
 
 void NodeShell::proposed(const engine::ProposeSet& proposal) { send_control(proposal); }
 
+void NodeShell::configured(const engine::Configured& configured) { send_control(configured); }
+
 void NodeShell::arm_beat() {
   beat_timer_ = env_->timers.after(heartbeat_every, [me = me_] { caf::anon_send(me, BeatDue{}); });
 }

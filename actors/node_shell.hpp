@@ -54,6 +54,7 @@ class NodeShell {
 
   void accepted(transport::Incoming incoming);
   void proposed(const engine::ProposeSet& proposal);
+  void configured(const engine::Configured& configured);
   void role_ended(const RoleEnded& m);
   void store_lost(const StoreLost& m);
 

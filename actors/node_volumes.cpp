@@ -266,7 +266,9 @@ void NodeShell::show(Slot& s) {
   if (serves && !s.served) {
     engine::ExportInfo info{name, local->assignment.spec.size_bytes, false};
     desk_->add(std::move(info), s.role.volume(), *s.volume);
-  } else if (!serves) {
+  } else if (serves) {
+    desk_->resize(name, s.role.volume(), local->assignment.spec.size_bytes);
+  } else {
     desk_->elsewhere(name, s.role.volume(), s.role.elsewhere());
   }
   s.shown = name;

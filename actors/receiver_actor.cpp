@@ -93,6 +93,7 @@ StoreFacts facts_now(const ReceiverState& s) {
   facts.retained = n.retained;
   facts.committed = n.committed;
   facts.history = n.history;
+  facts.configurations = n.configurations;
   facts.mono_time = n.mono_time;
   // Whoever reigns next begins a chunk with its epoch record.
   facts.chunk_bytes = 0;
@@ -155,8 +156,9 @@ void perform(Self self, inflow::NoteTouched& e) {
 }
 
 void perform(Self self, inflow::BeginBase& e) {
-  self->request(self->state.store, caf::infinite,
-                BeginBase{e.scope, e.epoch, e.base, e.digest, std::move(e.history)})
+  self->request(
+          self->state.store, caf::infinite,
+          BeginBase{e.scope, e.epoch, e.base, e.digest, std::move(e.history), e.configuration})
       .then([self](const BaseBegun& m) { run(self, inflow::BaseBegun{m.progress}); },
             [self](const caf::error& error) {
               run(self, inflow::BaseBegun{store_gone(self, error).error()});
@@ -228,6 +230,7 @@ inflow::ReceiverConfig config_of(const ReceiverSeed& seed) {
   n.retained = f.retained;
   n.committed = f.committed;
   n.history = f.history;
+  n.configurations = f.configurations;
   n.mono_time = f.mono_time;
   n.base = f.base;
   n.rebuild = f.rebuild;

@@ -250,6 +250,7 @@ outflow::SenderConfig config_of(SenderSeed& seed) {
   config.head = seed.head;
   config.committed = seed.committed;
   config.history = std::move(seed.history);
+  config.configurations = std::move(seed.configurations);
   config.credit_bytes = env.settings.sender_credit_bytes;
   config.retry_min = env.settings.retry_min;
   config.retry_max = env.settings.retry_max;

@@ -44,6 +44,7 @@ struct SenderSeed {
   engine::Lsn head;  ///< What was numbered before the first RecordsNumbered it will get.
   engine::Lsn committed;
   engine::EpochHistory history;  ///< Of the primary's log, the current epoch included.
+  engine::ConfigurationHistory configurations;
 };
 Sender spawn_sender(caf::actor_system& system, SenderSeed seed);
 

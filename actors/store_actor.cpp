@@ -55,6 +55,7 @@ StoreFacts facts_of(const storage::OpenedStore& o, engine::ReplicaId replica) {
   f.retained = o.retained;
   f.committed = o.committed;
   f.history = o.history;
+  f.configurations = o.configurations;
   f.mono_time = o.end.mono_time;
   f.chunk_bytes = o.end.chunk_bytes;
   f.chunk_bytes_max = o.chunk_bytes_max;
@@ -126,8 +127,10 @@ class StoreState {
           if (store_.opened()) store_.note_touched(m.first, m.ranges);
         },
         [this](const BeginBase& m) {
-          return ask<BaseBegun>(
-              [&] { return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history); });
+          return ask<BaseBegun>([&] {
+            return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history,
+                                     m.configuration);
+          });
         },
         [this](const FindMissing& m) {
           if (!store_.opened()) return MissingIs{not_open(), {}};

@@ -39,6 +39,7 @@ engine::OpenedLog log_of(StoreFacts facts) {
   log.chunk_bytes_max = facts.chunk_bytes_max;
   log.wal_free_bytes = facts.wal_free_bytes;
   log.history = std::move(facts.history);
+  log.configurations = std::move(facts.configurations);
   return log;
 }
 

@@ -80,6 +80,9 @@ struct VolumeActor {
   void perform(engine::AskStoreAllocation& e) { allocations.push_back(e); }
   void perform(engine::Reply& e);
   void perform(engine::MoveCommitted&) { committed_moved = true; }
+  void perform(engine::TellConfigured& e) {
+    self->send(node, ConfigurationCommitted{std::move(e.configured)});
+  }
   void perform(engine::Propose& e) { self->send(node, SetProposed{std::move(e.proposal)}); }
   void perform(engine::ChangeSender& e);
   void perform(engine::CutClients& e);

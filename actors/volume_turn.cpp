@@ -46,6 +46,7 @@ void VolumeActor::add_sender(engine::ReplicaId replica) {
   seed.head = shipped;
   seed.committed = machine->committed();
   seed.history = machine->history();
+  seed.configurations = machine->configurations();
   auto sender = spawn_sender(self->home_system(), std::move(seed));
   self->monitor(sender);
   senders[replica] = std::move(sender);

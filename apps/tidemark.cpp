@@ -121,6 +121,39 @@ int create(const Common& common, const CreateWords& words) {
   return show(common, common.client.ask("POST", "/v1/volumes", body), render_done);
 }
 
+struct ResizeWords {
+  std::string name, size;
+  bool shrink = false;
+  bool no_wait = false;
+};
+
+/// What a volume's status says is still to happen.
+std::string pending_of(const json::value& volume) {
+  std::string text;
+  const auto* pending = volume.is_object() ? volume.as_object().if_contains("pending") : nullptr;
+  if (pending == nullptr || !pending->is_array()) return text;
+  for (const auto& what : pending->as_array()) {
+    if (!what.is_string()) continue;
+    text += (text.empty() ? "" : "; ") + cli::printable(std::string_view(what.as_string()));
+  }
+  return text;
+}
+
+/// Waits until it is in force, however long a primary is away: the wish stays.
+int resize(const Common& common, const ResizeWords& words) {
+  const auto bytes = engine::parse_size(words.size);
+  if (!bytes) return complain(common, bytes.error());
+  const json::object body{{"size_bytes", *bytes}, {"shrink", words.shrink}};
+  const auto path = fmt::format("/v1/volumes/{}/resize", words.name);
+  for (;;) {
+    const auto reply = common.client.ask("POST", path, body);
+    const bool waits = reply && reply->status == 202;
+    if (!waits) return show(common, reply, render_done);
+    if (common.json || words.no_wait) return show(common, reply, render_done);
+    fmt::print(stderr, "still waiting: {}\n", pending_of(reply->body));
+  }
+}
+
 // A word that ends up in a path of the admin interface must not be able to name another one.
 const auto name_word = CLI::Validator(
     [](std::string& text) -> std::string {
@@ -157,6 +190,17 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
       return show(common, common.client.ask("GET", "/v1/volumes"), cli::render_volumes);
     };
   });
+
+  static ResizeWords resized;
+  auto* other = volume->add_subcommand(
+      "resize", "Give a volume another size, online; returns when that is in force");
+  other->add_option("NAME", resized.name, "The volume")->required()->check(name_word);
+  other->add_option("SIZE", resized.size, "Its new size, such as 2GiB")->required();
+  other->add_flag("--shrink", resized.shrink,
+                  "It may become smaller: what stands beyond the new end is gone for good");
+  other->add_flag("--no-wait", resized.no_wait,
+                  "Return after 30 s at most, whether it is in force or not");
+  other->callback([&] { action = [&] { return resize(common, resized); }; });
 
   static std::string name;
   const auto on = [&](const char* command, const char* help, std::function<int()> run) {

@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "engine/configuration.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::engine {
 
-/// What a volume is. Fixed at creation in this build, `copies` too: members may come and go.
+/// What a volume is. Its size may change, by records of its log (engine/configuration.hpp); all else is
+/// fixed at creation in this build, `copies` too: members may come and go.
 struct VolumeSpec {
   VolumeId id;
   std::string name;              ///< 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit.
@@ -23,6 +25,12 @@ struct VolumeSpec {
   auto operator<=>(const VolumeSpec&) const = default;
 
   std::uint64_t blocks() const { return size_bytes / block_bytes; }
+  Configuration configuration() const { return {size_bytes, mode, min_copies}; }
+  void configure(const Configuration& c) {
+    size_bytes = c.size_bytes;
+    mode = c.mode;
+    min_copies = c.min_copies;
+  }
 };
 
 struct Member {
@@ -54,7 +62,13 @@ struct Assignment {
   std::uint8_t marks = 0;           ///< EpochBody::Mark bits for the epoch record.
   std::vector<Member> members;      ///< Ordered by ReplicaId.
   std::vector<SetMember> in_sync;   ///< Ordered by ReplicaId.
+  /// What an operator wants instead of the spec's; the primary makes it a record of the log, and
+  /// says when that is committed.
+  std::optional<Configuration> wanted;
   auto operator<=>(const Assignment&) const = default;
+
+  /// What the log is to say in the end.
+  Configuration configuration() const { return wanted.value_or(spec.configuration()); }
 
   const Member* member(ReplicaId id) const;
   const SetMember* in_set(ReplicaId id) const;

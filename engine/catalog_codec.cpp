@@ -47,6 +47,14 @@ void CatalogWriter::spec(const VolumeSpec& value) {
   number(value.min_copies);
 }
 
+void CatalogWriter::wanted(const std::optional<Configuration>& value) {
+  byte(value.has_value());
+  if (!value) return;
+  number(value->size_bytes);
+  byte(static_cast<std::uint8_t>(value->mode));
+  number(value->min_copies);
+}
+
 void CatalogWriter::set(const std::vector<SetMember>& value) {
   list(value, [&](const SetMember& m) {
     number(m.replica.value);
@@ -71,6 +79,7 @@ void CatalogWriter::assignment(const Assignment& value) {
     text(m.nbd);
   });
   set(value.in_sync);
+  wanted(value.wanted);
 }
 
 CatalogReader::CatalogReader(std::string_view bytes, CatalogKind kind) : rest_(bytes) {
@@ -135,6 +144,15 @@ VolumeSpec CatalogReader::spec() {
   return value;
 }
 
+std::optional<Configuration> CatalogReader::wanted() {
+  if (!flag()) return std::nullopt;
+  Configuration value;
+  value.size_bytes = number();
+  value.mode = choice(Mode::best_effort);
+  value.min_copies = static_cast<std::uint32_t>(number());
+  return value;
+}
+
 std::vector<SetMember> CatalogReader::set() {
   return list([&] {
     SetMember m;
@@ -164,6 +182,7 @@ Assignment CatalogReader::assignment() {
     return m;
   });
   value.in_sync = set();
+  value.wanted = wanted();
   return value;
 }
 

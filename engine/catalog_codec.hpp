@@ -27,7 +27,7 @@ enum class CatalogKind : std::uint8_t {
   control_volume = 4,
   control_counters = 5,
 };
-inline constexpr std::uint8_t catalog_version = 1;
+inline constexpr std::uint8_t catalog_version = 2;
 inline constexpr std::size_t catalog_string_bytes_max = 4096;
 inline constexpr std::size_t catalog_list_max = 64;
 
@@ -42,6 +42,7 @@ class CatalogWriter {
   void uuid(const Uuid& value);
   void node(const NodeId& value);
   void spec(const VolumeSpec& value);
+  void wanted(const std::optional<Configuration>& value);
   void set(const std::vector<SetMember>& value);
   void assignment(const Assignment& value);
   template <class List, class Put>
@@ -68,6 +69,7 @@ class CatalogReader {
   Uuid uuid();
   NodeId node();
   VolumeSpec spec();
+  std::optional<Configuration> wanted();
   std::vector<SetMember> set();
   Assignment assignment();
   /// A value of an enumeration [1, last].

@@ -34,6 +34,7 @@ StartSession start_of(const Plan& plan, VolumeId volume, Epoch epoch, SessionId 
   start.touched_from = plan.touched_from;
   start.touched_digest = plan.touched_digest;
   start.history = plan.history;
+  start.configuration = plan.configuration;
   start.reason = plan.reason;
   return start;
 }

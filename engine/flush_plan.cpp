@@ -10,8 +10,9 @@ namespace tidemark::engine {
 namespace {
 
 bool touches_blocks(const RecordHeader& h) {
-  return h.kind == RecordKind::write || h.kind == RecordKind::trim ||
-         h.kind == RecordKind::write_zeroes;
+  return !h.range.empty() &&
+         (h.kind == RecordKind::write || h.kind == RecordKind::trim ||
+          h.kind == RecordKind::write_zeroes || h.kind == RecordKind::configure);
 }
 
 FlushKind kind_of(const RecordHeader& h) {

@@ -18,7 +18,7 @@ namespace tidemark::engine {
 
 enum class FrontOp : std::uint8_t { read, write, flush, trim, write_zeroes, cache, block_status };
 
-/// One request. Offsets and lengths are bytes and lie within the volume (the front end checked).
+/// One request. Offsets and lengths are bytes; the volume checks them against its size as it is then.
 struct FrontRequest {
   std::uint64_t cookie = 0;  ///< Given back in the answer; the front end keeps them apart.
   FrontOp op = FrontOp::read;
@@ -71,6 +71,7 @@ struct ExportInfo {
 class FrontPort {
  public:
   virtual ~FrontPort() = default;
+  /// Its size may have changed since the last call.
   virtual const ExportInfo& info() const = 0;
   /// Takes requests in order; overlapping changes take effect in this order. A read may not see a
   /// change that was submitted before it and is not answered yet.

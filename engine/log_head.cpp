@@ -42,6 +42,11 @@ Lsn LogHead::number_zero(RecordKind kind, std::uint8_t flags, BlockRange range,
   return add(builder_.zero(epoch_, kind, flags, range, origin(session, sequence, wall)));
 }
 
+Lsn LogHead::number_configure(const Configuration& next, BlockRange cut, WallTime wall) {
+  make_room(chunk_cost(record_head_bytes_max, 0), wall);
+  return add(builder_.configure(epoch_, next, cut, origin({}, 0, wall)));
+}
+
 Lsn LogHead::newest(BlockRange range, Lsn above) const {
   for (auto i = tail_.size(); i > 0; --i) {
     const auto lsn = forgotten_ + i;

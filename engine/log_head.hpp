@@ -26,6 +26,7 @@ struct OpenedLog {
   std::uint64_t chunk_bytes_max = 0;
   std::uint64_t wal_free_bytes = 0;
   EpochHistory history;
+  ConfigurationHistory configurations;  ///< Empty: as the assignment says.
 };
 
 class LogHead {
@@ -40,6 +41,7 @@ class LogHead {
   /// A trim or write_zeroes.
   Lsn number_zero(RecordKind kind, std::uint8_t flags, BlockRange range, FrontSession session,
                   std::uint64_t sequence, WallTime wall);
+  Lsn number_configure(const Configuration& next, BlockRange cut, WallTime wall);
   /// What was numbered since the last call, in order.
   std::vector<RecordPtr> take() { return std::exchange(fresh_, {}); }
   bool has_fresh() const { return !fresh_.empty(); }

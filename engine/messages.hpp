@@ -176,6 +176,7 @@ struct StartSession {
   Digest touched_digest;  ///< Of both logs there.
   EpochHistory history;   ///< Rebuild: the reigns up to common_point.
   std::string reason;     ///< For the replica's recovery log.
+  Configuration configuration;  ///< In force at common_point; size 0: as the assignment says.
 };
 /// Behind StartSession{rebuild, touched}: blocks that the primary's log touched behind the common
 /// point, ascending and disjoint, in as many messages as it takes.
@@ -354,6 +355,16 @@ struct SetDecided {
   std::string reason;
   std::uint64_t number = 0;  ///< Of the proposal that is answered: a late answer is told apart.
 };
+/// Primary -> control: the configuration that was wanted is committed in the log, at `lsn`; it replaces
+/// the spec's, if (epoch, version) still stand. No answer but the assignment that says so: repeated until
+/// that comes.
+struct Configured {
+  VolumeId volume;
+  Epoch epoch;
+  Version version;
+  Configuration configuration;
+  Lsn lsn;
+};
 /// Control -> member: accept nothing below `epoch` any more, make all you received durable, and
 /// tell what you hold.
 struct Fence {
@@ -399,7 +410,7 @@ using Message =
                  TouchedNoted, SessionReady, Records, Progress, Ack, Barrier, BarrierReached,
                  AskBase, BaseBlocks, BaseZeroes, BaseWhole, Register, Registered, Assign,
                  AssignAck, Unassign, UnassignAck, Heartbeat, ProposeSet, SetDecided, Fence,
-                 Promise, AdminAsk, AdminReply>;
+                 Promise, AdminAsk, AdminReply, Configured>;
 /// "records", "ack", ...: for logs and traces.
 std::string_view name(const Message& message);
 

@@ -32,6 +32,8 @@ Result<Plan> plan_catch_up(const Outcome& outcome, const PlanSource& source, con
   plan.truncates = outcome.kind == OutcomeKind::truncate;
   plan.pin_from = plan.common_point.next();
   plan.history = up_to(source.history, plan.common_point);
+  // The replica knows it: it shares the log up to there.
+  plan.configuration = source.configurations.at(plan.common_point).value_or(Configuration{});
   CHECK(plan.target >= plan.common_point);
   return plan;
 }
@@ -51,7 +53,14 @@ Result<Plan> plan_rebuild(const Outcome& outcome, const PlanSource& source, cons
                  fmt::format("planning a rebuild: the log has no digest at the checkpoint {}",
                              source.checkpoint)};
   }
+  const auto configuration = source.configurations.at(source.checkpoint);
+  if (!configuration && !source.configurations.empty()) {
+    return Error{Errc::unavailable,
+                 fmt::format("planning a rebuild: the size at the checkpoint {} is not known",
+                             source.checkpoint)};
+  }
   auto plan = drawn(outcome, source, budget);
+  plan.configuration = configuration.value_or(Configuration{});
   plan.kind = SessionKind::rebuild;
   const bool delta = outcome.kind == OutcomeKind::rebuild_delta;
   plan.scope = delta ? BaseScope::touched : BaseScope::all;

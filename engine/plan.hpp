@@ -29,10 +29,11 @@ struct Plan {
   Lsn common_point;
   Digest digest;  ///< Of our log at common_point.
   bool truncates = false;
-  Lsn target;            ///< Frozen: our head when planned. Never below common_point.
-  Lsn pin_from;          ///< The log from here on is pinned while the session lasts.
-  EpochHistory history;  ///< Our reigns up to common_point.
-  std::string reason;    ///< The outcome's proof.
+  Lsn target;                   ///< Frozen: our head when planned. Never below common_point.
+  Lsn pin_from;                 ///< The log from here on is pinned while the session lasts.
+  EpochHistory history;         ///< Our reigns up to common_point.
+  Configuration configuration;  ///< In force at common_point.
+  std::string reason;           ///< The outcome's proof.
   Budget budget;
 };
 
@@ -44,6 +45,7 @@ struct PlanSource {
   std::optional<Digest> digest_at_checkpoint;
   Lsn compared;  ///< Where the digests were compared: the common point, or below it.
   std::optional<Digest> digest_at_compared;
+  ConfigurationHistory configurations;
 };
 
 /// A plan for what can be executed. Errc::not_yet for the rows that this build can't, Errc::refused

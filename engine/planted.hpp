@@ -28,6 +28,8 @@ enum class Bug : std::uint8_t {
   read_unanswerable,                ///< Reads show records the mode could not yet answer (C20).
   unaligned_merge_on_stale_base,    ///< Merges read before earlier writes are numbered (C22).
   member_leaves_before_cas,         ///< The set shrinks before the control plane agreed (C11).
+  resize_outside_log,               ///< The size is the assignment's, no record says it (C24).
+  shrink_keeps_cut_blocks,          ///< A shrink is logged without the trim of what it cuts (C24).
   count_,                           ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);

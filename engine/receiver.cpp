@@ -45,6 +45,9 @@ Receiver::Receiver(ReceiverConfig config)
       numbers_(std::move(config.numbers)),
       reason_("no primary has connected yet") {
   CHECK(assignment_.epoch);
+  if (numbers_.configurations.empty()) {
+    numbers_.configurations = ConfigurationHistory(assignment_.spec.configuration());
+  }
   // Nothing an opened store holds is in doubt beyond its end.
   numbers_.committed = std::min(numbers_.committed, numbers_.received);
 }

@@ -77,7 +77,8 @@ struct ReplicaNumbers {
   Lsn retained;
   Lsn committed;  ///< Local: at most what was proved to be shared.
   EpochHistory history;
-  WallTime mono_time;  ///< Of the last record.
+  ConfigurationHistory configurations;  ///< Of the log up to received.
+  WallTime mono_time;                   ///< Of the last record.
   BaseState base = BaseState::complete;
   std::optional<BaseProgress> rebuild;  ///< base == incomplete: how far it came.
   bool clean = false;                   ///< committed bounds what the extents hold.
@@ -161,6 +162,7 @@ class Receiver {
   // Records.
   enum class Take : std::uint8_t { appended, duplicate, refused };
   Take take(const Record& record, std::string& why);
+  std::uint64_t blocks() const;
   void note_committed(Lsn number);
   Facts facts(const Probe& probe) const;
 
@@ -193,6 +195,7 @@ class Receiver {
   Lsn step_lsn_;
   Digest step_digest_;
   EpochHistory step_history_;
+  ConfigurationHistory step_configurations_;
   std::size_t base_writes_ = 0;
   SessionId base_writes_session_;
 

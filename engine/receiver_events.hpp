@@ -123,6 +123,7 @@ struct BeginBase {
   Lsn base;
   Digest digest;
   EpochHistory history;
+  Configuration configuration;  ///< In force at `base`.
 };
 struct FindMissing {
   SessionId session;

@@ -8,6 +8,7 @@
 
 #include "engine/check.hpp"
 #include "engine/chunk.hpp"
+#include "engine/planted.hpp"
 #include "engine/receiver.hpp"
 
 namespace tidemark::engine::inflow {
@@ -66,7 +67,7 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
     return refused(fmt::format("lsn {} is of epoch {}, the link of {}", header.lsn, header.epoch,
                                assignment_.epoch));
   }
-  const auto blocks = assignment_.spec.blocks();
+  const auto blocks = this->blocks();
   const auto& range = header.range;
   if (range.first.value > blocks || range.count > blocks - range.first.value) {
     return refused(fmt::format("lsn {} covers {} blocks from {}, the volume has {}", header.lsn,
@@ -85,6 +86,15 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
       return refused(fmt::format("lsn {} begins epoch {} out of order", header.lsn, header.epoch));
     }
   }
+  if (const auto said = configuration_of(record)) {
+    const bool shrinks = header.kind == RecordKind::configure;
+    if (shrinks && header.range != cut_blocks(numbers_.configurations.current(), *said)) {
+      return refused(fmt::format("lsn {} cuts {} blocks from {}, from {} to {} bytes", header.lsn,
+                                 range.count, range.first,
+                                 numbers_.configurations.current().size_bytes, said->size_bytes));
+    }
+    numbers_.configurations.begin(header.lsn, *said);
+  }
   numbers_.received = header.lsn;
   numbers_.digest = header.digest;
   numbers_.mono_time = header.mono_time;
@@ -93,6 +103,12 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
   recent_.push_back(header.digest);
   if (recent_.size() > recent_records_max) recent_.pop_front();
   return Take::appended;
+}
+
+/// The volume's size where the log ends now, whatever the control plane has said of it (C24).
+std::uint64_t Receiver::blocks() const {
+  if (planted(Bug::resize_outside_log)) return assignment_.spec.blocks();
+  return numbers_.configurations.current().blocks();
 }
 
 /// Local committed: the primary's number, as far as this session proved

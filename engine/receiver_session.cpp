@@ -183,7 +183,8 @@ void Receiver::said(LinkNumber link, Touched& touched, ReceiverEffects& out) {
   if (!awaited) return refuse(link, RefusalCode::protocol, "touched blocks out of place", out);
   const bool first = *touched_upto_ == BlockIndex();
   for (const auto& range : touched.ranges) {
-    const auto blocks = assignment_.spec.blocks();
+    // The log may have been longer in blocks where they were touched.
+    const auto blocks = volume_blocks_max;
     const bool fits = !range.empty() && range.first >= *touched_upto_ &&
                       range.first.value < blocks && range.count <= blocks - range.first.value;
     if (!fits) {
@@ -209,10 +210,14 @@ void Receiver::begin_base(ReceiverEffects& out) {
   step_lsn_ = start.common_point;
   step_digest_ = start.digest;
   step_history_ = start.history;
+  const bool said = start.configuration.size_bytes != 0;
+  step_configurations_ = ConfigurationHistory(
+      said ? start.configuration : assignment_.spec.configuration(), start.common_point);
   base_before_ = numbers_.base;
   // Until the step has ended nobody may take what is left for a copy (C6).
   numbers_.base = BaseState::incomplete;
-  out.push_back(BeginBase{start.scope, assignment_.epoch, step_lsn_, step_digest_, start.history});
+  out.push_back(BeginBase{start.scope, assignment_.epoch, step_lsn_, step_digest_, start.history,
+                          step_configurations_.current()});
 }
 
 ReceiverEffects Receiver::on(const StoreStepEnded& event) {
@@ -246,6 +251,7 @@ ReceiverEffects Receiver::on(const StoreStepEnded& event) {
   }
   reached(step_lsn_, step_digest_);
   numbers_.history.truncate(step_lsn_);
+  numbers_.configurations.truncate(step_lsn_);
   if (state_ == ReceiverState::preparing && started_->kind == SessionKind::rebuild) {
     begin_base(out);
   } else if (state_ == ReceiverState::preparing) {
@@ -289,6 +295,7 @@ ReceiverEffects Receiver::on(const BaseBegun& event) {
     numbers_.durable = step_lsn_;
     numbers_.durable_digest = step_digest_;
     numbers_.history = std::move(step_history_);
+    numbers_.configurations = std::move(step_configurations_);
     numbers_.checkpoint = step_lsn_;
     numbers_.retained = step_lsn_.next();
     // A base is the source's checkpoint, which nothing uncommitted is in.

@@ -27,6 +27,9 @@ Sender::Sender(SenderConfig config)
   CHECK(config_.assignment.epoch);
   CHECK(config_.peer != config_.assignment.self);
   CHECK(config_.assignment.member(config_.peer) != nullptr);
+  if (config_.configurations.empty()) {
+    config_.configurations = ConfigurationHistory(config_.assignment.spec.configuration());
+  }
   CHECK(config_.retry_min > 0 && config_.retry_min <= config_.retry_max);
 }
 

@@ -71,7 +71,8 @@ struct SenderConfig {
   ReplicaId peer;           ///< A member other than us.
   Lsn head;                 ///< Numbered before the first RecordsAdded.
   Lsn committed;
-  EpochHistory history;  ///< Of our log.
+  EpochHistory history;                 ///< Of our log.
+  ConfigurationHistory configurations;  ///< Of our log; empty: as the assignment says.
   std::uint64_t credit_bytes = 16u << 20;
   std::uint64_t retry_min = 50 * millisecond;
   std::uint64_t retry_max = 1 * second;

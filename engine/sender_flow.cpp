@@ -40,6 +40,9 @@ SenderEffects Sender::on(const RecordsAdded& event, Moment at) {
     head_ = batch.back()->lsn();
     lag_.numbered(head_, bytes_of(batch), at.now);
     for (const auto& record : batch) {
+      if (const auto said = configuration_of(*record)) {
+        config_.configurations.begin(record->lsn(), *said);
+      }
       if (record->header().kind != RecordKind::epoch) continue;
       const auto body = decode_epoch(record->inline_body());
       CHECK(body.has_value());

@@ -127,8 +127,8 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   outcome_ = outcome.proof;
   if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;
 
-  const PlanSource source{config_.history, head_,      h.own->checkpoint,
-                          h.base_digest,   h.compared, h.our_digest};
+  const PlanSource source{config_.history, head_,        h.own->checkpoint,     h.base_digest,
+                          h.compared,      h.our_digest, config_.configurations};
   auto plan = make_plan(outcome, source, config_.budget);
   if (plan) {
     begin_plan(std::move(*plan), at, out);
@@ -151,7 +151,8 @@ void Sender::begin_plan(Plan plan, Moment at, SenderEffects& out) {
   if (plan.kind == SessionKind::catch_up) {
     executor_.emplace<CatchUp>(plan);
   } else {
-    executor_.emplace<Rebuild>(plan, config_.assignment.spec.blocks());
+    // What was named may lie beyond the end as it is now: then it reads as zeros.
+    executor_.emplace<Rebuild>(plan, volume_blocks_max);
   }
   pinned_from_ = plan.pin_from;
   bytes_since_pin_ = 0;

@@ -35,6 +35,10 @@ VolumeEffects VolumeMachine::on(RoleOpened event) {
   assignment_ = std::move(event.assignment);
   session_ = event.session;
   history_ = std::move(event.log.history);
+  configurations_ = std::move(event.log.configurations);
+  if (configurations_.empty() || planted(Bug::resize_outside_log)) {
+    configurations_ = ConfigurationHistory(assignment_.spec.configuration());
+  }
   log_.emplace(VolumeKey(assignment_.spec.id), assignment_.epoch, event.log);
   in_sync_.emplace(assignment_, limits_.in_sync, event.at.now);
   durable_ = reported_durable_ = shipped_ = event.log.end;
@@ -46,6 +50,9 @@ VolumeEffects VolumeMachine::on(RoleOpened event) {
   body.primary = assignment_.self;
   body.incarnation = assignment_.primary_incarnation;
   body.mode = assignment_.spec.mode;
+  // Said again by each reign, so that a log tells its size wherever one begins to read it.
+  body.size_bytes = configurations_.current().size_bytes;
+  body.min_copies = configurations_.current().min_copies;
   body.marks = assignment_.marks;
   for (const auto& member : assignment_.members) body.members.push_back(member.replica);
   epoch_record_ = log_->number_epoch(body, event.at.wall);
@@ -185,6 +192,7 @@ VolumeEffects VolumeMachine::finish(Moment at) {
 /// Everything that may follow from moved numbers or a changed set.
 void VolumeMachine::settle(Moment at) {
   advance();
+  configure(at);
   answer_waiting(at.now);
   propose(at);
   admit_waiting(at);

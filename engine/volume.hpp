@@ -68,6 +68,9 @@ class VolumeMachine {
   VolumeState state() const { return state_; }
   const Assignment& assignment() const { return assignment_; }
   const EpochHistory& history() const { return history_; }
+  const ConfigurationHistory& configurations() const { return configurations_; }
+  /// How far requests may reach.
+  std::uint64_t size_bytes() const;
   Lsn head() const { return log_ ? log_->end() : Lsn{}; }
   Lsn committed() const { return committed_; }
   /// How soon the next Ticked is wanted, in nanoseconds.
@@ -146,6 +149,13 @@ class VolumeMachine {
   void number_write(Change& change, WallTime wall);
   void number_zeroes(Change& change, WallTime wall);
 
+  // volume_configure.cpp: another size
+  void configure(Moment at);
+  void number_configuration(const Configuration& next, Moment at);
+  void refuse_beyond_end();
+  void tell_configured(Moment at);
+  Error beyond_end(const FrontRequest& request) const;
+
   // volume_merge.cpp: unaligned edges
   static bool has_edges(const Change& change);
   bool overlaps_earlier(const Change& change, std::size_t before) const;
@@ -165,7 +175,10 @@ class VolumeMachine {
   VolumeLimits limits_;
   VolumeState state_ = VolumeState::opening;
   Assignment assignment_;
-  EpochHistory history_;  ///< The current reign included.
+  EpochHistory history_;                 ///< The current reign included.
+  ConfigurationHistory configurations_;  ///< Of the log.
+  Version told_version_;  ///< Of the assignment when the control plane was last told.
+  MonoTime told_at_;
   FrontSession session_;
   std::uint64_t sequence_ = 0;  ///< Of the last change numbered for session_.
   std::optional<LogHead> log_;

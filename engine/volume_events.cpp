@@ -34,6 +34,10 @@ std::string text(const Propose& e) {
 std::string text(const ChangeSender& e) {
   return fmt::format("{} sender {}", to_string(e.change.kind), e.change.replica);
 }
+std::string text(const TellConfigured& e) {
+  return fmt::format("tell that {} bytes are in force since {}",
+                     e.configured.configuration.size_bytes, e.configured.lsn);
+}
 std::string text(const CutClients& e) { return "cut clients: " + e.reason; }
 std::string text(const EndRole& e) { return "end role: " + e.reason; }
 std::string text(const Log& e) { return "log " + render(e.event); }

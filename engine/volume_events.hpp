@@ -126,6 +126,10 @@ struct Propose {
 struct ChangeSender {
   SenderChange change;
 };
+/// What was wanted is in force.
+struct TellConfigured {
+  Configured configured;
+};
 struct CutClients {
   std::string reason;
 };
@@ -137,7 +141,7 @@ struct Log {
 };
 
 using VolumeEffect = std::variant<Append, ReadFromStore, AskStoreAllocation, Reply, MoveCommitted,
-                                  Propose, ChangeSender, CutClients, EndRole, Log>;
+                                  Propose, ChangeSender, CutClients, EndRole, Log, TellConfigured>;
 using VolumeEffects = std::vector<VolumeEffect>;
 
 /// One line per effect, for tests and traces: `append 4:write[0,2) 5:chunk_end`.

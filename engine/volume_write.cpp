@@ -43,12 +43,11 @@ std::uint64_t edge_count(const FrontRequest& request) {
 }  // namespace
 
 void VolumeMachine::take(ClientKey client, FrontRequest request, Moment at) {
-  const auto size = assignment_.spec.size_bytes;
   if (request.op == FrontOp::flush) return take_flush(client, request, at.now);
+  const auto size = size_bytes();
   if (request.length > size || request.offset > size - request.length) {
-    return refuse(client, request.cookie, Errc::invalid,
-                  fmt::format("request for {} bytes at {}: the volume ends at {}", request.length,
-                              request.offset, size));
+    const auto error = beyond_end(request);
+    return refuse(client, request.cookie, error.code, error.text);
   }
   if (request.length == 0 || request.op == FrontOp::cache) return reply(client, request.cookie);
   if (request.op == FrontOp::read || request.op == FrontOp::block_status) {
@@ -119,6 +118,10 @@ bool VolumeMachine::room_for(const Change& change) const {
 }
 
 void VolumeMachine::enter(Change change, Moment at) {
+  if (change.blocks.end().value * block_bytes > size_bytes()) {  // It shrank meanwhile.
+    const auto error = beyond_end(change.request);
+    return refuse(change.client, change.request.cookie, error.code, error.text);
+  }
   if (auto error = why_no_space(change)) {
     return refuse(change.client, change.request.cookie, error->code, std::move(error->text));
   }

@@ -177,6 +177,9 @@ void Client::judge(const Pending& pending, const FrontReply& reply) {
   }
   if (reply.error) {
     ++counts_.errors;
+    if (reply.error->text.find("the volume ends at") != std::string::npos) {
+      world_.history.beyond_refused(pending.began, pending.ask.cells);
+    }
     const bool read = pending.ask.op == FrontOp::read;
     if (read && !world_.read_errors_excused && reply.error->code == engine::Errc::corrupt) {
       world_.fail("read_error",
@@ -185,6 +188,7 @@ void Client::judge(const Pending& pending, const FrontReply& reply) {
     }
     return;
   }
+  world_.history.within_answered(pending.began, pending.ask.cells);
   switch (pending.ask.op) {
     case FrontOp::write:
     case FrontOp::trim:

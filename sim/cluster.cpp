@@ -117,7 +117,9 @@ Cluster::Cluster(ClusterOptions options)
     fail(std::move(cls), std::move(what));
   };
   const bool lossy = options_.mode == engine::Mode::best_effort;
+  options_.blocks_max = std::max(options_.blocks_max, options_.blocks);
   history_ = std::make_unique<History>(options_.blocks * cells_per_block,
+                                       options_.blocks_max * cells_per_block,
                                        options_.ack == engine::AckPolicy::durable, lossy, failing);
   logs_ = std::make_unique<Logs>(!lossy, failing);
   scheduler_->on_step = [this](const Step& s) { logs_->observe(s); };
@@ -263,8 +265,9 @@ bool Cluster::trim(std::uint64_t block, std::uint64_t blocks) {
 
 bool Cluster::read_all() {
   constexpr std::uint64_t at_once = 256;
-  for (std::uint64_t block = 0; block < options_.blocks; block += at_once) {
-    if (!read(block, std::min(at_once, options_.blocks - block))) return false;
+  const auto blocks = history_->size() / cells_per_block;
+  for (std::uint64_t block = 0; block < blocks; block += at_once) {
+    if (!read(block, std::min(at_once, blocks - block))) return false;
   }
   return true;
 }
@@ -307,6 +310,7 @@ std::optional<VolumeView> Cluster::view() {
   v.version = number(o, "version");
   v.head = number(o, "head");
   v.committed = number(o, "committed");
+  v.size_bytes = number(o, "size_bytes");
   const auto* pending = o.if_contains("pending");
   v.pending = pending == nullptr || !pending->is_array() || !pending->as_array().empty();
   if (const auto* replicas = o.if_contains("replicas"); replicas && replicas->is_array()) {

@@ -33,6 +33,7 @@ struct ClusterOptions {
   engine::Mode mode = engine::Mode::sync_all;
   engine::AckPolicy ack = engine::AckPolicy::received;
   std::uint64_t blocks = 256;
+  std::uint64_t blocks_max = 512;  ///< No resize goes beyond.
   bool verbose = false;
   NetworkWeather weather{};
   std::function<void(actors::Settings&)> tune;  ///< Changes the small defaults of the simulator.
@@ -65,6 +66,7 @@ struct VolumeView {
   std::uint64_t version = 0;
   std::uint64_t head = 0;
   std::uint64_t committed = 0;
+  std::uint64_t size_bytes = 0;
   std::vector<CopyView> copies;
 
   bool whole(std::size_t copies_wanted) const;
@@ -131,6 +133,11 @@ class Cluster {
   bool promote(std::uint32_t node);
   /// The same, again and again while it is refused.
   bool promote_soon(std::uint32_t node);
+  /// Asks for another size; false: it was refused, or another one is under way. In force when the
+  /// history says that nothing is under way any more.
+  bool begin_resize(std::uint64_t blocks);
+  /// The same, and waits for it.
+  bool resize(std::uint64_t blocks);
   /// Admits a wiped node and puts a new replica on it.
   bool replace(std::uint32_t node);
 
@@ -163,6 +170,10 @@ class Cluster {
   }
 
  private:
+  void ask_resize(std::uint64_t blocks);
+  void ask_resize_again(std::uint64_t blocks, std::uint64_t number);
+  void watch_resize(std::uint64_t blocks, std::uint64_t number, std::uint32_t at,
+                    std::uint32_t life);
   bool step(engine::MonoTime limit);
   void delivered(const engine::Message& message);
   engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
@@ -182,7 +193,8 @@ class Cluster {
   std::vector<std::shared_ptr<Client>> clients_;
   std::shared_ptr<Client> teller_;  ///< The scenario's own client.
   caf::actor asker_;
-  engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.
+  std::uint64_t resizes_asked_ = 0;  ///< Only the last one's answer counts.
+  engine::Epoch last_epoch_;         ///< Of any assignment that was delivered.
 };
 
 }  // namespace tidemark::sim

@@ -36,6 +36,8 @@ enum class Fault : std::uint8_t {
   rebuilt_alone,  ///< The others go the moment a rebuilt copy counts.
   left_behind,    ///< A copy is away until the others' logs no longer reach back to it.
   rotten_alone,   ///< All lose power, and only a copy whose log rotted comes back at first.
+  resize,         ///< No fault: an operator gives the volume another size.
+  resize_twice,   ///< Shrunk and grown again, with something else going wrong in between.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -49,6 +51,8 @@ class Faults {
   Fault draw(bool crash_or_cut);
   /// Does it and repairs it; the clients go on meanwhile. Takes virtual time.
   void inject(Fault fault);
+  /// An operator gives the volume another size, if no other one is under way. Takes no time.
+  void resize_anywhere();
   /// Lets the clients send at full speed for a while, whatever they are ahead of.
   std::function<void()> make_busy;
   /// Lets them write what a log keeps and more, to a part of the volume.
@@ -80,6 +84,7 @@ class Faults {
   bool rot_proved_log(std::uint32_t node);
   void fail_sync();
   void fill_disk();
+  void shrink_and_grow();
 
   Cluster& cluster_;
   Random random_;

@@ -22,6 +22,7 @@ struct Draft {
   std::size_t depth_max = 4;
   std::uint64_t think_max = 0;
   std::uint64_t faults = 3;
+  bool resizes = false;
   std::uint64_t operations = operations_min;
 };
 
@@ -54,7 +55,8 @@ Draft draw(const RunOptions& options) {
   d.shape = draw_shape(random);
   d.cluster.seed = options.seed;
   d.cluster.verbose = options.verbose;
-  d.cluster.blocks = d.shape.blocks;
+  // Else a part of what is asked lies beyond the end until the volume has grown.
+  d.cluster.blocks = random.chance(2, 3) ? d.shape.blocks : 256;
   if (random.chance(1, 8)) d.cluster.mode = engine::Mode::best_effort;
   if (d.cluster.mode == engine::Mode::best_effort) d.cluster.min_copies = 1;
   if (random.chance(1, 4)) d.cluster.ack = engine::AckPolicy::durable;
@@ -64,18 +66,20 @@ Draft draw(const RunOptions& options) {
   d.depth_max = random.between(1, 12);
   d.think_max = random.chance(1, 2) ? random.below(30) * millisecond : 0;
   d.faults = random.between(crashes_min, 7);
+  d.resizes = random.chance(1, 2);
   d.operations = operations_min + random.below(200);
   return d;
 }
 
 std::string describe(const Draft& d) {
   return fmt::format(
-      "{} blocks, {}, ack {}, {} clients, depth {}, think {} ms, {} faults{}{}{}{}{}{}",
+      "{} blocks, {}, ack {}, {} clients, depth {}, think {} ms, {} faults{}{}{}{}{}{}{}",
       d.shape.blocks, to_string(d.cluster.mode), to_string(d.cluster.ack), d.clients, d.depth_max,
       d.think_max / millisecond, d.faults, d.shape.unaligned ? ", unaligned" : "",
       d.shape.trim ? ", trim" : "", d.shape.zeroes ? ", zeroes" : "",
       d.shape.big_one_in != 0 ? ", big" : "", d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
-      d.cluster.weather.stale_control_one_in != 0 ? ", stale control" : "");
+      d.cluster.weather.stale_control_one_in != 0 ? ", stale control" : "",
+      d.resizes ? ", resizes" : "");
 }
 
 std::uint64_t answered(const Cluster& cluster) {
@@ -123,6 +127,7 @@ void trouble(Cluster& cluster, const Draft& d, Faults& faults, Pace& pace, Rando
     pace.allowance = share + share / 2;
     cluster.run_until([&] { return answered(cluster) >= goal; }, 4 * second);
     const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
+    if (d.resizes && random.chance(1, 3)) faults.resize_anywhere();  // What follows meets it.
     faults.inject(faults.draw(d.faults - i <= missing || random.chance(2, 3)));
   }
   faults.make_busy = nullptr;
@@ -151,12 +156,26 @@ void end_load(Cluster& cluster) {
   }
 }
 
+/// What is under way ends; and what was cut off is shown again, on every copy in turn.
+void show_all(Cluster& cluster) {
+  const auto settled = [&] { return !cluster.history().resizing(); };
+  if (!cluster.run_until(settled)) {
+    cluster.fail("not_resized", "a resize is not in force though everything is healed");
+  }
+  const auto most = cluster.options().blocks_max;
+  const bool whole = cluster.history().size() == most * cells_per_block;
+  if (!whole && cluster.failure() == std::nullopt && !cluster.resize(most)) {
+    cluster.fail("not_resized", "the volume does not grow at rest");
+  }
+}
+
 void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
   if (!cluster.start()) return;
   const auto pace = std::make_shared<Pace>();
   begin_load(cluster, d, pace, random.fork());
   trouble(cluster, d, faults, *pace, random.fork());
   if (!cluster.failed()) end_load(cluster);
+  if (!cluster.failed()) show_all(cluster);
   if (!cluster.failed()) cluster.settle();
   if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");
 }

@@ -14,13 +14,15 @@
 
 #include <roaring/roaring.hh>
 
+#include "engine/configuration.hpp"
 #include "engine/result.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::storage {
 
 /// Blocks of the largest volume, 16 TiB.
-inline constexpr std::uint64_t block_set_blocks_max = std::uint64_t{1} << 32;
+inline constexpr std::uint64_t block_set_blocks_max = engine::volume_blocks_max;
+static_assert(block_set_blocks_max <= std::uint64_t{1} << 32);
 
 class BlockSet {
  public:

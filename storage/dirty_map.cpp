@@ -9,10 +9,12 @@ namespace {
 constexpr std::uint64_t entries_per_lookup = 8;
 
 std::optional<DirtyKind> dirty_kind_of(const engine::RecordHeader& h) {
+  if (h.range.empty()) return std::nullopt;
   switch (h.kind) {
     case engine::RecordKind::write:
       return DirtyKind::data;
     case engine::RecordKind::trim:
+    case engine::RecordKind::configure:  // What a shrink cuts.
       return DirtyKind::hole;
     case engine::RecordKind::write_zeroes:
       return (h.flags & engine::flag_no_hole) != 0 ? DirtyKind::zeros : DirtyKind::hole;

@@ -454,6 +454,36 @@ Task<Result<std::vector<engine::Allocation>>> Extents::allocation(BlockRange ran
   co_return runs;
 }
 
+Task<Status> Extents::cut(std::uint64_t end) {
+  const auto held = co_await guard_.acquire(
+      between(BlockIndex(), BlockIndex(layout_.volume_blocks)), RangeGuard::Use::write);
+  auto done = co_await cut_held(end);
+  co_return done;
+}
+
+Task<Status> Extents::cut_held(std::uint64_t end) {
+  std::vector<ExtentRun> runs;
+  std::vector<FileNumber> numbers;
+  for (const auto& [number, file] : files_) {
+    if (number >= end / layout_.file_blocks) numbers.push_back(number);
+  }
+  for (const auto number : numbers) {
+    auto found = co_await file_at(number, false);
+    if (!found) co_return found.error();
+    const auto begin = number * layout_.file_blocks;
+    const auto first = BlockIndex(std::max(end, begin));
+    const auto behind = BlockIndex(begin + layout_.blocks_in(number));
+    auto block = first;
+    while (block < behind && hole_at(**found, block)) block = block.next();
+    if (block < behind) runs.push_back({between(block, behind), {}, {}});
+  }
+  if (runs.empty()) co_return Done{};
+  auto punched = co_await write_held(std::move(runs));
+  if (!punched) co_return punched;
+  auto synced = co_await sync();
+  co_return synced;
+}
+
 Task<Status> Extents::clear() {
   files_.clear();
   present_ = durable_files_ = {};

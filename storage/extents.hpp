@@ -71,6 +71,10 @@ class Extents {
   /// Runs that are holes or not: at most `runs_max` of them, from the begin of `range`.
   Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range,
                                                                    std::size_t runs_max);
+  /// Everything from block `end` on becomes a hole, durably.
+  Task<engine::Status> cut(std::uint64_t end);
+  /// The same with all blocks held in guard() for writing.
+  Task<engine::Status> cut_held(std::uint64_t end);
   /// Deletes everything, durably.
   Task<engine::Status> clear();
   void close() { files_.clear(); }

@@ -79,6 +79,7 @@ Task<Status> ReplicaStore::truncate_held(Lsn to) {
     if (!cut) co_return cut.error();
   }
   history_.truncate(to);
+  configurations_.truncate(to);
   committed_ = std::min(committed_, to);
   flusher_->truncated(to);
   wal_->set_committed(committed_);
@@ -116,14 +117,21 @@ Task<Status> ReplicaStore::rebuild_dirty_map() {
 }
 
 void ReplicaStore::note_touched(bool first, const std::vector<BlockRange>& ranges) {
-  if (first || !noted_) noted_.emplace(config_.spec.blocks());
+  if (first || !noted_) noted_.emplace(engine::volume_blocks_max);
   for (const auto& range : ranges) noted_->add(range);
 }
 
-Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(engine::BaseScope scope,
-                                                            engine::Epoch epoch, Lsn base,
-                                                            engine::Digest digest,
-                                                            engine::EpochHistory history) {
+/// The log that a base begins.
+struct ReplicaStore::NewLog {
+  Lsn base;
+  engine::Digest digest;
+  engine::EpochHistory history;
+  engine::Configuration configuration;  ///< In force at `base`.
+};
+
+Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
+    engine::BaseScope scope, engine::Epoch epoch, Lsn base, engine::Digest digest,
+    engine::EpochHistory history, std::optional<engine::Configuration> configuration) {
   using engine::BaseScope;
   const bool known = superblock_.base == BaseState::complete || missing_;
   if (scope != BaseScope::all && !known) {
@@ -133,20 +141,21 @@ Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(engine::BaseScope sc
     if (!missing_) co_return Error{Errc::refused, "begin of a rebuild: none was broken off"};
     missing_->epoch = epoch;
   } else {
-    auto done = co_await reset(scope, epoch, base, digest, std::move(history));
+    NewLog from{base, digest, std::move(history),
+                configuration.value_or(configurations_.current())};
+    auto done = co_await reset(scope, epoch, std::move(from));
     if (!done) co_return done.error();
   }
   noted_.reset();
   co_return *progress();
 }
 
-Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, Lsn base,
-                                 engine::Digest digest, engine::EpochHistory history) {
+Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, NewLog from) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
   changing_ = true;
-  auto done = co_await reset_held(scope, epoch, base, digest, std::move(history));
+  auto done = co_await reset_held(scope, epoch, std::move(from));
   changing_ = false;
   wal_->resume();
   release_flush();  // a comparison of what was there is over
@@ -154,17 +163,20 @@ Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, L
   co_return done;
 }
 
-/// What a copy begun now lacks. Nothing is in flight.
-MissingBlocks ReplicaStore::missing_for(engine::BaseScope scope, engine::Epoch epoch) const {
-  const auto blocks = config_.spec.blocks();
-  MissingBlocks missing{epoch, Lsn(), BlockSet(blocks)};
+/// What a copy begun now, of `blocks` blocks at its base, lacks. Nothing is in flight.
+MissingBlocks ReplicaStore::missing_for(engine::BaseScope scope, engine::Epoch epoch,
+                                        std::uint64_t blocks) const {
+  MissingBlocks missing{epoch, Lsn(), BlockSet(engine::volume_blocks_max)};
   if (scope == engine::BaseScope::all) {
-    missing.blocks.fill();
+    missing.blocks.add({BlockIndex(), blocks});
     return missing;
   }
   if (missing_) missing = *missing_;
   missing.epoch = epoch;
   if (noted_) missing.blocks.merge(*noted_);
+  // Beyond the base's end there was nothing; what came there later is in its log.
+  const BlockRange beyond{BlockIndex(blocks), engine::volume_blocks_max - blocks};
+  missing.blocks.remove(beyond);
   if (engine::planted(engine::Bug::delta_without_own_blocks)) return missing;
   // Its own records that are not in the extents go with the log.
   dirty_.visit({BlockIndex(), blocks}, [&](BlockRange part, const DirtyBlock* dirty) {
@@ -173,16 +185,18 @@ MissingBlocks ReplicaStore::missing_for(engine::BaseScope scope, engine::Epoch e
   return missing;
 }
 
-Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epoch, Lsn base,
-                                      engine::Digest digest, engine::EpochHistory history) {
+Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epoch, NewLog from) {
+  const auto base = from.base;
+  const auto& digest = from.digest;
+  const engine::ConfigurationHistory configurations(from.configuration, base);
   auto settled_log = co_await wal_->settle();
   if (!settled_log) co_return settled_log.error();
-  const BlockRange whole{BlockIndex(), config_.spec.blocks()};
+  const BlockRange whole{BlockIndex(), engine::volume_blocks_max};
   const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
   const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
   const auto start = wal_->next_sequence();
   const bool all = scope == engine::BaseScope::all;
-  auto missing = missing_for(scope, epoch);
+  auto missing = missing_for(scope, epoch, from.configuration.blocks());
   // More than was missing before, if anything: a crash between this and the superblock loses
   // nothing, whichever state it leaves.
   auto saved = co_await missing_file_.save(missing);
@@ -205,7 +219,9 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
         s.durable = base;
         s.committed = base;
         s.wal_start = start;
-        s.history = history;
+        s.history = from.history;
+        s.configurations = configurations;
+        s.spec.configure(from.configuration);
         s.sessions.clear();
         if (all) s.extent_files = {};
         s.truncate_to.reset();
@@ -220,11 +236,16 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
     auto settled = co_await record([](Superblock& s) { s.resetting = false; }, true);
     if (!settled) co_return failed(settled.error());
   }
+  if (!all) {
+    auto cut = co_await extents_->cut_held(from.configuration.blocks());
+    if (!cut) co_return failed(cut.error());
+  }
   wal_->restart(base, digest, engine::WallTime());
   dirty_.clear();
   missing_ = std::move(missing);
   copied_unsaved_ = 0;
-  history_ = std::move(history);
+  history_ = std::move(from.history);
+  configurations_ = configurations;
   committed_ = base;
   previous_checkpoint_ = base;
   clean_ = false;
@@ -244,53 +265,12 @@ std::optional<engine::BaseProgress> ReplicaStore::progress() const {
   return engine::BaseProgress{missing_->epoch, missing_->flush_lsn, missing_->blocks.count()};
 }
 
-MissingRuns ReplicaStore::missing_runs(BlockIndex from, std::uint64_t blocks_max) const {
-  // So that a turn ends soon also where committed records stand for all there is.
-  constexpr int steps_max = 2048;
-  MissingRuns found;
-  if (!missing_) return found;
-  for (int step = 0; blocks_max > 0 && step < steps_max; ++step) {
-    const auto run = missing_->blocks.next_run(
-        from, std::min<std::uint64_t>(blocks_max, engine::base_ask_blocks_max));
-    if (!run) return found;
-    from = run->end();
-    dirty_.visit(*run, [&](BlockRange part, const DirtyBlock* dirty) {
-      if (dirty != nullptr && dirty->lsn <= committed_) return;
-      auto& ranges = found.ranges;
-      const bool joins = !ranges.empty() && ranges.back().end() == part.first &&
-                         ranges.back().count + part.count <= engine::base_ask_blocks_max;
-      if (joins) {
-        ranges.back().count += part.count;
-      } else {
-        ranges.push_back(part);
-      }
-      blocks_max -= part.count;
-    });
-  }
-  found.next = from;
-  return found;
-}
-
-/// Every block that is not in the extents is in the log. Called when a pass over the volume found
-/// that committed records stand for what is missing: newer ones on top of them change nothing.
-bool ReplicaStore::base_whole() const {
-  if (!missing_) return false;
-  constexpr std::uint64_t blocks_at_once = 32768;
-  bool whole = true;
-  for (auto run = missing_->blocks.next_run(BlockIndex(), blocks_at_once); run && whole;
-       run = missing_->blocks.next_run(run->end(), blocks_at_once)) {
-    dirty_.visit(*run,
-                 [&](BlockRange, const DirtyBlock* dirty) { whole = whole && dirty != nullptr; });
-  }
-  return whole;
-}
-
 Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::BlockSum> sums,
                                       engine::Slice data, Lsn flush_lsn) {
   const bool zeros = sums.empty();
   const bool sized =
       zeros ? data.empty() : sums.size() == range.count && data.size() == range.count * block_bytes;
-  if (!sized || range.end().value > config_.spec.blocks()) {
+  if (!sized || range.end().value > engine::volume_blocks_max) {
     co_return Error{Errc::invalid,
                     fmt::format("base write of blocks {}: {} bytes and {} checksums do not fit it",
                                 range, data.size(), sums.size())};
@@ -391,9 +371,8 @@ Task<Status> ReplicaStore::finish_rebuild(Lsn at) {
 Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t blocks_max) {
   auto allowed = readable();
   if (!allowed) co_return allowed.error();
-  if (first.value >= config_.spec.blocks() || blocks_max == 0) {
-    co_return Error{Errc::invalid, fmt::format("base read at block {}: the volume has {}", first,
-                                               config_.spec.blocks())};
+  if (first.value >= engine::volume_blocks_max || blocks_max == 0) {
+    co_return Error{Errc::invalid, fmt::format("base read at block {}: no volume has it", first)};
   }
   auto run = co_await extents_->read_run(first, blocks_max);
   if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {
@@ -433,7 +412,7 @@ Task<Status> ReplicaStore::end(Ending how) {
     flusher_->stop();
   }
   const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
-  const BlockRange whole{BlockIndex(), config_.spec.blocks()};
+  const BlockRange whole{BlockIndex(), engine::volume_blocks_max};
   if (extents_) {
     const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
     extents_->close();

@@ -84,14 +84,14 @@ void ReplicaStore::release_flush() {
 
 /// Whoever asks may be of another version, or wrong.
 Status ReplicaStore::can_hash(Lsn at, std::uint64_t group_blocks, BlockRange range) const {
-  const auto blocks = config_.spec.blocks();
+  const auto blocks = engine::volume_blocks_max;
   const auto refuse = [&](std::string_view why) {
     return Error{Errc::refused,
                  fmt::format("hash of {} blocks from {} in groups of {} at lsn {}: {}", range.count,
                              range.first, group_blocks, at, why)};
   };
   if (range.first.value > blocks || range.count > blocks - range.first.value) {
-    return refuse(fmt::format("the volume has {} blocks", blocks));
+    return refuse(fmt::format("no volume has more than {} blocks", blocks));
   }
   if (at > wal_->end().lsn) return refuse(fmt::format("the log ends at {}", wal_->end().lsn));
   if (group_blocks == 0) return refuse("there are no groups of nothing");

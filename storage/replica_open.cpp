@@ -47,8 +47,8 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   previous_checkpoint_ = superblock_.checkpoint;
   touched_.open({superblock_.checkpoint, superblock_.checkpoint_digest});
   extents_ = std::make_unique<Extents>(config_.disk, config_.timers, config_.directory + "/extents",
-                                       key_, config_.spec.blocks(), superblock_.extent_file_bytes,
-                                       config_.limits.reserve_bytes);
+                                       key_, engine::volume_blocks_max,
+                                       superblock_.extent_file_bytes, config_.limits.reserve_bytes);
   wal_ = std::make_unique<Wal>(wal_context(config_, key_, superblock_.segment_bytes),
                                wal_limits(config_.limits));
   if (superblock_.resetting) {
@@ -59,6 +59,8 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   if (!opened) co_return opened.error();
   auto missing = co_await find_missing_file();
   if (!missing) co_return missing.error();
+  auto cut = co_await cut_incomplete();
+  if (!cut) co_return cut.error();
   auto log = co_await recover_log_of_superblock();
   if (!log) co_return log.error();
   clean_ = superblock_.clean && log->damage.empty() && log->end.lsn == superblock_.durable;
@@ -99,6 +101,7 @@ Task<Status> ReplicaStore::create() {
   Superblock first;
   first.cluster = config_.cluster;
   first.spec = config_.spec;
+  first.configurations = engine::ConfigurationHistory(config_.spec.configuration());
   first.replica = config_.replica;
   first.segment_bytes = config_.limits.segment_bytes;
   first.extent_file_bytes = config_.limits.extent_file_bytes;
@@ -133,10 +136,19 @@ Task<Status> ReplicaStore::find_missing_file() {
     auto removed = co_await missing_file_.remove();  // of a rebuild that ended just so
     co_return removed;
   }
-  auto missing = co_await missing_file_.load(config_.spec.blocks());
+  auto missing = co_await missing_file_.load(engine::volume_blocks_max);
   if (!missing) co_return missing.error();
   missing_ = std::move(*missing);
   co_return Done{};
+}
+
+/// A copy that was begun may not have come to it, and blocks beyond the end are not asked for.
+Task<Status> ReplicaStore::cut_incomplete() {
+  if (superblock_.base != BaseState::incomplete || superblock_.configurations.empty()) {
+    co_return Done{};
+  }
+  auto cut = co_await extents_->cut(superblock_.configurations.current().blocks());
+  co_return cut;
 }
 
 /// What was found becomes the state from which work goes on:
@@ -163,6 +175,7 @@ Task<Status> ReplicaStore::settle_superblock(const RecoveredLog& log) {
 void ReplicaStore::start(RecoveredLog log) {
   history_ = superblock_.history;
   history_.truncate(superblock_.checkpoint);
+  configurations_ = superblock_.configurations;
   replay(log.replay);
   committed_ = std::min(log.end.lsn,
                         std::max({superblock_.checkpoint, superblock_.committed, log.committed}));
@@ -228,6 +241,7 @@ void ReplicaStore::make_flusher(Lsn ceiling) {
 void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
   for (const auto& record : records) {
     dirty_.add(record.header);
+    if (record.configuration) configurations_.begin(record.header.lsn, *record.configuration);
     if (!record.epoch) continue;
     const auto& body = *record.epoch;
     history_.begin({record.header.epoch, body.nonce, record.header.lsn, body.marks, body.mode});
@@ -277,6 +291,8 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
   const auto start = wal_->prunable_start(previous_checkpoint_);
   auto history = history_;
   history.truncate(at.lsn);
+  auto configurations = configurations_;
+  configurations.truncate(at.lsn);
   const auto durable = wal_->durable();
   const auto committed = committed_;
   auto recorded = co_await record(
@@ -285,6 +301,8 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
         s.checkpoint_digest = at.digest;
         s.checkpoint_time = at.time;
         s.history = history;
+        s.configurations = configurations;
+        s.spec.configure(configurations.current());
         s.durable = durable;
         s.committed = committed;
         s.wal_start = std::max(s.wal_start, start);

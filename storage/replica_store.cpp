@@ -50,6 +50,9 @@ void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) 
   for (const auto& record : records) {
     dirty_.add(record->header());
     if (record->header().kind == engine::RecordKind::epoch) note_epoch(*record);
+    if (const auto said = engine::configuration_of(*record)) {
+      configurations_.begin(record->lsn(), *said);
+    }
   }
   wal_->append(records);
   set_committed(committed);
@@ -117,9 +120,8 @@ std::optional<ReplicaStore::Pieces> ReplicaStore::read_from_memory(BlockRange ra
 Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_blocks(BlockRange range) {
   auto allowed = readable();
   if (!allowed) co_return allowed.error();
-  if (range.end().value > config_.spec.blocks()) {
-    co_return Error{Errc::invalid, fmt::format("read of blocks {}: the volume has {}", range,
-                                               config_.spec.blocks())};
+  if (range.end().value > engine::volume_blocks_max) {
+    co_return Error{Errc::invalid, fmt::format("read of blocks {}: no volume has them", range)};
   }
   // Resolved here and now: a later record that nobody may see yet is not looked at (C20).
   auto sources = sources_of(range);
@@ -296,6 +298,7 @@ OpenedStore ReplicaStore::facts() const {
   f.retained = wal_->retained();
   f.committed = committed_;
   f.history = history_;
+  f.configurations = configurations_;
   f.base = superblock_.base;
   f.rebuild = progress();
   f.clean = clean_;

@@ -63,6 +63,7 @@ struct OpenedStore {
   engine::Lsn retained;
   engine::Lsn committed;
   engine::EpochHistory history;
+  engine::ConfigurationHistory configurations;  ///< Up to the end of the log.
   engine::BaseState base = engine::BaseState::complete;
   std::optional<engine::BaseProgress> rebuild;  ///< base == incomplete, and it can go on.
   bool clean = false;
@@ -133,11 +134,13 @@ class ReplicaStore {
   /// durably base_incomplete with what is missing, then an empty log that begins behind `base`,
   /// whose digest and reigns are given; `all` empties the extents too (C6). Of `touched` the own
   /// blocks that were not flushed, and those missing already, are missing beside the noted ones.
+  /// `configuration` is what is in force at `base`: blocks beyond that end are not missing, and
+  /// forgotten here (C24). Nothing: as it is.
   /// Errc::refused: it can't go on, what is missing is not known. no_space is not fatal.
-  Task<engine::Result<engine::BaseProgress>> begin_base(engine::BaseScope scope,
-                                                        engine::Epoch epoch, engine::Lsn base,
-                                                        engine::Digest digest,
-                                                        engine::EpochHistory history);
+  Task<engine::Result<engine::BaseProgress>> begin_base(
+      engine::BaseScope scope, engine::Epoch epoch, engine::Lsn base, engine::Digest digest,
+      engine::EpochHistory history,
+      std::optional<engine::Configuration> configuration = std::nullopt);
   /// Missing blocks at or behind `from`: neither in the extents nor newer in what is committed of
   /// the log. A record that could still be cut does not stand for its block.
   MissingRuns missing_runs(engine::BlockIndex from, std::uint64_t blocks_max) const;
@@ -221,6 +224,8 @@ class ReplicaStore {
   void make_flusher(engine::Lsn ceiling);
   void replay(const std::vector<ReplayedRecord>& records);
   void note_epoch(const engine::Record& record);
+  /// Nothing that lies beyond the end as of the checkpoint, but what the log will write again.
+  Task<engine::Status> cut_incomplete();
   void fail(engine::Error error);
   engine::Error failed(engine::Error error);
   void progressed();
@@ -240,11 +245,11 @@ class ReplicaStore {
   Task<engine::Status> truncate_held(engine::Lsn to);
   Task<engine::Status> truncate_on_disk(engine::Lsn to, engine::Digest digest,
                                         engine::WallTime time, bool ends_chunk);
-  Task<engine::Status> reset(engine::BaseScope scope, engine::Epoch epoch, engine::Lsn base,
-                             engine::Digest digest, engine::EpochHistory history);
-  Task<engine::Status> reset_held(engine::BaseScope scope, engine::Epoch epoch, engine::Lsn base,
-                                  engine::Digest digest, engine::EpochHistory history);
-  MissingBlocks missing_for(engine::BaseScope scope, engine::Epoch epoch) const;
+  struct NewLog;
+  Task<engine::Status> reset(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
+  Task<engine::Status> reset_held(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
+  MissingBlocks missing_for(engine::BaseScope scope, engine::Epoch epoch,
+                            std::uint64_t blocks) const;
   bool base_whole() const;
   std::optional<engine::BaseProgress> progress() const;
   Task<engine::Status> save_missing();
@@ -289,7 +294,8 @@ class ReplicaStore {
   std::unique_ptr<Extents> extents_;
   DirtyMap dirty_;
   std::unique_ptr<Flusher> flusher_;
-  engine::EpochHistory history_;  ///< Up to the end of the log.
+  engine::EpochHistory history_;                 ///< Up to the end of the log.
+  engine::ConfigurationHistory configurations_;  ///< The same.
   engine::Lsn committed_;
   std::optional<engine::Error> failure_;
   bool clean_ = false;

@@ -20,7 +20,7 @@ using engine::Result;
 using engine::Status;
 
 constexpr std::uint64_t magic = 0x315253444954ull;  // "TIDSR1"
-constexpr std::uint32_t format_version = 1;
+constexpr std::uint32_t format_version = 2;
 constexpr std::size_t crc_bytes = 4;
 constexpr std::size_t length_bytes = 4;
 constexpr std::size_t text_bytes_max = 1024;
@@ -71,6 +71,36 @@ std::vector<engine::EpochStart> get_history(ByteReader& r) {
     s.mode = static_cast<engine::Mode>(r.get<std::uint8_t>());
   }
   return starts;
+}
+
+void put_configurations(ByteWriter& w, const engine::ConfigurationHistory& history) {
+  w.put(static_cast<std::uint32_t>(history.starts().size()));
+  for (const auto& s : history.starts()) {
+    w.put(s.first.value);
+    w.put(s.configuration.size_bytes);
+    w.put(s.configuration.min_copies);
+    w.put(static_cast<std::uint8_t>(s.configuration.mode));
+  }
+}
+
+engine::ConfigurationHistory get_configurations(ByteReader& r) {
+  std::vector<engine::ConfigurationStart> starts(
+      std::min<std::size_t>(r.get<std::uint32_t>(), engine::configuration_history_max));
+  for (auto& s : starts) {
+    s.first = Lsn(r.get<std::uint64_t>());
+    s.configuration.size_bytes = r.get<std::uint64_t>();
+    s.configuration.min_copies = r.get<std::uint32_t>();
+    s.configuration.mode = static_cast<engine::Mode>(r.get<std::uint8_t>());
+  }
+  return engine::ConfigurationHistory(std::move(starts));
+}
+
+bool rising(const engine::ConfigurationHistory& history) {
+  const auto& starts = history.starts();
+  for (std::size_t i = 1; i < starts.size(); ++i) {
+    if (starts[i].first <= starts[i - 1].first) return false;
+  }
+  return true;
 }
 
 bool rising(const std::vector<engine::EpochStart>& starts) {
@@ -172,6 +202,7 @@ engine::Buffer encode_superblock(const Superblock& b) {
   put_history(w, b.history);
   put_sessions(w, b.sessions);
   put_extent_files(w, b.extent_files);
+  put_configurations(w, b.configurations);
   const auto body = w.bytes();
   CHECK(crc_bytes + length_bytes + body.size() <= superblock_slot_bytes);
   auto slot = engine::Buffer::zeroed(superblock_slot_bytes);
@@ -222,8 +253,10 @@ Result<Superblock> decode_superblock(std::span<const std::byte> slot) {
   auto starts = get_history(r);
   b.sessions = get_sessions(r);
   b.extent_files = get_extent_files(r);
+  b.configurations = get_configurations(r);
   if (!r.whole()) return flawed("it ends too early");
   if (!rising(starts)) return flawed("its epoch history does not rise");
+  if (!rising(b.configurations)) return flawed("its sizes are out of order");
   b.history = engine::EpochHistory(std::move(starts));
   return b;
 }
@@ -268,9 +301,6 @@ Status check_identity(const Superblock& found, const engine::ClusterId& cluster,
     return refuse("volume", engine::to_string(found.spec.id), engine::to_string(spec.id));
   }
   if (found.replica != replica) return refuse("replica", found.replica, replica);
-  if (found.spec.size_bytes != spec.size_bytes) {
-    return refuse("a volume of bytes", found.spec.size_bytes, spec.size_bytes);
-  }
   return Done{};
 }
 

@@ -45,11 +45,12 @@ struct Superblock {
   engine::Digest checkpoint_digest;
   engine::WallTime checkpoint_time;  ///< Monotone time of the record at the checkpoint.
   engine::Lsn committed;
-  engine::Lsn durable;                ///< A lower bound when this was written (C14).
-  SegmentSequence wal_start;          ///< Segments below are pruned.
-  engine::EpochHistory history;       ///< Up to the checkpoint.
-  std::vector<SessionLine> sessions;  ///< As of the checkpoint.
-  ExtentFileSet extent_files;         ///< Durable at the checkpoint; there may be more.
+  engine::Lsn durable;                          ///< A lower bound when this was written (C14).
+  SegmentSequence wal_start;                    ///< Segments below are pruned.
+  engine::EpochHistory history;                 ///< Up to the checkpoint.
+  engine::ConfigurationHistory configurations;  ///< Up to the checkpoint; `spec` has the last one.
+  std::vector<SessionLine> sessions;            ///< As of the checkpoint.
+  ExtentFileSet extent_files;                   ///< Durable at the checkpoint; there may be more.
   // State and intents.
   engine::BaseState base = engine::BaseState::complete;
   std::string damage;      ///< base == damaged: what and where.
@@ -74,7 +75,8 @@ std::optional<std::size_t> slot_in_force(
 /// What recovery needs to know of a superblock.
 RecoveryInput recovery_input(const Superblock& block);
 
-/// Refuses a superblock of another cluster, volume or replica, naming both values.
+/// Refuses a superblock of another cluster, volume or replica, naming both values. The size is none
+/// of its affair: it is what the log says.
 engine::Status check_identity(const Superblock& found, const engine::ClusterId& cluster,
                               const engine::VolumeSpec& spec, engine::ReplicaId replica,
                               const std::string& path);

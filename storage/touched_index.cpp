@@ -79,7 +79,7 @@ TouchedIndex::TouchedIndex(Kv& kv, engine::EventSink& events, const engine::Volu
     : kv_(kv),
       events_(events),
       volume_(spec.name),
-      volume_blocks_(spec.blocks()),
+      volume_blocks_(engine::volume_blocks_max),
       prefix_(fmt::format("touched/{}/{}/", engine::to_string(spec.id), replica)),
       limits_(limits) {}
 

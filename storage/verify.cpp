@@ -124,7 +124,7 @@ Task<Done> verify_missing(Verification& v, const Superblock& b) {
   if (b.base != BaseState::incomplete) co_return Done{};
   const auto path = v.verdict.directory + "/missing";
   MissingFile file(v.disk, v.timers, path, b.spec.id, b.replica);
-  auto missing = co_await file.load(b.spec.blocks());
+  auto missing = co_await file.load(engine::volume_blocks_max);
   if (!missing) {
     v.wrong(path, missing.error().text);
   } else if (*missing) {

@@ -26,7 +26,7 @@ class ExtentCheck {
       : v_(v),
         block_(block),
         key_(block.spec.id),
-        layout_{v.verdict.directory + "/extents", block.spec.blocks(),
+        layout_{v.verdict.directory + "/extents", engine::volume_blocks_max,
                 block.extent_file_bytes / block_bytes} {}
 
   Task<Done> run() {
@@ -156,6 +156,7 @@ class ExtentCheck {
       } else {
         check_run(file->path(), base + at, bytes->bytes(), table.subspan(at, end - at));
       }
+      check_end(file->path(), base + at, base + end);
       v_.verdict.checked.blocks += end - at;
       v_.verdict.checked.bytes += (end - at) * block_bytes;
       v_.progress(fmt::format("extents, {:08x}.dat", number));
@@ -163,6 +164,22 @@ class ExtentCheck {
     }
     flush(file->path());
     co_return Done{};
+  }
+
+  /// What lies beyond the volume's end is holes, but for what the log will write there, or cut.
+  void check_end(const std::string& path, BlockIndex first, BlockIndex end) {
+    if (block_.configurations.empty() || block_.base == BaseState::incomplete) return;
+    auto block = std::max(first, BlockIndex(block_.configurations.current().blocks()));
+    while (block < end && v_.dirty.find(block)) block = block.next();
+    if (block >= end) return;
+    flush(path);
+    Finding f;
+    f.file = path;
+    f.block = block;
+    f.offset = block.value % layout_.file_blocks * block_bytes;
+    f.what = fmt::format("it holds content, and the volume ends at block {}",
+                         block_.configurations.current().blocks());
+    v_.found(std::move(f));
   }
 
   void check_run(const std::string& path, BlockIndex first, std::span<const std::byte> bytes,

@@ -43,6 +43,7 @@ struct RecoveryInput {
 struct ReplayedRecord {
   engine::RecordHeader header;
   std::optional<engine::EpochBody> epoch;
+  std::optional<engine::Configuration> configuration;  ///< What it says to be in force.
 };
 
 struct RecoveredLog {

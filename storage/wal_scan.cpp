@@ -31,10 +31,11 @@ struct FoundBatch {
 };
 
 ReplayedRecord replayed(const RecordPlace& place) {
-  ReplayedRecord r{place.header, std::nullopt};
+  const auto body = place.head.subspan(engine::record_header_bytes);
+  ReplayedRecord r{place.header, std::nullopt, configuration_of(place.header.kind, body)};
   if (place.header.kind == RecordKind::epoch) {
-    auto body = engine::decode_epoch(place.head.subspan(engine::record_header_bytes));
-    if (body) r.epoch = std::move(*body);
+    auto reign = engine::decode_epoch(body);
+    if (reign) r.epoch = std::move(*reign);
   }
   return r;
 }

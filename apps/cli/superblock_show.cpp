@@ -64,6 +64,17 @@ json::array files_of(const Superblock& b) {
   return numbers;
 }
 
+json::array configurations_of(const Superblock& b) {
+  json::array lines;
+  for (const auto& s : b.configurations.starts()) {
+    lines.push_back(json::object{{"since", s.first.value},
+                                 {"size_bytes", s.configuration.size_bytes},
+                                 {"mode", engine::to_string(s.configuration.mode)},
+                                 {"min_copies", s.configuration.min_copies}});
+  }
+  return lines;
+}
+
 json::object to_json(const Superblock& b) {
   json::object o{{"generation", b.generation},
                  {"cluster", engine::to_string(b.cluster)},
@@ -90,6 +101,7 @@ json::object to_json(const Superblock& b) {
   if (b.truncate_to) o["truncating_to"] = b.truncate_to->value;
   o["cuts"] = cuts_of(b);
   o["epochs"] = history_of(b);
+  o["configurations"] = configurations_of(b);
   o["sessions"] = sessions_of(b);
   o["extent_files"] = b.extent_files.count;
   o["extent_file_numbers"] = files_of(b);

@@ -110,6 +110,10 @@ class LogDump final : public storage::LogWatcher {
     const auto offset =
         b.header.offset + static_cast<std::uint64_t>(place.head.data() - b.bytes.data());
     const auto flags = (h.flags & engine::flag_no_hole) != 0 ? "no_hole" : "-";
+    // What an epoch or configure record says of the volume's size.
+    const auto said =
+        engine::configuration_of(h.kind, place.head.subspan(engine::record_header_bytes));
+    const auto size = said ? said->size_bytes : 0;
     const auto session = fmt::format("{:016x}/{}", h.session.node_key, h.session.incarnation.value);
     if (json_) {
       fmt::print("{}\n",
@@ -124,6 +128,7 @@ class LogDump final : public storage::LogWatcher {
                                               {"sequence", h.sequence},
                                               {"time", moment(h.raw_time)},
                                               {"payload_bytes", h.payload_bytes},
+                                              {"size_bytes", size},
                                               {"sums_hash", fmt::format("{:016x}", h.sums_hash)},
                                               {"file", file},
                                               {"offset", offset},
@@ -131,9 +136,10 @@ class LogDump final : public storage::LogWatcher {
       return;
     }
     fmt::print(
-        "lsn={} epoch={} {} blocks={} flags={} session={} sequence={} time={} bytes={} "
+        "lsn={} epoch={} {}{} blocks={} flags={} session={} sequence={} time={} bytes={} "
         "sums={:016x} at={}+{} digest={}\n",
-        h.lsn, h.epoch, engine::to_string(h.kind), h.range, flags, session, h.sequence,
+        h.lsn, h.epoch, engine::to_string(h.kind),
+        said ? fmt::format(" size={}", size) : std::string(), h.range, flags, session, h.sequence,
         moment(h.raw_time), h.payload_bytes, h.sums_hash, file, offset,
         engine::to_string(h.digest));
   }

@@ -38,12 +38,7 @@ std::optional<Error> flaw(const CreateVolume& wish) {
   if (!is_name(spec.name)) {
     return wrong("a name is 1 to 64 of A-Z a-z 0-9 . _ - and starts with a letter or digit");
   }
-  if (spec.size_bytes % block_bytes != 0) {
-    return wrong(fmt::format("size {} is not a multiple of {}", spec.size_bytes, block_bytes));
-  }
-  if (spec.size_bytes < volume_bytes_min || spec.size_bytes > volume_bytes_max) {
-    return wrong(fmt::format("size {} is not between 1 MiB and 16 TiB", spec.size_bytes));
-  }
+  if (const auto text = flaw_of_size(spec.size_bytes)) return wrong(*text);
   if (spec.copies < 1 || spec.copies > copies_max) {
     return wrong(fmt::format("copies {} is not between 1 and {}", spec.copies, copies_max));
   }

@@ -67,8 +67,8 @@ struct CreateVolume {
   std::vector<std::string> nodes;  ///< Empty: the control plane chooses. The first becomes primary.
 };
 
-inline constexpr std::uint64_t volume_bytes_min = 1ull << 20;
-inline constexpr std::uint64_t volume_bytes_max = 16ull << 40;
+/// What speaks against a volume of that size, or nothing.
+std::optional<std::string> flaw_of_size(std::uint64_t size_bytes);
 inline constexpr std::uint32_t copies_max = 8;
 inline constexpr std::size_t volumes_max = 1024;
 inline constexpr std::size_t nodes_max = 64;
@@ -96,6 +96,8 @@ class ControlPlane {
   Effects on_message(LinkKey link, const UnassignAck& m);
   Effects on_message(LinkKey link, const ProposeSet& m);
   Effects on_message(LinkKey link, const Promise& m, const Moment& at);
+  /// The primary has it in force: what was wanted is the spec's from here on.
+  Effects on_message(LinkKey link, const Configured& m);
   /// Tells again what was not acknowledged; ends a wait for promises.
   Effects on_tick(const Moment& at);
   /// When the next wait for promises is over; nothing while none is.
@@ -113,6 +115,8 @@ class ControlPlane {
   /// `new_node` empty: on the same node, which may have come back under another UUID.
   Result<Effects> replace_replica(const std::string& volume, const std::string& node,
                                   const std::string& new_node);
+  /// `shrink`: blocks may be cut off. One change at a time; the same twice is the same.
+  Result<Effects> resize(const std::string& volume, std::uint64_t size_bytes, bool shrink);
   Result<Effects> readmit(const std::string& node, const std::optional<Uuid>& uuid);
 
   // Views.

@@ -91,6 +91,7 @@ std::string encode(const VolumeRecord& volume) {
   to.text(volume.fencing_reason.substr(0, catalog_string_bytes_max));
   to.number(volume.wanted.value);
   to.byte(volume.deleting);
+  to.wanted(volume.wish);
   return to.take();
 }
 
@@ -111,6 +112,7 @@ std::optional<VolumeRecord> decode_volume(std::string_view bytes) {
   v.fencing_reason = from.text();
   v.wanted = ReplicaId(from.number());
   v.deleting = from.flag();
+  v.wish = from.wanted();
   if (!from.done()) return std::nullopt;
   return v;
 }
@@ -140,6 +142,7 @@ Assignment assignment_for(const VolumeRecord& volume, const Placement& self, con
   a.primary_incarnation = volume.primary_incarnation;
   a.marks = volume.marks;
   a.in_sync = volume.in_sync;
+  a.wanted = volume.wish;
   for (const auto& p : volume.members) {
     Member m{.replica = p.replica, .node = p.node, .endpoint = {}, .nbd = {}};
     const auto node = nodes.find(p.node.name);

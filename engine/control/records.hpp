@@ -61,6 +61,8 @@ struct VolumeRecord {
   std::string fencing_reason;
   ReplicaId wanted;  ///< Whom an operator wants to be primary; 0: nobody in particular.
   bool deleting = false;
+  /// What an operator wants instead of the spec's configuration; one change at a time.
+  std::optional<Configuration> wish;
   auto operator<=>(const VolumeRecord&) const = default;
 
   const Placement* member(ReplicaId replica) const;

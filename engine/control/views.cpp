@@ -88,6 +88,10 @@ std::vector<std::string> ControlPlane::pending(const VolumeId& id) const {
                                awaited.empty() ? ", but no copy that promised may be primary"
                                                : "; no answer yet from " + awaited));
   }
+  if (const auto& wish = volume.record.wish) {
+    what.push_back(fmt::format("a change of its size from {} to {} bytes is under way",
+                               volume.record.spec.size_bytes, wish->size_bytes));
+  }
   for (const auto& member : volume.record.members) {
     const bool connected = session_of(member.node) != nullptr;
     if (!connected && strangers_.contains(member.node.name)) {
@@ -113,6 +117,11 @@ std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id) con
     if (session_of(p.node) != nullptr) what.push_back(p.node.name);
   }
   if (!volume.record.settled()) what.push_back("a promotion is under way");
+  // A primary that is away makes nothing a record.
+  const auto* primary = volume.record.member(volume.record.primary);
+  if (volume.record.wish && primary != nullptr && session_of(primary->node) != nullptr) {
+    what.push_back("a change of its size is under way");
+  }
   for (const auto& member : volume.record.members) {
     if (awaited(volume, member) && session_of(member.node) != nullptr) {
       what.push_back(member.node.name);

@@ -61,9 +61,15 @@ const char* flaw_of_request(const RecordHeader& h) {
 const char* flaw_of_control(const RecordHeader& h) {
   if (h.payload_bytes != 0) return "has a payload";
   if (h.inline_bytes > inline_bytes_max) return "its inline body is too large";
-  // A later build says what these two may hold; here only their size has to be known.
-  if (h.kind == RecordKind::resize || h.kind == RecordKind::configure) return nullptr;
-  if (h.range != BlockRange{}) return "names blocks";
+  // A later build says what this may hold; here only its size has to be known.
+  if (h.kind == RecordKind::resize) return nullptr;
+  if (h.kind == RecordKind::configure && !h.range.empty()) {
+    if (h.range.count > std::numeric_limits<std::uint64_t>::max() - h.range.first.value) {
+      return "its block range wraps around";
+    }
+  } else if (h.range != BlockRange{}) {
+    return "names blocks";
+  }
   if (h.session != FrontSession{} || h.sequence != 0) return "names a front-end session";
   if (h.kind == RecordKind::chunk_end && h.inline_bytes != 0) return "has an inline body";
   return nullptr;
@@ -131,10 +137,18 @@ Status verify_tail(const RecordHeader& h, std::span<const std::byte> tail) {
   if (h.sums_hash != XXH3_64bits(tail.data(), tail.size())) {
     return refused(h, "hashes its checksums or body to another value");
   }
-  if (h.kind == RecordKind::resize || h.kind == RecordKind::configure) {
+  if (h.kind == RecordKind::resize) {
     return Error{Errc::not_yet,
                  fmt::format("decode of the record at lsn {}: {} records are of a later build",
                              h.lsn, to_string(h.kind))};
+  }
+  if (h.kind == RecordKind::configure) {
+    const auto next = decode_configuration(tail);
+    if (!next) return next.error();
+    if (!h.range.empty() && h.range.first != BlockIndex(next->blocks())) {
+      return refused(h, "cuts other blocks than those behind the end that it names");
+    }
+    return Done{};
   }
   if (h.kind != RecordKind::epoch) return Done{};
   const auto body = decode_epoch(tail);
@@ -198,10 +212,18 @@ Result<EpochBody> decode_epoch(std::span<const std::byte> inline_body) {
   if (inline_body.size() != epoch_members_at + members * sizeof(std::uint64_t)) {
     return flawed("its size is not that of its members");
   }
-  if (!all_zero(inline_body.subspan(epoch_reserved_at, epoch_members_at - epoch_reserved_at))) {
+  if (!all_zero(inline_body.subspan(epoch_reserved_at, epoch_size_at - epoch_reserved_at))) {
+    return flawed("reserved bytes are set");
+  }
+  if (load<std::uint32_t>(inline_body, epoch_reserved_behind_at) != 0) {
     return flawed("reserved bytes are set");
   }
   EpochBody body;
+  body.size_bytes = load<std::uint64_t>(inline_body, epoch_size_at);
+  body.min_copies = load<std::uint32_t>(inline_body, epoch_min_copies_at);
+  if (body.size_bytes % block_bytes != 0 || body.size_bytes > volume_bytes_max) {
+    return flawed("an impossible size");
+  }
   body.mode = static_cast<Mode>(load<std::uint8_t>(inline_body, epoch_mode_at));
   if (to_string(body.mode) == "unknown") return flawed("unknown mode");
   body.marks = load<std::uint8_t>(inline_body, epoch_marks_at);
@@ -216,6 +238,38 @@ Result<EpochBody> decode_epoch(std::span<const std::byte> inline_body) {
         load<std::uint64_t>(inline_body, epoch_members_at + i * sizeof(std::uint64_t)));
   }
   return body;
+}
+
+Result<Configuration> decode_configuration(std::span<const std::byte> inline_body) {
+  const auto flawed = [&](std::string_view flaw) {
+    return Error{Errc::corrupt, fmt::format("decode of a configuration of {} bytes: {}",
+                                            inline_body.size(), flaw)};
+  };
+  if (inline_body.size() != configure_body_bytes) return flawed("it has 16");
+  if (!all_zero(inline_body.subspan(configure_reserved_at)))
+    return flawed("reserved bytes are set");
+  Configuration c;
+  c.size_bytes = load<std::uint64_t>(inline_body, configure_size_at);
+  c.min_copies = load<std::uint32_t>(inline_body, configure_min_copies_at);
+  c.mode = static_cast<Mode>(load<std::uint8_t>(inline_body, configure_mode_at));
+  if (to_string(c.mode) == "unknown") return flawed("unknown mode");
+  const bool possible =
+      c.size_bytes != 0 && c.size_bytes % block_bytes == 0 && c.size_bytes <= volume_bytes_max;
+  if (!possible) return flawed("an impossible size");
+  return c;
+}
+
+std::optional<Configuration> configuration_of(RecordKind kind,
+                                              std::span<const std::byte> inline_body) {
+  if (kind == RecordKind::configure) {
+    const auto said = decode_configuration(inline_body);
+    if (!said) return std::nullopt;
+    return *said;
+  }
+  if (kind != RecordKind::epoch) return std::nullopt;
+  const auto body = decode_epoch(inline_body);
+  if (!body || body->size_bytes == 0) return std::nullopt;
+  return Configuration{body->size_bytes, body->mode, body->min_copies};
 }
 
 }  // namespace tidemark::engine

@@ -51,9 +51,19 @@ inline constexpr std::size_t epoch_mode_at = 32;
 inline constexpr std::size_t epoch_marks_at = 33;
 inline constexpr std::size_t epoch_member_count_at = 34;
 inline constexpr std::size_t epoch_reserved_at = 35;
-inline constexpr std::size_t epoch_members_at = 40;
+inline constexpr std::size_t epoch_size_at = 40;
+inline constexpr std::size_t epoch_min_copies_at = 48;
+inline constexpr std::size_t epoch_reserved_behind_at = 52;
+inline constexpr std::size_t epoch_members_at = 56;
 inline constexpr std::size_t epoch_body_bytes_max =
     epoch_members_at + epoch_members_max * sizeof(std::uint64_t);
+
+// Body of a configure record.
+inline constexpr std::size_t configure_size_at = 0;
+inline constexpr std::size_t configure_min_copies_at = 8;
+inline constexpr std::size_t configure_mode_at = 12;
+inline constexpr std::size_t configure_reserved_at = 13;
+inline constexpr std::size_t configure_body_bytes = 16;
 
 /// The largest inline body of a control record.
 inline constexpr std::uint32_t inline_bytes_max = 1024;

@@ -186,6 +186,8 @@ RecordPtr RecordBuilder::epoch(Epoch epoch, const EpochBody& body, const Origin&
   store(bytes.data(), epoch_mode_at, static_cast<std::uint8_t>(body.mode));
   store(bytes.data(), epoch_marks_at, body.marks);
   store(bytes.data(), epoch_member_count_at, static_cast<std::uint8_t>(body.members.size()));
+  store(bytes.data(), epoch_size_at, body.size_bytes);
+  store(bytes.data(), epoch_min_copies_at, body.min_copies);
   auto at = epoch_members_at;
   for (const auto member : body.members) {
     store(bytes.data(), at, member.value);
@@ -198,6 +200,19 @@ RecordPtr RecordBuilder::epoch(Epoch epoch, const EpochBody& body, const Origin&
 
 RecordPtr RecordBuilder::chunk_end(Epoch epoch, const Origin& origin) {
   return seal(control_header(RecordKind::chunk_end, epoch, origin), {}, {});
+}
+
+RecordPtr RecordBuilder::configure(Epoch epoch, const Configuration& next, BlockRange cut,
+                                   const Origin& origin) {
+  CHECK(cut.empty() || cut.first == BlockIndex(next.blocks()));
+  std::array<std::byte, configure_body_bytes> bytes{};
+  store(bytes.data(), configure_size_at, next.size_bytes);
+  store(bytes.data(), configure_min_copies_at, next.min_copies);
+  store(bytes.data(), configure_mode_at, static_cast<std::uint8_t>(next.mode));
+  auto header = control_header(RecordKind::configure, epoch, origin);
+  header.range = cut;
+  header.inline_bytes = configure_body_bytes;
+  return seal(header, bytes, {});
 }
 
 RecordPtr RecordBuilder::seal(RecordHeader header, std::span<const std::byte> tail, Slice payload) {

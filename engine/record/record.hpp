@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "engine/buffer.hpp"
+#include "engine/configuration.hpp"
 #include "engine/record/checksum.hpp"
 #include "engine/result.hpp"
 #include "engine/types.hpp"
@@ -33,8 +34,8 @@ enum class RecordKind : std::uint8_t {
   epoch = 4,         ///< A new reign begins (EpochBody).
   chunk_end =
       5,  ///< The chunk ends with this record: every replica rolls its segment behind it (C17).
-  resize = 6,     ///< Planned: size changes are records (C24).
-  configure = 7,  ///< Planned: mode and member changes are records (C12).
+  resize = 6,     ///< Reserved: a size is changed by `configure`.
+  configure = 7,  ///< Another configuration is in force: size, mode, min_copies (C12, C24).
 };
 std::string_view to_string(RecordKind kind);
 
@@ -56,7 +57,9 @@ struct EpochBody {
   Incarnation incarnation;
   Mode mode = Mode::sync_all;
   std::uint8_t marks = normal;
-  Lsn previous_end;                ///< The last LSN before this record; RecordBuilder fills it in.
+  Lsn previous_end;              ///< The last LSN before this record; RecordBuilder fills it in.
+  std::uint64_t size_bytes = 0;  ///< What is in force goes on being so; 0: it does not say.
+  std::uint32_t min_copies = 0;
   std::vector<ReplicaId> members;  ///< At most 16.
 };
 inline constexpr std::size_t epoch_members_max = 16;
@@ -67,7 +70,7 @@ struct RecordHeader {
   std::uint8_t flags = 0;
   Epoch epoch;
   Lsn lsn;
-  BlockRange range;                 ///< Empty for control records.
+  BlockRange range;                 ///< Empty for control records, but for what a shrink cuts.
   FrontSession session;             ///< Who asked for it (C5); zero for control records.
   std::uint64_t sequence = 0;       ///< Position in that front-end session's stream of requests.
   WallTime raw_time;                ///< The primary's clock when it numbered the record.
@@ -173,6 +176,8 @@ class RecordBuilder {
   /// Control records name no front-end session: only the times of `origin` are taken.
   RecordPtr epoch(Epoch epoch, const EpochBody& body, const Origin& origin);
   RecordPtr chunk_end(Epoch epoch, const Origin& origin);
+  /// `cut`: the blocks that go; they begin where the volume now ends.
+  RecordPtr configure(Epoch epoch, const Configuration& next, BlockRange cut, const Origin& origin);
 
   Lsn end() const { return end_; }
   Digest digest() const { return digest_; }
@@ -198,6 +203,13 @@ Result<RecordHeader> decode_header(VolumeKey key, std::span<const std::byte> hea
 /// The checksum of the i-th block that `head` (already verified) claims.
 BlockSum head_sum(std::span<const std::byte> head, std::uint64_t i);
 Result<EpochBody> decode_epoch(std::span<const std::byte> inline_body);
+Result<Configuration> decode_configuration(std::span<const std::byte> inline_body);
+/// What an epoch or configure record says to be in force from it on; nothing where it says nothing.
+std::optional<Configuration> configuration_of(RecordKind kind,
+                                              std::span<const std::byte> inline_body);
+inline std::optional<Configuration> configuration_of(const Record& record) {
+  return configuration_of(record.header().kind, record.inline_body());
+}
 
 /// The digest after a record whose head is `head`
 /// (digest and crc fields are left out of the chain).

@@ -9,17 +9,21 @@
 
 namespace tidemark::sim {
 
-History::History(std::uint64_t cells, bool always_flushed, bool may_lose_cache, OnFailure fail)
-    : always_flushed_(always_flushed), may_lose_cache_(may_lose_cache), fail_(std::move(fail)) {
+History::History(std::uint64_t cells, std::uint64_t cells_max, bool always_flushed,
+                 bool may_lose_cache, OnFailure fail)
+    : size_(cells),
+      always_flushed_(always_flushed),
+      may_lose_cache_(may_lose_cache),
+      fail_(std::move(fail)) {
   Op first;
   first.zeros = true;
   first.flushed = true;
   first.ended = {};
-  first.cells = {0, cells};
+  first.cells = {0, cells_max};
   ops_.push_back(first);
   Cell fresh;
   fresh.live.push_back(Entry{});
-  cells_.assign(static_cast<std::size_t>(cells), fresh);
+  cells_.assign(static_cast<std::size_t>(cells_max), fresh);
 }
 
 Reign History::opened(std::uint32_t life) {
@@ -28,6 +32,8 @@ Reign History::opened(std::uint32_t life) {
   }
   if (!reigns_.empty()) reigns_.back().over = true;
   reigns_.push_back({life, false, may_lose_cache_ || std::exchange(cache_lost_, false)});
+  // What is under way is done by this reign, if it was not done before.
+  if (cut_) cut_ = cut_begun(ops_[static_cast<std::size_t>(*cut_)].began);
   return static_cast<Reign>(reigns_.size());
 }
 
@@ -49,6 +55,43 @@ OpId History::write_begun(std::uint64_t connection, Reign reign, engine::MonoTim
     cells_[static_cast<std::size_t>(cells.first + i)].live.push_back(entry);
   }
   return id;
+}
+
+/// Nobody's connection, so nothing orders it but time.
+OpId History::cut_begun(engine::MonoTime at) {
+  constexpr std::uint64_t no_connection = ~0ULL;
+  return write_begun(no_connection, static_cast<Reign>(reigns_.size()), at,
+                     {*next_size_, size_ - *next_size_}, true);
+}
+
+void History::resize_begun(engine::MonoTime at, std::uint64_t cells) {
+  CHECK(!next_size_ && cells <= cells_.size());
+  next_size_ = cells;
+  if (cells < size_) cut_ = cut_begun(at);
+}
+
+void History::resize_ended(engine::MonoTime at) {
+  CHECK(next_size_.has_value());
+  // Committed: nothing takes it back but the loss of a log that nobody else had.
+  if (cut_) write_answered(*cut_, at, !may_lose_cache_);
+  size_ = *next_size_;
+  size_since_ = at;
+  next_size_.reset();
+  cut_.reset();
+}
+
+void History::within_answered(engine::MonoTime began, CellRange cells) {
+  const auto most = std::max(size_, next_size_.value_or(0));
+  if (began <= size_since_ || may_lose_cache_ || cells.first + cells.count <= most) return;
+  fail_("beyond_end", fmt::format("cells {}+{} were answered, the volume ends at cell {}",
+                                  cells.first, cells.count, most));
+}
+
+void History::beyond_refused(engine::MonoTime began, CellRange cells) {
+  const auto least = std::min(size_, next_size_.value_or(size_));
+  if (began <= size_since_ || may_lose_cache_ || cells.first + cells.count > least) return;
+  fail_("refused_within", fmt::format("cells {}+{} were refused, the volume ends at cell {}",
+                                      cells.first, cells.count, least));
 }
 
 void History::write_answered(OpId id, engine::MonoTime at, bool fua) {

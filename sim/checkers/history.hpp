@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,9 @@ class History {
 
   /// `always_flushed`: the volume answers writes when they are durable. `may_lose_cache`: any new
   /// reign may begin without what was not flushed (best_effort).
-  History(std::uint64_t cells, bool always_flushed, bool may_lose_cache, OnFailure fail);
+  /// `cells_max`: no size will be greater.
+  History(std::uint64_t cells, std::uint64_t cells_max, bool always_flushed, bool may_lose_cache,
+          OnFailure fail);
 
   /// A connection was opened to the process `life`; which reign that is.
   Reign opened(std::uint32_t life);
@@ -57,6 +60,18 @@ class History {
   /// One cell of a read that was answered without error. `value` as read_stamp() tells.
   void cell_read(Reign reign, engine::MonoTime began, engine::MonoTime ended, std::uint64_t cell,
                  std::optional<OpId> value);
+
+  // --- the volume's size, as operators asked for it and were told; in cells
+
+  /// A change to `cells` was asked for, and may be in force from here on.
+  void resize_begun(engine::MonoTime at, std::uint64_t cells);
+  /// It certainly is.
+  void resize_ended(engine::MonoTime at);
+  bool resizing() const { return next_size_.has_value(); }
+  std::uint64_t size() const { return size_; }
+  /// A request that began at `began` was answered without error; or refused for reaching beyond the end.
+  void within_answered(engine::MonoTime began, CellRange cells);
+  void beyond_refused(engine::MonoTime began, CellRange cells);
 
   std::uint64_t writes() const { return ops_.size() - 1; }
 
@@ -103,6 +118,8 @@ class History {
   void settle(Cell& cell, const std::vector<std::size_t>& candidates, bool zeros, const Read& r);
   std::string describe(const Entry& e) const;
 
+  OpId cut_begun(engine::MonoTime at);
+
   std::vector<Op> ops_;  ///< By id; 0 is the volume's first zeros.
   std::vector<Cell> cells_;
   struct Served {
@@ -113,6 +130,10 @@ class History {
   std::vector<Served> reigns_;  ///< Reign n at n - 1.
   std::vector<OpId> unflushed_;
   std::vector<std::pair<std::uint64_t, OpId>> seen_unflushed_;
+  std::uint64_t size_;                      ///< In force, or last before what is under way.
+  std::optional<std::uint64_t> next_size_;  ///< Asked for, and not known to be in force.
+  std::optional<OpId> cut_;                 ///< What it cuts off, as a write of zeros.
+  engine::MonoTime size_since_;             ///< From when on size_ alone is in force.
   bool always_flushed_;
   bool may_lose_cache_;
   bool cache_lost_ = false;

@@ -106,6 +106,7 @@ struct SenderNotes {
 };
 struct NodeNotes {
   std::vector<engine::ProposeSet> proposals;
+  std::vector<engine::Configured> configured;
   std::vector<std::string> ended;
 };
 
@@ -218,6 +219,7 @@ inline Node::behavior_type node_behavior(std::shared_ptr<NodeNotes> notes) {
   return {
       [](const LinkAccepted&) {},
       [notes](const SetProposed& m) { notes->proposals.push_back(m.proposal); },
+      [notes](const ConfigurationCommitted& m) { notes->configured.push_back(m.configured); },
       [notes](const RoleEnded& m) { notes->ended.push_back(m.reason); },
       [](const StoreLost&) {},
       [](const AdminRequest&) { return AdminAnswered{}; },

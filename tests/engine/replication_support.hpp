@@ -37,6 +37,9 @@ class TestLog {
     std::memset(content.data(), fill, content.size());
     return keep(builder_.write(epoch_, {BlockIndex(block), 1}, std::move(content).freeze(), {}));
   }
+  RecordPtr configure(const Configuration& next, BlockRange cut) {
+    return keep(builder_.configure(epoch_, next, cut, {}));
+  }
   /// Writes until the log ends at `end`.
   void grow_to(std::uint64_t end) {
     while (builder_.end() < Lsn(end)) {

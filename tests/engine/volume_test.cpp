@@ -265,11 +265,11 @@ BOOST_AUTO_TEST_CASE(zeroes_may_ask_to_keep_their_space) {
 
 // --- refusals ------------------------------------------------------------------------------------
 
-BOOST_AUTO_TEST_CASE(a_request_beyond_the_end_is_invalid_and_changes_nothing) {
+BOOST_AUTO_TEST_CASE(a_request_beyond_the_end_is_refused_and_changes_nothing) {
   VolumeStory s;
   s.serve();
   BOOST_TEST(s.ask(write_request(1, (test_blocks - 1) * kib4, 2 * kib4)) ==
-             "reply client 1 cookie 1 invalid\n");
+             "reply client 1 cookie 1 no_space\n");
   BOOST_TEST(s.ask(request(2, FrontOp::read, ~0ull, 2)) == "reply client 1 cookie 2 invalid\n");
   BOOST_TEST(s.volume.head() == Lsn(1));
 }

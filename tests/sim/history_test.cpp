@@ -14,7 +14,7 @@ engine::MonoTime at(std::uint64_t t) { return engine::MonoTime(t); }
 
 struct Story {
   std::string cls;
-  History history{8, false, false, [this](std::string c, std::string) {
+  History history{8, 8, false, false, [this](std::string c, std::string) {
                     if (cls.empty()) cls = std::move(c);
                   }};
   Reign reign = history.opened(1);
@@ -225,6 +225,52 @@ BOOST_AUTO_TEST_CASE(zeros_over_a_flushed_write_need_somebody_who_wrote_zeros) {
   s.write();
   s.read(0);
   BOOST_TEST(s.cls == "lost_answered");
+}
+
+// --- another size --------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(what_a_shrink_cut_reads_as_zeros_for_ever) {
+  Story s;
+  const auto w = s.write();
+  s.history.resize_begun(at(s.time++), 0);
+  s.read(w);  // Not in force yet, for all anybody knows.
+  BOOST_TEST(s.cls == "");
+  s.history.resize_ended(at(s.time++));
+  s.history.resize_begun(at(s.time++), 8);
+  s.history.resize_ended(at(s.time++));
+  s.read(0);
+  BOOST_TEST(s.cls == "");
+  s.read(w);
+  BOOST_TEST(s.cls != "");
+}
+
+BOOST_AUTO_TEST_CASE(a_shrink_may_be_carried_out_by_a_later_reign) {
+  Story s;
+  const auto w = s.write();
+  s.flush();
+  s.history.resize_begun(at(s.time++), 0);
+  s.failover(false);
+  s.read(w);
+  BOOST_TEST(s.cls == "");
+  s.history.resize_ended(at(s.time++));
+  s.read(0);
+  BOOST_TEST(s.cls == "");
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_beyond_the_end_is_a_breach_and_so_is_a_refusal_within) {
+  Story s;
+  s.history.resize_begun(at(s.time++), 4);
+  s.history.within_answered(at(s.time++), {0, 8});
+  s.history.beyond_refused(at(s.time++), {4, 4});
+  BOOST_TEST(s.cls == "");
+  s.history.resize_ended(at(s.time++));
+  s.history.beyond_refused(at(s.time++), {4, 1});
+  BOOST_TEST(s.cls == "");
+  s.history.beyond_refused(at(s.time++), {0, 4});
+  BOOST_TEST(s.cls == "refused_within");
+  s.cls.clear();
+  s.history.within_answered(at(s.time++), {3, 2});
+  BOOST_TEST(s.cls == "beyond_end");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -451,8 +451,9 @@ BOOST_AUTO_TEST_CASE(a_hash_of_what_cannot_be_is_refused) {
   struct Question {
     std::uint64_t at, group, first, count;
   };
-  const std::vector<Question> wrong{{2, 16, 65, 0},     {2, 16, 60, 5}, {2, 16, 1, huge},
-                                    {2, huge, 8, huge}, {3, 16, 0, 64}, {2, 0, 0, 64},
+  constexpr auto most = engine::volume_blocks_max;
+  const std::vector<Question> wrong{{2, 16, most + 1, 0}, {2, 16, most - 4, 5}, {2, 16, 1, huge},
+                                    {2, huge, 8, huge},   {3, 16, 0, 64},       {2, 0, 0, 64},
                                     {2, 1, 0, 5000}};
   StoreWorld w(8192);
   w.spec.size_bytes = 64 * block_bytes;

@@ -47,6 +47,9 @@ Superblock superblock() {
   b.cuts = {{SegmentSequence(5), 8192, Lsn(79)}};
   b.history = engine::EpochHistory({{engine::Epoch(1), 11, Lsn(1), 0, engine::Mode::sync_all},
                                     {engine::Epoch(4), 12, Lsn(50), 2, engine::Mode::best_effort}});
+  const engine::Configuration first{1u << 29, engine::Mode::sync_all, 2};
+  const engine::Configuration second{1u << 30, engine::Mode::sync_all, 2};
+  b.configurations = engine::ConfigurationHistory({{first, Lsn()}, {second, Lsn(60)}});
   b.sessions = {{{5, engine::Incarnation(2)}, 19}};
   for (const auto number : {0u, 1u, 9u}) b.extent_files.add(number);
   return b;
@@ -124,6 +127,7 @@ BOOST_AUTO_TEST_CASE(a_superblock_has_these_bytes_and_comes_back) {
   BOOST_CHECK(back->history.starts() == superblock().history.starts());
   BOOST_CHECK_EQUAL(back->sessions.at(0).sequence, 19u);
   BOOST_CHECK(back->extent_files == superblock().extent_files);
+  BOOST_CHECK(back->configurations.starts() == superblock().configurations.starts());
   BOOST_CHECK(encode_superblock(*back).bytes().size() == slot.size());
   BOOST_CHECK_EQUAL(hex(encode_superblock(*back).bytes()),
                     hex(std::span(slot.data(), slot.size())));
@@ -139,6 +143,11 @@ BOOST_AUTO_TEST_CASE(the_fullest_superblock_fits_its_slot) {
   b.sessions.assign(session_table_max, {{~0ull, engine::Incarnation(~0ull)}, ~0ull});
   b.cuts.assign(cut_marks_max, {SegmentSequence(~0ull), ~0ull, Lsn(~0ull)});
   for (std::uint64_t n = 0; n < 2 * ExtentFileSet::named_max; ++n) b.extent_files.add(n);
+  std::vector<engine::ConfigurationStart> sizes;
+  for (std::uint64_t i = 1; i <= engine::configuration_history_max; ++i) {
+    sizes.push_back({{i << 20, engine::Mode::sync_all, 2}, Lsn(i)});
+  }
+  b.configurations = engine::ConfigurationHistory(std::move(sizes));
   b.damage.assign(5000, 'x');
   b.spec.name.assign(64, 'n');
   BOOST_CHECK(decode_superblock(encode_superblock(b).bytes()).has_value());

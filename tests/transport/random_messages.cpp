@@ -154,6 +154,10 @@ void fill(Source& s, DigestIs& m) {
   m.lsn = s.of<Lsn>();
   if (s.count(0, 1) == 1) m.digest = s.digest();
 }
+Configuration configuration(Source& s) {
+  return {s.number(0, 1u << 30) * block_bytes, s.choice(Mode::sync_all, Mode::best_effort),
+          static_cast<std::uint32_t>(s.number(1, members_max))};
+}
 void fill(Source& s, StartSession& m) {
   m = s.head<StartSession>();
   m.kind = s.choice(SessionKind::catch_up, SessionKind::rebuild);
@@ -165,6 +169,7 @@ void fill(Source& s, StartSession& m) {
   m.touched_digest = s.digest();
   m.history = s.history();
   m.reason = s.text(text_bytes_max);
+  m.configuration = configuration(s);
 }
 void fill(Source& s, Touched& m) {
   m = s.head<Touched>();
@@ -267,6 +272,7 @@ void fill(Source& s, Assign& m) {
     a.members.push_back({ReplicaId(a.members.size() + 1), s.node(), s.endpoint(), s.endpoint()});
   }
   a.in_sync = s.set();
+  if (s.flag()) a.wanted = configuration(s);
 }
 void fill(Source& s, AssignAck& m) { m = {test_volume(), s.of<Epoch>(), s.of<Version>()}; }
 void fill(Source& s, Unassign& m) { m = {test_volume(), s.of<ReplicaId>()}; }
@@ -294,6 +300,9 @@ void fill(Source& s, Promise& m) {
        s.flag(),
        s.text(text_bytes_max),
        s.flag()};
+}
+void fill(Source& s, Configured& m) {
+  m = {test_volume(), s.of<Epoch>(), s.of<Version>(), configuration(s), s.of<Lsn>()};
 }
 void fill(Source& s, AdminAsk& m) {
   m = {s.any(), s.name(), s.name().substr(0, admin_method_bytes_max), s.text(admin_path_bytes_max),

@@ -13,7 +13,7 @@ namespace tidemark::nbd {
 
 /// What was agreed in the handshake; the validity of requests depends on nothing else.
 struct Agreement {
-  std::uint64_t size_bytes = 0;
+  std::uint64_t size_bytes = 0;  ///< Grows with the export.
   bool read_only = false;
   bool structured_replies = false;
   bool base_allocation = false;

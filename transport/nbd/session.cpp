@@ -234,7 +234,10 @@ bool Session::take_request(std::vector<engine::FrontRequest>& batch) {
     close("a request without its magic number");
     return false;
   }
-  const auto judged = judge(*request, handshake_.agreed());
+  // A client that knows of a larger size may use it; after a shrink the volume itself refuses.
+  auto agreed = handshake_.agreed();
+  if (port_) agreed.size_bytes = std::max(agreed.size_bytes, port_->info().size_bytes);
+  const auto judged = judge(*request, agreed);
   stalled_ = !has_room(judged.verdict == Verdict::forward ? memory_cost(*request) : 0);
   if (stalled_) return false;
   input_.drop(request_header_bytes);

@@ -53,6 +53,7 @@ enum class FrameType : std::uint8_t {
   promise = 58,
   admin_ask = 59,
   admin_reply = 60,
+  configured = 61,
 };
 
 // Longest strings and lists that a frame can carry.
@@ -108,7 +109,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::facts, "facts", 94, 3958, 0, records_acceptor},
     {FrameType::ask_digest, "ask_digest", 40, 40, 0, records_connector},
     {FrameType::digest_is, "digest_is", 41, 57, 0, records_acceptor},
-    {FrameType::start_session, "start_session", 93, 3933, 0, records_connector},
+    {FrameType::start_session, "start_session", 106, 3946, 0, records_connector},
     {FrameType::touched, "touched", 35, 65571, 0, records_connector},
     {FrameType::touched_noted, "touched_noted", 32, 32, 0, records_acceptor},
     {FrameType::session_ready, "session_ready", 48, 48, 0, records_acceptor},
@@ -127,7 +128,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
 
     {FrameType::register_node, "register", 31, 605, 0, control_connector},
     {FrameType::registered, "registered", 16, 16, 0, control_acceptor},
-    {FrameType::assign, "assign", 88, 10072, 0, control_acceptor},
+    {FrameType::assign, "assign", 89, 10086, 0, control_acceptor},
     {FrameType::assign_ack, "assign_ack", 32, 32, 0, control_connector},
     {FrameType::unassign, "unassign", 24, 24, 0, control_acceptor},
     {FrameType::unassign_ack, "unassign_ack", 24, 24, 0, control_connector},
@@ -138,6 +139,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::promise, "promise", 86, 598, 0, control_connector},
     {FrameType::admin_ask, "admin_ask", 18, 4'202'594, 0, control_connector | control_acceptor},
     {FrameType::admin_reply, "admin_reply", 14, 4'194'318, 0, control_connector | control_acceptor},
+    {FrameType::configured, "configured", 53, 53, 0, control_connector},
 });
 static_assert(frame_rules.size() == std::variant_size_v<engine::Message>);
 

@@ -64,6 +64,16 @@ struct Wire<EpochStart>
                 Fields<EpochStart, F<&EpochStart::epoch>, F<&EpochStart::nonce>,
                        F<&EpochStart::first>, F<&EpochStart::marks>, F<&EpochStart::mode>>> {};
 
+inline const char* flaw_of_configuration(const Configuration& c) {
+  const bool possible = c.size_bytes % block_bytes == 0 && c.size_bytes <= volume_bytes_max;
+  return possible ? nullptr : "has an impossible volume size";
+}
+template <>
+struct Wire<Configuration>
+    : Validated<Configuration, flaw_of_configuration,
+                Fields<Configuration, F<&Configuration::size_bytes>, F<&Configuration::mode>,
+                       F<&Configuration::min_copies>>> {};
+
 /// Its reigns as a list; out of order they are refused, as EpochHistory would not hold them.
 template <>
 struct Wire<EpochHistory> {
@@ -119,7 +129,8 @@ struct Wire<StartSession>
              F<&StartSession::session>, F<&StartSession::kind>, F<&StartSession::scope>,
              F<&StartSession::common_point>, F<&StartSession::digest>, F<&StartSession::target>,
              F<&StartSession::touched_from>, F<&StartSession::touched_digest>,
-             F<&StartSession::history>, F<&StartSession::reason, Reason>> {};
+             F<&StartSession::history>, F<&StartSession::reason, Reason>,
+             F<&StartSession::configuration>> {};
 template <>
 struct Wire<Touched>
     : Fields<Touched, F<&Touched::volume>, F<&Touched::epoch>, F<&Touched::session>,

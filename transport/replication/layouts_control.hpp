@@ -46,12 +46,13 @@ inline const char* flaw_of_assignment(const Assignment& a) {
 }
 template <>
 struct Wire<Assignment>
-    : Validated<Assignment, flaw_of_assignment,
-                Fields<Assignment, F<&Assignment::spec>, F<&Assignment::epoch>,
-                       F<&Assignment::nonce>, F<&Assignment::version>, F<&Assignment::self>,
-                       F<&Assignment::role>, F<&Assignment::primary>,
-                       F<&Assignment::primary_incarnation>, F<&Assignment::marks>,
-                       F<&Assignment::members, Members>, F<&Assignment::in_sync, SetMembers>>> {};
+    : Validated<
+          Assignment, flaw_of_assignment,
+          Fields<Assignment, F<&Assignment::spec>, F<&Assignment::epoch>, F<&Assignment::nonce>,
+                 F<&Assignment::version>, F<&Assignment::self>, F<&Assignment::role>,
+                 F<&Assignment::primary>, F<&Assignment::primary_incarnation>,
+                 F<&Assignment::marks>, F<&Assignment::members, Members>,
+                 F<&Assignment::in_sync, SetMembers>, F<&Assignment::wanted>>> {};
 
 /// What others will connect to, and what operators will read.
 inline const char* flaw_of_register(const Register& m) {
@@ -99,6 +100,10 @@ struct Wire<Promise> : Fields<Promise, F<&Promise::volume>, F<&Promise::replica>
                               F<&Promise::end>, F<&Promise::committed>, F<&Promise::digest>,
                               F<&Promise::incarnation>, F<&Promise::base>, F<&Promise::clean>,
                               F<&Promise::problem, Reason>, F<&Promise::ended>> {};
+template <>
+struct Wire<Configured>
+    : Fields<Configured, F<&Configured::volume>, F<&Configured::epoch>, F<&Configured::version>,
+             F<&Configured::configuration>, F<&Configured::lsn>> {};
 template <>
 struct Wire<AdminAsk>
     : Fields<AdminAsk, F<&AdminAsk::id>, F<&AdminAsk::target, Name<name_bytes_max>>,

@@ -1,0 +1,83 @@
+// Another size: a record of the log, in force once it is committed (C12, C24).
+//
+//   wanted ──numbered──► head says it ──committed──► in force ──told──► the assignment says it
+//             |                                         |
+//             shrink: no request beyond the new end     grow: requests up to the new end
+//
+// The primary alone begins it, and only where nothing of the kind is under way. A successor finds the
+// wish in its assignment and the record in its log, or does it again.
+#include <algorithm>
+
+#include "engine/check.hpp"
+#include "engine/planted.hpp"
+#include "engine/volume.hpp"
+
+namespace tidemark::engine {
+namespace {
+
+constexpr std::uint64_t tell_again_after = 500 * millisecond;
+
+}  // namespace
+
+std::uint64_t VolumeMachine::size_bytes() const {
+  if (planted(Bug::resize_outside_log)) return assignment_.spec.size_bytes;
+  // A shrink holds from the moment it is numbered, a grow from when it is committed.
+  return configurations_.blocks_from(committed_) * block_bytes;
+}
+
+/// As NBD demands: no space for what would change the volume there, invalid else.
+Error VolumeMachine::beyond_end(const FrontRequest& request) const {
+  const bool needs_space = request.op == FrontOp::write || request.op == FrontOp::write_zeroes;
+  return {needs_space ? Errc::no_space : Errc::invalid,
+          fmt::format("request for {} bytes at {}: the volume ends at {}", request.length,
+                      request.offset, size_bytes())};
+}
+
+void VolumeMachine::configure(Moment at) {
+  if (!in_reign()) return;
+  const auto next = assignment_.configuration();
+  const auto& last = configurations_.last();
+  if (last.configuration == next || planted(Bug::resize_outside_log)) {
+    if (last.first <= committed_) tell_configured(at);
+    return;
+  }
+  if (last.first > committed_) return;  // One at a time.
+  const auto cost = log_->cost_max(0, 1);
+  const auto reserved = log_->cost_after(reported_durable_) + merging_cost_;
+  if (reserved + cost + LogHead::slack() > wal_free_bytes_) return;  // When there is room again.
+  number_configuration(next, at);
+}
+
+void VolumeMachine::number_configuration(const Configuration& next, Moment at) {
+  const auto before = configurations_.current();
+  const auto lsn = log_->number_configure(next, cut_blocks(before, next), at.wall);
+  configurations_.begin(lsn, next);
+  refuse_beyond_end();
+  effects_.push_back(Log{Event(Level::info, "configuration_numbered")
+                             .with("from", before.size_bytes)
+                             .with("to", next.size_bytes)
+                             .with("lsn", lsn)});
+}
+
+/// What waits for its edges would be numbered behind the record that takes its blocks away.
+void VolumeMachine::refuse_beyond_end() {
+  for (auto& change : merging_) {
+    if (change.done || change.blocks.end().value * block_bytes <= size_bytes()) continue;
+    const auto error = beyond_end(change.request);
+    refuse(change.client, change.request.cookie, error.code, error.text);
+    change.done = true;
+  }
+}
+
+void VolumeMachine::tell_configured(Moment at) {
+  if (!assignment_.wanted) return;
+  const bool told = told_version_ == assignment_.version && at.now - told_at_ < tell_again_after;
+  if (told) return;
+  told_version_ = assignment_.version;
+  told_at_ = at.now;
+  effects_.push_back(
+      TellConfigured{Configured{assignment_.spec.id, assignment_.epoch, assignment_.version,
+                                *assignment_.wanted, configurations_.last().first}});
+}
+
+}  // namespace tidemark::engine
