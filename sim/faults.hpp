@@ -36,6 +36,7 @@ enum class Fault : std::uint8_t {
   rebuilt_alone,  ///< The others go the moment a rebuilt copy counts.
   left_behind,    ///< A copy is away until the others' logs no longer reach back to it.
   rotten_alone,   ///< All lose power, and only a copy whose log rotted comes back at first.
+  stuck_disk,     ///< A disk takes operations and completes none, for a while or until a restart.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -80,6 +81,7 @@ class Faults {
   bool rot_proved_log(std::uint32_t node);
   void fail_sync();
   void fill_disk();
+  void stick_disk();
 
   Cluster& cluster_;
   Random random_;
