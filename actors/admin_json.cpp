@@ -113,16 +113,22 @@ json::object to_json(const engine::StoreStatus& s) {
 }
 
 json::object session_json(const engine::PeerStatus& s) {
-  return {{"id", s.session.value},
-          {"kind", engine::to_string(s.kind)},
-          {"outcome", s.outcome},
-          {"target", s.target.value},
-          {"bytes", s.session_bytes},
-          {"payload_bytes", s.session_payload_bytes},
-          {"base_blocks", s.session_base_blocks},
-          {"base_blocks_all", s.session_base_blocks_all},
-          {"milliseconds", s.session_milliseconds},
-          {"pins", names(s.pins)}};
+  json::object session{{"id", s.session.value},
+                       {"kind", engine::to_string(s.kind)},
+                       {"outcome", s.outcome},
+                       {"target", s.target.value},
+                       {"bytes", s.session_bytes},
+                       {"payload_bytes", s.session_payload_bytes},
+                       {"base_blocks", s.session_base_blocks},
+                       {"base_blocks_all", s.session_base_blocks_all},
+                       {"milliseconds", s.session_milliseconds},
+                       {"pins", names(s.pins)}};
+  if (s.kind != engine::SessionKind::rebuild) return session;
+  session["rebuild_bytes_per_second"] = s.rebuild_bytes_per_second;
+  session["rebuild_limit_bytes_per_second"] = s.rebuild_limit;
+  session["rebuild_held_by"] = s.rebuild_held_by;
+  if (s.rebuild_eta_milliseconds) session["eta_milliseconds"] = *s.rebuild_eta_milliseconds;
+  return session;
 }
 
 json::object to_json(const engine::PeerStatus& s) {

@@ -35,6 +35,11 @@ struct Settings {
   std::uint64_t flush_after = 1 * engine::second;      ///< Age that starts one.
   std::uint64_t retry_min = 50 * engine::millisecond;  ///< Back-off of links, and of dying senders.
   std::uint64_t retry_max = 1 * engine::second;
+  std::uint32_t rebuild_lanes = 2;  ///< Copies rebuilt from this node at once; others wait.
+  std::uint64_t rebuild_rate = 0;   ///< Bytes per second of all of them; 0: no cap.
+  std::uint64_t disk_degraded_after =
+      2 * engine::second;  ///< An operation of the disk takes so long: it is said to be stuck.
+  std::uint64_t disk_eject_after = 30 * engine::second;  ///< So long: the replica gives itself up.
   std::uint64_t promise_wait =
       1 * engine::second;  ///< How long a promotion waits for reachable members.
 };

@@ -12,6 +12,8 @@ NodeShell::NodeShell(NodePointer self, NodeSeed seed)
   auto log = std::make_unique<EventLog>(seed.env->events, seed.env->clock);
   log_ = log.get();
   env_ = with_sink(std::move(seed.env), std::move(log));
+  pace_ = spawn_pace(self->home_system(), env_);
+  rebuild_rate_ = env_->settings.rebuild_rate;
 }
 
 NodeShell::~NodeShell() {
@@ -70,6 +72,8 @@ void NodeShell::stop(bool clean, std::function<void()> done) {
   round->less();
 }
 
+void NodeShell::end_pace() { self_->send_exit(pace_, caf::exit_reason::user_shutdown); }
+
 namespace {
 
 NodeSelf::behavior_type node_actor(NodePointer self, NodeSeed seed) {
@@ -92,7 +96,8 @@ NodeSelf::behavior_type node_actor(NodePointer self, NodeSeed seed) {
       },
       [self, &shell](const StopNode& m) -> caf::result<NodeStopped> {
         auto promise = self->make_response_promise<NodeStopped>();
-        shell.stop(m.clean, [self, promise]() mutable {
+        shell.stop(m.clean, [self, &shell, promise]() mutable {
+          shell.end_pace();
           promise.deliver(NodeStopped{});
           self->quit();
         });

@@ -23,6 +23,9 @@ void NodeShell::admin(engine::AdminAsk ask, AdminAnswer answer) {
   if (ask.method == "POST" && local && parts.size() == 4 && parts[2] == "compare") {
     return local_compare(parts[3], ask.body, std::move(answer));
   }
+  if (ask.method == "POST" && local && parts.size() == 3 && parts[2] == "rebuild_rate") {
+    return set_rebuild_rate(ask.body, std::move(answer));
+  }
   if (local) {
     return answer(
         answer_error({Errc::not_found, fmt::format("there is no {} {}", ask.method, ask.path)}));
@@ -137,6 +140,7 @@ void NodeShell::local_status(AdminAnswer answer) {
     }
     json::object node{{"name", env_->node.name},
                       {"uuid", engine::to_string(env_->node.uuid)},
+                      {"rebuild_rate_bytes_per_second", rebuild_rate_},
                       {"incarnation", env_->incarnation.value},
                       {"replication", env_->replication},
                       {"nbd", env_->nbd},
@@ -245,6 +249,26 @@ void NodeShell::local_events(const std::string& volume, AdminAnswer answer) {
     for (const auto& logged : *log) events.push_back(to_json(logged, env_->node.name));
   }
   answer(answer_json(200, json::object{{"events", std::move(events)}}));
+}
+
+/// Below it a rebuild would not end; what is meant is a unit forgotten.
+constexpr std::uint64_t rebuild_rate_min = 1ull << 20;
+
+void NodeShell::set_rebuild_rate(const std::string& text, AdminAnswer answer) {
+  const auto body = parse_body(text, {"bytes_per_second"});
+  if (!body) return answer(answer_error(body.error()));
+  const auto rate = number_field(*body, "bytes_per_second");
+  if (!rate) return answer(answer_error(rate.error()));
+  if (*rate != 0 && *rate < rebuild_rate_min) {
+    return answer(
+        answer_error({Errc::invalid,
+                      fmt::format("a rebuild rate of {} bytes per second: right would be 1 MiB or "
+                                  "more, or 0 for no cap",
+                                  *rate)}));
+  }
+  rebuild_rate_ = *rate;
+  self_->send(pace_, SetRebuildRate{*rate});
+  answer(answer_json(200, json::object{{"node", env_->node.name}, {"bytes_per_second", *rate}}));
 }
 
 void NodeShell::metrics(AdminAnswer answer) {

@@ -52,6 +52,8 @@ class NodeShell {
   /// `done` once every store is stopped.
   void stop(bool clean, std::function<void()> done);
 
+  void end_pace();
+
   void accepted(transport::Incoming incoming);
   void proposed(const engine::ProposeSet& proposal);
   void configured(const engine::Configured& configured);
@@ -120,6 +122,7 @@ class NodeShell {
   void fallback_status(AdminAnswer answer);
   void local_compare(const std::string& step, const std::string& body, AdminAnswer answer);
   void gather(std::function<void(std::vector<LocalView>)> then);
+  void set_rebuild_rate(const std::string& body, AdminAnswer answer);
   void local_events(const std::string& volume, AdminAnswer answer);
 
   NodePointer self_;
@@ -128,6 +131,8 @@ class NodeShell {
   const EventLog* log_ = nullptr;  ///< Owned by env_.
   std::shared_ptr<FrontDesk> desk_;
   std::optional<Control> control_;
+  Pace pace_;                       ///< Of all rebuilds that this node is the source of.
+  std::uint64_t rebuild_rate_ = 0;  ///< What pace_ was last told.
   std::map<engine::VolumeId, Slot> slots_;
   std::deque<Step> queue_;  ///< Behind a Persist that is being committed.
   bool committing_ = false;

@@ -182,8 +182,8 @@ void NodeShell::perform(const VolumeId& id, roles::StartRole& effect) {
   CHECK(!s.volume && !s.receiver);
   const auto node = caf::actor_cast<Node>(me_);
   if (effect.assignment.role == engine::Role::primary) {
-    s.volume =
-        spawn_volume(self_->home_system(), {s.env, effect.assignment, *s.store, *s.facts, node});
+    s.volume = spawn_volume(self_->home_system(),
+                            {s.env, effect.assignment, *s.store, *s.facts, node, pace_});
   } else {
     s.receiver = spawn_receiver(self_->home_system(), {s.env, effect.assignment, *s.store, *s.facts,
                                                        effect.promised, node});

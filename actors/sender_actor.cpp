@@ -48,7 +48,7 @@ using namespace sender_turns;
 namespace outflow = engine::outflow;
 using SenderShell =
     Sender::extend<caf::reacts_to<Said>, caf::reacts_to<TurnOver>, caf::reacts_to<Connected>,
-                   caf::reacts_to<Gone>, caf::reacts_to<Woken>>;
+                   caf::reacts_to<Gone>, caf::reacts_to<Woken>, caf::reacts_to<PaceTold>>;
 using Relay = LinkRelay<SenderShell, Said, Gone>;
 
 struct OpenLink {
@@ -60,6 +60,7 @@ struct OpenLink {
 struct SenderState {
   EnvironmentPtr env;
   Store store;
+  std::optional<Pace> pace;
   caf::actor_addr volume;  ///< Weak: the volume owns its senders.
   std::optional<engine::Sender> machine;
   std::array<OpenLink, 2> links;  ///< By lane.
@@ -196,6 +197,18 @@ void perform(Self self, outflow::ReportPeer& e) {
   }
 }
 
+void perform(Self self, outflow::AskPace& e) {
+  self->send(*self->state.pace, PaceAsked{PaceListener{SenderShell{self}}, e.session, e.bytes});
+}
+
+void perform(Self self, outflow::TellPaceUsed& e) {
+  if (self->state.pace) self->send(*self->state.pace, PaceUsed{e.granted, e.used});
+}
+
+void perform(Self self, outflow::LeavePace&) {
+  if (self->state.pace) self->send(*self->state.pace, PaceLeft{self->address()});
+}
+
 void perform(Self self, outflow::Log& e) { self->state.env->events.event(e.event); }
 
 void rearm(Self self) {
@@ -252,6 +265,7 @@ outflow::SenderConfig config_of(SenderSeed& seed) {
   config.history = std::move(seed.history);
   config.configurations = std::move(seed.configurations);
   config.credit_bytes = env.settings.sender_credit_bytes;
+  config.paced = seed.pace.has_value();
   config.retry_min = env.settings.retry_min;
   config.retry_max = env.settings.retry_max;
   return config;
@@ -261,6 +275,7 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
   auto& s = self->state;
   s.env = seed.env;
   s.store = seed.store;
+  s.pace = seed.pace;
   s.volume = seed.volume.address();
   s.machine.emplace(config_of(seed));
   run(self, outflow::Started{});
@@ -269,6 +284,9 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
         run(self, outflow::RecordsAdded{m.batch, m.committed, m.receipt_wanted});
       },
       [self](const PeerReassigned& m) { run(self, outflow::AssignmentChanged{m.assignment}); },
+      [self](const PaceTold& m) {
+        run(self, outflow::PaceTold{m.session, m.bytes, m.standing});
+      },
       [self](const AskPeerStatus&) {
         return self->state.machine->status(self->state.env->clock.now());
       },

@@ -6,6 +6,7 @@
 
 #include "actors/environment.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/pace.hpp"
 
 namespace tidemark::actors {
 
@@ -31,6 +32,7 @@ struct VolumeSeed {
   Store store;                    ///< Opened.
   StoreFacts facts;
   Node node;
+  std::optional<Pace> pace = {};  ///< The node's; without one rebuilds are not held back.
 };
 /// Begins the reign: appends the epoch record and serves once it is committed (C3).
 Volume spawn_volume(caf::actor_system& system, VolumeSeed seed);
@@ -45,6 +47,7 @@ struct SenderSeed {
   engine::Lsn committed;
   engine::EpochHistory history;  ///< Of the primary's log, the current epoch included.
   engine::ConfigurationHistory configurations;
+  std::optional<Pace> pace = {};
 };
 Sender spawn_sender(caf::actor_system& system, SenderSeed seed);
 
@@ -64,6 +67,9 @@ struct NodeSeed {
   std::optional<Control> control;  ///< On the node that hosts it.
 };
 Node spawn_node(caf::actor_system& system, NodeSeed seed);
+
+/// How fast this node gives base blocks away: one per node.
+Pace spawn_pace(caf::actor_system& system, EnvironmentPtr env);
 
 /// The embedded control plane over the node's catalog.
 Control spawn_control(caf::actor_system& system, EnvironmentPtr env);

@@ -9,6 +9,7 @@
 
 #include "actors/spawn.hpp"
 #include "storage/replica_store.hpp"
+#include "storage/watched_disk.hpp"
 
 namespace tidemark::actors {
 
@@ -29,7 +30,7 @@ using storage::Task;
 
 using StoreActor = Store::extend<caf::reacts_to<StoreTurn>>;
 
-storage::StoreConfig config_of(const StoreSeed& seed) {
+storage::StoreConfig config_of(const StoreSeed& seed, storage::Disk& disk) {
   const auto& s = seed.env->settings;
   storage::StoreLimits limits;
   limits.segment_bytes = s.segment_bytes;
@@ -39,7 +40,7 @@ storage::StoreConfig config_of(const StoreSeed& seed) {
   limits.memory_tail_bytes = s.memory_tail_bytes;
   limits.flush_bytes = s.flush_bytes;
   limits.flush_after = s.flush_after;
-  return {seed.env->disk, seed.env->timers,  seed.env->events,    seed.env->kv,
+  return {disk,           seed.env->timers,  seed.env->events,    seed.env->kv,
           seed.directory, seed.env->cluster, seed.spec,           seed.replica,
           limits,         seed.create,       seed.base_incomplete};
 }
@@ -82,7 +83,14 @@ Reply refusal(const Error& error) {
 class StoreState {
  public:
   StoreState(StoreActor::pointer self, StoreSeed seed)
-      : self_(self), seed_(std::move(seed)), store_(config_of(seed_)) {
+      : self_(self),
+        seed_(std::move(seed)),
+        disk_(seed_.env->disk, seed_.env->timers,
+              {seed_.env->settings.disk_degraded_after, seed_.env->settings.disk_eject_after}),
+        store_(config_of(seed_, disk_)) {
+    disk_.on_stuck = [this](std::uint64_t age) { tell_disk("disk_stuck", age); };
+    disk_.on_recovered = [this] { tell_disk("disk_recovered", 0); };
+    disk_.on_ejected = [this](std::uint64_t age) { eject(age); };
     store_.on_progress = [this] { note_progress(); };
     store_.on_failed = [this](Error error) { note_failure(std::move(error)); };
   }
@@ -178,8 +186,9 @@ class StoreState {
                                });
         },
         [this](const ReleaseFlush&) { store_.release_flush(); },
-        [this](const AskStoreStatus&) { return store_.status(); },
-        [this](const StopStore& m) {
+        [this](const AskStoreStatus&) { return status(); },
+        [this](const StopStore& m) -> caf::result<StoreDone> {
+          if (disk_.ejected()) return end_now();
           return run<StoreDone>(store_.stop(m.clean),
                                 [this](auto status) { return ended(std::move(status)); });
         },
@@ -199,6 +208,39 @@ class StoreState {
   }
 
  private:
+  engine::StoreStatus status() const {
+    auto s = store_.status();
+    if (s.problem.empty() && disk_.stuck_for() > 0) s.problem = stuck_text(disk_.stuck_for());
+    return s;
+  }
+
+  static std::string stuck_text(std::uint64_t age) {
+    return fmt::format("disk stuck: an operation has taken {} ms", age / engine::millisecond);
+  }
+
+  void tell_disk(const char* what, std::uint64_t age) {
+    engine::Event event(age > 0 ? engine::Level::error : engine::Level::info, what);
+    if (age > 0)
+      event.fields.emplace_back("milliseconds", std::to_string(age / engine::millisecond));
+    seed_.env->events.event(event);
+  }
+
+  /// What is under way may never end. Nobody is to wait for it: not the role, not the node's stop.
+  void eject(std::uint64_t age) {
+    tell_disk("disk_ejected", age);
+    const Error error{Errc::io_failed, stuck_text(age)};
+    store_.give_up(error);
+    if (!failure_) failure_ = error;  // Also of a store that is still being opened.
+    later([this] { refuse_unanswered(); });
+  }
+
+  /// As in a crash: what is under way has no effect any more but on the disk.
+  caf::result<StoreDone> end_now() {
+    ending_ = true;
+    wake();
+    return StoreDone{why_not()};
+  }
+
   /// An open store that is asked again: what it holds, once all of it is durable.
   /// Nobody appends meanwhile.
   caf::result<StoreOpened> facts_when_durable() {
@@ -220,6 +262,8 @@ class StoreState {
     }
   }
 
+  Error why_not() const { return failure_ ? *failure_ : not_open(); }
+
   Error not_open() const {
     return {Errc::unavailable,
             fmt::format("replica {} in {}: its store is not open", seed_.replica, seed_.directory)};
@@ -231,7 +275,7 @@ class StoreState {
   }
   template <class Reply, class Start, class Convert>
   caf::result<Reply> ask(Start start, Convert convert) {
-    if (!store_.opened() || ending_) return refusal<Reply>(not_open());
+    if (!store_.opened() || ending_ || disk_.ejected()) return refusal<Reply>(why_not());
     return run<Reply>(start(), std::move(convert));
   }
 
@@ -241,11 +285,10 @@ class StoreState {
     auto promise = self_->template make_response_promise<Reply>();
     const auto id = ++last_question_;
     unanswered_.emplace(id,
-                        [promise, this]() mutable { promise.deliver(refusal<Reply>(not_open())); });
+                        [promise, this]() mutable { promise.deliver(refusal<Reply>(why_not())); });
     store_.run(std::move(task), [this, id, promise, convert = std::move(convert)](T value) {
       later([this, id, promise, reply = convert(std::move(value))]() mutable {
-        unanswered_.erase(id);
-        promise.deliver(std::move(reply));
+        if (unanswered_.erase(id) > 0) promise.deliver(std::move(reply));
       });
     });
     return promise;
@@ -291,7 +334,7 @@ class StoreState {
   }
 
   void tell_progress() {
-    if (!listener_) return;
+    if (!listener_ || failure_) return;
     caf::anon_send(*listener_,
                    StoreProgressed{store_.durable(), store_.durable_digest(), store_.checkpoint(),
                                    store_.retained(), store_.free_bytes()});
@@ -299,10 +342,12 @@ class StoreState {
 
   // Nobody waits for an answer that will not come.
   void end() {
-    auto unanswered = std::move(unanswered_);
-    unanswered_.clear();
-    for (auto& [id, refuse] : unanswered) refuse();
+    refuse_unanswered();
     self_->quit();
+  }
+
+  void refuse_unanswered() {
+    for (auto& [id, refuse] : std::exchange(unanswered_, {})) refuse();
   }
 
   StoreActor::pointer self_;
@@ -316,6 +361,7 @@ class StoreState {
   bool turn_sent_ = false;
   bool progressed_ = false;
   bool ending_ = false;
+  storage::WatchedDisk disk_;
   storage::ReplicaStore store_;  ///< Last: its tasks speak to all of the above.
 };
 

@@ -49,6 +49,7 @@ void VolumeActor::begin(VolumeSeed seed, SpawnSender spawn) {
   env = std::move(seed.env);
   store = std::move(seed.store);
   node = std::move(seed.node);
+  pace = std::move(seed.pace);
   spawn_sender = std::move(spawn);
   shipped = seed.facts.end;
   machine.emplace(limits_of(env->settings));
@@ -94,6 +95,7 @@ void VolumeActor::tick() {
   timer = 0;
   forget_gone_clients();
   handle(engine::Ticked{now()});
+  tell_latency();
   arm();
 }
 

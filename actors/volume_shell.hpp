@@ -95,6 +95,7 @@ struct VolumeActor {
   std::vector<engine::PeerStatus> peers_without_sender() const;
   void end_turn_soon();
   void ship();
+  void tell_latency();
   void read(const engine::ReadFromStore& e);
   void ask_allocation(const engine::AskStoreAllocation& e);
   void deliver_replies();
@@ -115,6 +116,7 @@ struct VolumeActor {
  private:
   Store store;
   Node node;
+  std::optional<Pace> pace;
   SpawnSender spawn_sender;
   std::map<engine::ReplicaId, Sender> senders;
   std::map<engine::ReplicaId, SenderLife> lives;

@@ -47,6 +47,7 @@ void VolumeActor::add_sender(engine::ReplicaId replica) {
   seed.committed = machine->committed();
   seed.history = machine->history();
   seed.configurations = machine->configurations();
+  seed.pace = pace;
   auto sender = spawn_sender(self->home_system(), std::move(seed));
   self->monitor(sender);
   senders[replica] = std::move(sender);
@@ -90,9 +91,17 @@ void VolumeActor::end_turn() {
   turn_pending = false;
   deliver_replies();
   ship();
+  tell_latency();
   for (const auto& e : std::exchange(reads, {})) read(e);
   for (const auto& e : std::exchange(allocations, {})) ask_allocation(e);
   finish_stop();
+}
+
+void VolumeActor::tell_latency() {
+  if (!pace) return;
+  if (const auto sample = machine->take_latency(env->clock.now())) {
+    self->send(*pace, WritesMeasured{machine->assignment().spec.id, *sample});
+  }
 }
 
 /// Records to the store and to every sender, before any of it is durable anywhere.

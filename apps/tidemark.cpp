@@ -248,13 +248,30 @@ void replica_commands(CLI::App& app, Common& common, std::function<int()>& actio
       ->check(name_word);
 }
 
+int set_rebuild_rate(const Common& common, const std::string& rate) {
+  std::uint64_t bytes = 0;
+  if (rate != "none") {
+    const auto parsed = engine::parse_size(rate);
+    if (!parsed) return complain(common, parsed.error());
+    bytes = *parsed;
+    if (bytes == 0) {
+      return complain(common, {engine::Errc::invalid,
+                               "a rate of 0 would stop all rebuilds; \"none\" lifts the cap"});
+    }
+  }
+  return show(common,
+              common.client.ask("POST", "/v1/local/rebuild_rate",
+                                json::object{{"bytes_per_second", bytes}}),
+              render_done);
+}
+
 void other_commands(CLI::App& app, Common& common, std::function<int()>& action) {
   static bool watch = false;
   auto* state = app.add_subcommand("status", "Nodes, volumes, replicas, sessions and lag");
   state->add_flag("--watch", watch, "Again each second, until interrupted");
   state->callback([&] { action = [&] { return status(common, watch); }; });
 
-  auto* node = app.add_subcommand("node", "List and readmit nodes");
+  auto* node = app.add_subcommand("node", "List, readmit and pace nodes");
   node->require_subcommand(1);
   node->add_subcommand("list", "All nodes")->callback([&] {
     action = [&] { return show(common, common.client.ask("GET", "/v1/nodes"), cli::render_nodes); };
@@ -270,6 +287,12 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
                   render_done);
     };
   });
+
+  static std::string rate;
+  auto* paced = node->add_subcommand(
+      "rebuild-rate", "Cap what the asked node gives to rebuilds, until it restarts");
+  paced->add_option("RATE", rate, "Per second, such as 50MiB; or none")->required();
+  paced->callback([&] { action = [&] { return set_rebuild_rate(common, rate); }; });
 
   static std::string volume, to;
   auto* promote = app.add_subcommand("promote", "Make a node the primary of a volume");

@@ -34,6 +34,11 @@ Status BaseSource::asked(std::span<const BlockRange> ranges) {
   return Done{};
 }
 
+std::uint64_t BaseSource::next_read_bytes() const {
+  if (waiting_.empty() || reading_ == base_reads_max) return 0;
+  return std::min<std::uint64_t>(waiting_.front().count, base_blocks_max) * block_bytes;
+}
+
 std::optional<BlockRange> BaseSource::begin_read() {
   if (waiting_.empty() || reading_ == base_reads_max) return std::nullopt;
   const auto range = waiting_.front();

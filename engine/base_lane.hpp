@@ -39,6 +39,8 @@ class BaseSource {
 
   /// Errc::invalid: beyond the volume or the window; nothing is taken then.
   Status asked(std::span<const BlockRange> ranges);
+  /// What the next read would bring at most; 0: there is none to do now.
+  std::uint64_t next_read_bytes() const;
   /// The next read to do, if any; it counts as begun.
   std::optional<BlockRange> begin_read();
   /// What the read of `range` brought; a run of zeros is cut to what was asked. An error where it

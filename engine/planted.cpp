@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "member_leaves_before_cas",
     "resize_outside_log",
     "shrink_keeps_cut_blocks",
+    "lane_keeps_its_place",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -30,6 +30,7 @@ enum class Bug : std::uint8_t {
   member_leaves_before_cas,         ///< The set shrinks before the control plane agreed (C11).
   resize_outside_log,               ///< The size is the assignment's, no record says it (C24).
   shrink_keeps_cut_blocks,          ///< A shrink is logged without the trim of what it cuts (C24).
+  lane_keeps_its_place,             ///< A base lane that ended still counts against lanes_max.
   count_,                           ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);

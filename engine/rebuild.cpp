@@ -27,6 +27,10 @@ Status Rebuild::asked(std::span<const BlockRange> ranges) {
   return source_.asked(ranges);
 }
 
+std::uint64_t Rebuild::next_read_bytes() const {
+  return step_ == Step::copying ? source_.next_read_bytes() : 0;
+}
+
 std::optional<BlockRange> Rebuild::begin_read() {
   if (step_ != Step::copying) return std::nullopt;
   return source_.begin_read();

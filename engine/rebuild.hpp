@@ -29,6 +29,8 @@ class Rebuild {
   bool ready(Lsn next);
   /// The replica asks for blocks. Errc::invalid: not now, or not these.
   Status asked(std::span<const BlockRange> ranges);
+  /// What the base lane's next read would bring at most; 0: there is none to do now.
+  std::uint64_t next_read_bytes() const;
   /// The base lane's read to do now, if any; it counts as begun.
   std::optional<BlockRange> begin_read();
   /// What the read of `range` brought, cut to what is to be sent.

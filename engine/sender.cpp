@@ -136,7 +136,7 @@ SenderEffects Sender::on(const Ticked&, Moment at) {
         out);
     return out;
   }
-  if (const auto spent = session_ ? session_->over_budget(at.now) : std::nullopt) {
+  if (const auto spent = session_ ? spent_budget(at) : std::nullopt) {
     disconnect(*spent,
                fmt::format("session {} in phase {}", session_->id(), to_string(session_->phase())),
                at, out);
@@ -235,6 +235,7 @@ void Sender::fail(EndCause cause, std::string text, PeerState to, Moment at, Sen
 }
 
 void Sender::end_session(EndCause cause, const std::string& text, Moment at, SenderEffects& out) {
+  leave_pace(out);
   executor_ = std::monostate{};
   handshake_ = {};
   reading_records_ = false;
@@ -340,6 +341,7 @@ PeerStatus Sender::status(MonoTime now) const {
     s.kind = session_->plan()->kind;
     s.target = session_->plan()->target;
   }
+  tell_pace(s, now);
   if (session_->holds_pin()) s.pins.push_back(fmt::format("log from {}", pinned_from_));
   return s;
 }

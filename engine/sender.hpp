@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -27,6 +28,7 @@
 #include "engine/rebuild.hpp"
 #include "engine/sender_events.hpp"
 #include "engine/session.hpp"
+#include "engine/speed.hpp"
 
 namespace tidemark::engine::outflow {
 
@@ -74,6 +76,7 @@ struct SenderConfig {
   EpochHistory history;                 ///< Of our log.
   ConfigurationHistory configurations;  ///< Of our log; empty: as the assignment says.
   std::uint64_t credit_bytes = 16u << 20;
+  bool paced = false;  ///< Base blocks are read only when the node's pace grants it.
   std::uint64_t retry_min = 50 * millisecond;
   std::uint64_t retry_max = 1 * second;
   Budget budget;
@@ -97,6 +100,7 @@ class Sender {
   SenderEffects on(const LogPinned& event, Moment at);
   SenderEffects on(const LogRecordsRead& event, Moment at);
   SenderEffects on(const BaseRunRead& event, Moment at);
+  SenderEffects on(const PaceTold& event, Moment at);
   SenderEffects on(const AssignmentChanged& event, Moment at);
   SenderEffects on(const Ticked&, Moment at);
   SenderEffects on(const TurnEnded&, Moment at);
@@ -161,6 +165,12 @@ class Sender {
                     SenderEffects& out);
   void pump_records(SenderEffects& out);
   void pump_base(SenderEffects& out);
+  // sender_pace.cpp: its share of what the node gives away.
+  void begin_base_read(std::uint64_t granted, SenderEffects& out);
+  void base_read(BlockRange asked, const BasePiece& piece, Moment at, SenderEffects& out);
+  void leave_pace(SenderEffects& out);
+  std::optional<EndCause> spent_budget(Moment at);
+  void tell_pace(PeerStatus& status, MonoTime now) const;
   void after_progress(Moment at, SenderEffects& out);
   void repin(SenderEffects& out);
   void complete(Moment at, SenderEffects& out);
@@ -194,6 +204,11 @@ class Sender {
   std::optional<BlockIndex> touched_upto_;  ///< Named so far; the replica is to say that it noted.
   Cursor cursor_;
   bool reading_records_ = false;
+  bool in_pace_ = false;     ///< The pace knows of this lane: it is owed a leave.
+  bool pace_asked_ = false;  ///< No grant came yet.
+  PaceStanding pace_;        ///< As last told.
+  std::map<BlockIndex, std::uint64_t> granted_reads_;  ///< Bytes, by the first block asked for.
+  Speed base_speed_;                                   ///< Blocks.
   Lsn pinned_from_;
   std::uint64_t bytes_since_pin_ = 0;
 

@@ -12,6 +12,7 @@
 
 #include "engine/assignment.hpp"
 #include "engine/base_lane.hpp"
+#include "engine/base_pace.hpp"
 #include "engine/event.hpp"
 #include "engine/lane.hpp"
 #include "engine/messages.hpp"
@@ -100,6 +101,12 @@ struct BaseRunRead {
   BlockRange range;  ///< What was asked for.
   Result<BasePiece> piece;
 };
+/// The node's pace: the read that was asked for may begin, or (0 bytes) why not yet.
+struct PaceTold {
+  SessionId session;
+  std::uint64_t bytes = 0;
+  PaceStanding standing;
+};
 struct AssignmentChanged {
   Assignment assignment;
 };
@@ -172,13 +179,25 @@ struct ReportPeer {
   std::uint64_t wal_free_bytes = 0;
   Epoch promised;
 };
+/// May about so many bytes of the base be read? PaceTold answers, once with bytes.
+struct AskPace {
+  SessionId session;
+  std::uint64_t bytes = 0;
+};
+/// A read that was granted brought other than it was granted for.
+struct TellPaceUsed {
+  std::uint64_t granted = 0;
+  std::uint64_t used = 0;
+};
+/// No base block will be read any more in this session.
+struct LeavePace {};
 struct Log {
   Event event;
 };
 
-using SenderEffect =
-    std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest, FindTouched,
-                 ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun, ReportPeer, Log>;
+using SenderEffect = std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest,
+                                  FindTouched, ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun,
+                                  ReportPeer, AskPace, TellPaceUsed, LeavePace, Log>;
 /// To be performed in order.
 using SenderEffects = std::vector<SenderEffect>;
 

@@ -99,6 +99,7 @@ SenderEffects Sender::on(const BaseRunRead& event, Moment at) {
   }
   const auto volume = config_.assignment.spec.id;
   const auto epoch = session_->epoch();
+  base_read(event.range, piece, at, out);
   session_->progressed(at.now);
   session_->numbers.base_blocks += piece.range.count;
   session_->numbers.payload_bytes += piece.data.size();
@@ -140,6 +141,7 @@ void Sender::heard(const SessionReady& ready, Moment at, SenderEffects& out) {
   if (!agreed) return refuse(fmt::format("the plan begins behind {}", plan.common_point));
   session_->ready(at.now);
   session_->numbers.base_blocks_all = ready.missing_blocks;
+  base_speed_.begin(at.now);
   cursor_.begin(plan.common_point, plan.digest);
   become(rebuild != nullptr ? PeerState::rebuilding : PeerState::catching_up, out);
   if (rebuild != nullptr) {
@@ -230,6 +232,7 @@ void Sender::heard(const BaseWhole& whole, Moment at, SenderEffects& out) {
                       fmt::format("{}: {}", peer_text(), barrier.error().text), at, out);
   }
   session_->progressed(at.now);
+  leave_pace(out);
   if (planted(Bug::in_sync_before_tail)) return complete(at, out);
   send(Lane::records,
        Barrier{config_.assignment.spec.id, session_->epoch(), session_->id(), *barrier}, 72, out);
@@ -279,7 +282,7 @@ void Sender::send_records(const std::vector<RecordPtr>& batch, bool receipt_want
     progress_due_ = false;
     committed_due_.reset();
   }
-  if (const auto spent = frames.empty() ? std::nullopt : session_->over_budget(at.now)) {
+  if (const auto spent = frames.empty() ? std::nullopt : spent_budget(at)) {
     disconnect(*spent, fmt::format("after {} records", session_->numbers.records), at, out);
   }
 }
@@ -294,8 +297,13 @@ void Sender::pump_records(SenderEffects& out) {
 void Sender::pump_base(SenderEffects& out) {
   auto* rebuild = std::get_if<Rebuild>(&executor_);
   if (rebuild == nullptr || !flowing()) return;
-  while (const auto range = rebuild->begin_read()) {
-    out.push_back(ReadBaseRun{session_->id(), *range});
+  while (const auto bytes = pace_asked_ ? 0 : rebuild->next_read_bytes()) {
+    if (!config_.paced) {
+      begin_base_read(bytes, out);
+      continue;
+    }
+    pace_asked_ = in_pace_ = true;
+    out.push_back(AskPace{session_->id(), bytes});
   }
 }
 
@@ -324,6 +332,7 @@ void Sender::repin(SenderEffects& out) {
 
 void Sender::complete(Moment at, SenderEffects& out) {
   session_->complete(at.now);
+  leave_pace(out);
   release_pin(out);
   backoff_ = 0;
   witnessed_ = std::max(witnessed_, cursor_.durable());

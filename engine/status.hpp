@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,11 @@ struct PeerStatus {
   std::uint64_t session_base_blocks_all = 0;
   std::uint64_t session_milliseconds = 0;  ///< How long it has run or took.
   std::vector<std::string> pins;
+  std::uint64_t rebuild_bytes_per_second = 0;  ///< Of the base, zeros included; lately.
+  std::uint64_t rebuild_limit = 0;             ///< Bytes per second of all rebuilds here; 0: none.
+  std::string rebuild_held_by;                 ///< turn, cap, governor, reference; empty: nothing.
+  std::optional<std::uint64_t>
+      rebuild_eta_milliseconds;  ///< Until the base is whole, at this speed.
 };
 
 struct StoreStatus {

@@ -25,20 +25,20 @@ bool is_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), fits);
 }
 
-/// The second byte's ranges are RFC 3629's table.
+/// The after byte's ranges are RFC 3629's table.
 std::size_t character_bytes(std::string_view text, std::size_t at) {
   const auto first = byte_at(text, at);
   if (first < 0x80) return 1;
   if (!continues(text, at + 1)) return 0;
-  const auto behind = byte_at(text, at + 1);
+  const auto after = byte_at(text, at + 1);
   if (first >= 0xc2 && first <= 0xdf) return 2;
   if (!continues(text, at + 2)) return 0;
-  if (first == 0xe0 && behind < 0xa0) return 0;
-  if (first == 0xed && behind > 0x9f) return 0;
+  if (first == 0xe0 && after < 0xa0) return 0;
+  if (first == 0xed && after > 0x9f) return 0;
   if (first >= 0xe0 && first <= 0xef) return 3;
   if (!continues(text, at + 3)) return 0;
-  if (first == 0xf0 && behind < 0x90) return 0;
-  if (first == 0xf4 && behind > 0x8f) return 0;
+  if (first == 0xf0 && after < 0x90) return 0;
+  if (first == 0xf4 && after > 0x8f) return 0;
   return first >= 0xf0 && first <= 0xf4 ? 4 : 0;
 }
 

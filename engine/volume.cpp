@@ -265,6 +265,7 @@ void VolumeMachine::refuse(ClientKey client, std::uint64_t cookie, Errc code, st
 }
 
 void VolumeMachine::note_stall(MonoTime since, MonoTime now) {
+  latency_.note(now - since);
   counters_.stall_milliseconds_max =
       std::max(counters_.stall_milliseconds_max, (now - since) / millisecond);
 }

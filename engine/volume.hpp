@@ -19,6 +19,7 @@
 
 #include "engine/commit_rule.hpp"
 #include "engine/in_sync.hpp"
+#include "engine/latency_window.hpp"
 #include "engine/log_head.hpp"
 #include "engine/ring.hpp"
 #include "engine/sender_registry.hpp"
@@ -83,6 +84,8 @@ class VolumeMachine {
   /// The set is being decided on or a member of it is away: Ticked is wanted soon, whatever was
   /// asked for before.
   bool unsettled() const;
+  /// What clients waited for lately, when enough of it is together.
+  std::optional<LatencySample> take_latency(MonoTime now);
   /// `peers` are the senders' own reports; membership is filled in here.
   VolumeStatus status(std::vector<PeerStatus> peers, MonoTime now) const;
 
@@ -204,6 +207,7 @@ class VolumeMachine {
   std::multimap<Lsn, Held> held_;
   std::uint64_t last_read_id_ = 0;
 
+  LatencyWindow latency_;
   VolumeStatus counters_;  ///< Only its counters are kept up to date.
   VolumeEffects effects_;
   std::string ended_because_;

@@ -30,6 +30,11 @@ VolumeStatus VolumeMachine::status(std::vector<PeerStatus> peers, MonoTime now) 
   return status;
 }
 
+std::optional<LatencySample> VolumeMachine::take_latency(MonoTime now) {
+  if (state_ != VolumeState::serving) return std::nullopt;
+  return latency_.take(now, longest_wait(now));
+}
+
 std::uint64_t VolumeMachine::longest_wait(MonoTime now) const {
   std::uint64_t longest = 0;
   if (!on_received_.empty()) longest = now - on_received_.front().since;

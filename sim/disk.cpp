@@ -73,6 +73,12 @@ void SimDisk::note_content(const std::vector<engine::Slice>& data) {
 
 void SimDisk::complete(std::uint64_t delay, const char* kind, std::function<void()> due) {
   if (!life_->alive) return;
+  if (image_.stuck) {
+    events_.after(stuck_look, life_, "stuck", [this, delay, kind, due = std::move(due)]() mutable {
+      complete(delay, kind, std::move(due));
+    });
+    return;
+  }
   events_.after(delay, life_, kind, std::move(due));
 }
 

@@ -24,6 +24,9 @@ class SimDisk final : public storage::Disk {
   SimDisk(Events& events, Trace& trace, DiskImage& image, LifePtr life)
       : events_(events), trace_(trace), image_(image), life_(std::move(life)) {}
 
+  /// What a stuck disk has taken is looked at this often.
+  static constexpr std::uint64_t stuck_look = 10 * engine::millisecond;
+
   /// The process was killed: completed writes stay, those in flight land late or never; until then
   /// their files stay locked. Call once, after life->alive became false.
   void process_killed();

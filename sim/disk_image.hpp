@@ -118,6 +118,7 @@ class DiskImage {
   std::uint64_t slow_factor = 1;  ///< Multiplies every latency.
   std::uint64_t fail_writes = 0;  ///< So many next writes end with EIO.
   std::uint64_t fail_syncs = 0;
+  bool stuck = false;  ///< Takes operations and completes none.
 
  private:
   // A name's new inode; null: removed. Directories stand under their own name

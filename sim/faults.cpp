@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "kill_primary", "kill_replica", "kill_two",  "kill_all",     "quick_restart", "power_one",
     "power_all",    "isolate",      "one_way",   "cut_links",    "cut_client",    "promote",
     "wipe_replica", "rot_replica",  "slow_disk", "failed_sync",  "full_disk",     "rebuilt_alone",
-    "left_behind",  "rotten_alone", "resize",    "resize_twice",
+    "left_behind",  "rotten_alone", "resize",    "resize_twice", "stuck_disk",
 };
 
 }  // namespace
@@ -298,6 +298,27 @@ void Faults::shrink_and_grow() {
   if (random_.chance(1, 2)) kill_and_boot(random_.chance(1, 2) ? primary_or_any() : any_node());
 }
 
+// Half of the time it comes back by itself before its replica is given up; else a restart finds it
+// sound. The primary's as often as another's.
+void Faults::stick_disk() {
+  const auto node = random_.chance(1, 2) ? primary_or_any() : any_node();
+  auto& disk = cluster_.node(node).disk();
+  const auto eject_after = cluster_.world().settings.disk_eject_after;
+  disk.stuck = true;
+  if (random_.chance(1, 2)) {
+    cluster_.run_for(random_.below(eject_after * 3 / 4));
+    disk.stuck = false;
+    return;
+  }
+  cluster_.run_for(random_.below(2 * eject_after));
+  if (random_.chance(1, 2)) disk.stuck = false;  // What it took long ago lands in a store given up.
+  cluster_.run_for(pause());
+  cluster_.kill(node, how());
+  disk.stuck = false;
+  cluster_.run_for(pause());
+  cluster_.boot(node);
+}
+
 void Faults::inject(Fault fault) {
   auto& world = cluster_.world();
   world.trace.note(cluster_.now(), fmt::format("fault {}", to_string(fault)));
@@ -368,6 +389,8 @@ void Faults::inject(Fault fault) {
       return left_behind();
     case Fault::rotten_alone:
       return rotten_alone();
+    case Fault::stuck_disk:
+      return stick_disk();
     case Fault::count_:
       break;
   }

@@ -38,6 +38,7 @@ enum class Fault : std::uint8_t {
   rotten_alone,   ///< All lose power, and only a copy whose log rotted comes back at first.
   resize,         ///< No fault: an operator gives the volume another size.
   resize_twice,   ///< Shrunk and grown again, with something else going wrong in between.
+  stuck_disk,     ///< A disk takes operations and completes none, for a while or until a restart.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -85,6 +86,7 @@ class Faults {
   void fail_sync();
   void fill_disk();
   void shrink_and_grow();
+  void stick_disk();
 
   Cluster& cluster_;
   Random random_;

@@ -34,6 +34,11 @@ void draw_settings(actors::Settings& s, Random random) {
   s.flush_after = random.between(10, 1000) * millisecond;
   s.wal_retention_bytes = random.between(4, 6) * s.segment_bytes;
   s.retry_max = random.between(100, 1000) * millisecond;
+  s.disk_degraded_after = random.between(200, 2000) * millisecond;
+  s.disk_eject_after = s.disk_degraded_after + random.between(1, 12) * second;
+  s.rebuild_lanes = static_cast<std::uint32_t>(random.between(1, 3));
+  // A volume of 1 to 2 MiB: some seconds at the least of it.
+  if (random.chance(1, 3)) s.rebuild_rate = random.between(256, 4096) << 10;
 }
 
 NetworkWeather draw_weather(Random& random) {

@@ -193,6 +193,10 @@ class ReplicaStore {
   engine::Lsn retained() const { return wal_->retained(); }
   std::uint64_t free_bytes() const;
   engine::StoreStatus status() const;
+  /// Fail-stop on the owner's word, as after a failed write: what is under way may still land.
+  void give_up(engine::Error error) {
+    if (opened()) fail(std::move(error));
+  }
   bool opened() const { return flusher_ != nullptr; }
 
   /// Any of durable, checkpoint, retained, free_bytes may have moved. Called often; coalesce.

@@ -73,8 +73,17 @@ std::string session_of(const json::value& replica) {
         ", base {:.0f} %",
         100.0 * static_cast<double>(number(*session, "base_blocks")) / static_cast<double>(all));
   }
-  return line +
-         fmt::format(", {:.2f} s", static_cast<double>(number(*session, "milliseconds")) / 1000.0);
+  line += fmt::format(", {:.2f} s", static_cast<double>(number(*session, "milliseconds")) / 1000.0);
+  if (text(replica, "state") != "rebuilding") return line;
+  line += fmt::format(", {}/s", engine::format_size(number(*session, "rebuild_bytes_per_second")));
+  if (const auto held = text(*session, "rebuild_held_by", ""); !held.empty()) {
+    line += fmt::format(", held by {}", held);
+    if (const auto limit = number(*session, "rebuild_limit_bytes_per_second"); limit != 0)
+      line += fmt::format(" at {}/s", engine::format_size(limit));
+  }
+  if (const auto* eta = at(*session, "eta_milliseconds"); eta != nullptr)
+    line += fmt::format(", {} s left", number(*session, "eta_milliseconds") / 1000);
+  return line;
 }
 
 std::string lag_of(const json::value& replica) {

@@ -152,6 +152,28 @@ Reader::Take duration_into(std::uint64_t& target, std::uint64_t least, std::uint
 }
 
 constexpr std::uint64_t mib = 1ull << 20;
+
+// A rate below 1 MiB/s is a mistyped one: 1 TiB would take two weeks.
+Reader::Take rate_into(std::uint64_t& target) {
+  return [&target](const toml::node& node) -> std::string {
+    if (node.value_exact<std::string>() == "none") {
+      target = 0;
+      return {};
+    }
+    auto wrong = size_into(target, mib, 1024 * 1024 * mib)(node);
+    return wrong.empty() ? wrong : wrong + " per second, or \"none\"";
+  };
+}
+Reader::Take count_into(std::uint32_t& target, std::int64_t least, std::int64_t most) {
+  return [=, &target](const toml::node& node) -> std::string {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) {
+      return fmt::format("must be a whole number from {} to {}", least, most);
+    }
+    target = static_cast<std::uint32_t>(*value);
+    return {};
+  };
+}
 constexpr std::uint64_t gib = 1ull << 30;
 // A link that holds 64 MiB unsent is cut (TcpLimits): a credit of half of that never gets there.
 constexpr std::uint64_t sender_credit_max = 32 * mib;
@@ -190,6 +212,8 @@ std::vector<Reader::Key> keys_of(Config& c) {
       {"sizes.uncommitted", false, size_into(s.uncommitted_bytes_max, 4 * mib, 1024 * gib)},
       {"sizes.sender_credit", false, size_into(s.sender_credit_bytes, 4 * mib, sender_credit_max)},
       {"sizes.flush", false, size_into(s.flush_bytes, mib, 1024 * gib)},
+      {"rebuild.rate", false, rate_into(s.rebuild_rate)},
+      {"rebuild.lanes", false, count_into(s.rebuild_lanes, 1, 64)},
       {"times.leave_after_closed", false,
        duration_into(s.leave_after_closed, engine::millisecond, 60 * engine::second)},
       {"times.leave_after_stalled", false,
@@ -202,6 +226,10 @@ std::vector<Reader::Key> keys_of(Config& c) {
        duration_into(s.retry_max, engine::millisecond, 600 * engine::second)},
       {"times.promise_wait", false,
        duration_into(s.promise_wait, 10 * engine::millisecond, 60 * engine::second)},
+      {"times.disk_degraded_after", false,
+       duration_into(s.disk_degraded_after, 100 * engine::millisecond, 600 * engine::second)},
+      {"times.disk_eject_after", false,
+       duration_into(s.disk_eject_after, engine::second, 3600 * engine::second)},
       {"times.busy_poll", false, duration_into(c.busy_poll, 0, engine::millisecond)},
   };
 }
@@ -233,6 +261,9 @@ std::vector<std::string> contradictions(const Config& c) {
   }
   if (s.retry_min > s.retry_max)
     found.push_back(fmt::format("{}: times.retry_min is above times.retry_max", c.path));
+  if (s.disk_degraded_after > s.disk_eject_after)
+    found.push_back(
+        fmt::format("{}: times.disk_degraded_after is above times.disk_eject_after", c.path));
   if (c.replication == c.nbd) {
     found.push_back(fmt::format(
         "{}: listen.replication and listen.nbd are both {}; they need a port each", c.path, c.nbd));

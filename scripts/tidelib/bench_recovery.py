@@ -35,12 +35,29 @@ def options_of(words):
     parser.add_argument("--size", type=size_of, default=2 << 30)
     parser.add_argument("--percent", type=float, default=2)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--foreground", type=int, default=0)
     parser.add_argument("--json", type=nodes.from_caller)
     parser.add_argument("--base-port", type=int, default=19500)
     options = parser.parse_args(words)
     if not 0 < options.percent <= 50:
         parser.error("--percent is between 0 and 50")
+    if not 0 <= options.foreground <= 256:
+        parser.error("--foreground is a depth of 1 to 256, or 0 for none")
     return options
+
+
+class Writer:
+    """Clients at work: 4 KiB writes at random places, asked of the server as long as it runs; FUA, so that each waits for every disk that counts."""
+
+    def __init__(self, uri, depth, seconds):
+        self.process = subprocess.Popen([nodes.binary("nbd_load"), uri, "--op", "fua", "--block", str(BLOCK), "--depth", str(depth), "--seconds",
+                                         str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def result(self):
+        said, complaint = self.process.communicate()
+        if self.process.returncode != 0:
+            raise SystemExit(f"the writer broke: {complaint.strip()}")
+        return json.loads(said)
 
 
 class Bench:
@@ -145,6 +162,46 @@ class Bench:
         self.row(f"a new copy, killed {kills} times" if kills else "a new copy", sum(s[1] for s in sessions.values()), time.monotonic() - began,
                  sum(s[0] for s in sessions.values()) / blocks)
 
+    def foreground(self):
+        """The same writer without a rebuild, in one from its first second to its last, and after it."""
+        depth, seconds = self.options.foreground, 15
+        Writer(self.uri, depth, 5).result()  # Warm.
+        before = Writer(self.uri, depth, seconds).result()
+        node = self.a_replica()
+        node.kill(signal.SIGTERM)  # It is left out first: what follows is the rebuild's doing alone.
+        self.cluster.wait(lambda: not self.peer(node).get("in_set"), "the lost copy to be left out", 60)
+        alone = Writer(self.uri, depth, seconds).result()
+        self.cluster.wipe_and_replace(node, "bench")
+        self.cluster.wait(lambda: self.peer(node).get("session_base_blocks"), "the rebuild to begin", 120, every=0.02)
+        began, first, limits = time.monotonic(), self.peer(node)["session_base_blocks"], set()
+        copied = first
+        during = Writer(self.uri, depth, seconds)
+        last = began
+        while during.process.poll() is None:
+            peer = self.peer(node)
+            if peer.get("state") == "rebuilding":
+                last, copied = time.monotonic(), peer["session_base_blocks"]
+                limits.add(peer.get("session_rebuild_held_by", ""))
+            time.sleep(0.25)
+        beside = during.result()
+        rate = (copied - first) * BLOCK / MIB / max(last - began, 0.25)
+        whole = "rebuilding" == self.peer(node).get("state")
+        began, base = time.monotonic(), copied
+        self.wait_streaming(node)
+        self.writer_row(f"writers at depth {depth}, three copies", before)
+        self.writer_row(f"writers at depth {depth}, two copies", alone)
+        self.writer_row(f"writers at depth {depth}, two copies, a third rebuilt", beside, alone)
+        print(f"  the rebuild went at {rate:.0f} MiB/s beside them (held by {', '.join(sorted(l for l in limits if l)) or 'nothing'})"
+              + ("" if whole else "; it ended before they did: use a larger --size"), flush=True)
+        if whole:
+            rest = self.options.size / MIB - base * BLOCK / MIB
+            print(f"  and at {rest / (time.monotonic() - began):.0f} MiB/s behind them", flush=True)
+
+    def writer_row(self, what, seen, reference=None):
+        ratio = "" if reference is None else f"   p99 is {seen['p99_us'] / reference['p99_us']:.2f} of that without"
+        self.rows.append({"what": what, **seen})
+        print(f"{what:<56}{seen['iops']:>9.0f} IOPS   p50 {seen['p50_us']:.0f} us   p99 {seen['p99_us']:.0f} us{ratio}", flush=True)
+
     def row(self, what, moved, seconds, ratio=None, outcome=""):
         self.rows.append({"what": what, "bytes": moved, "seconds": seconds, "blocks_per_block_needed": ratio, "outcome": outcome})
         told = "" if ratio is None else f"{ratio:8.3f}"
@@ -156,6 +213,8 @@ class Bench:
         self.plain_copy()
         self.delta()
         self.new_copy(0)
+        if self.options.foreground:
+            self.foreground()
         self.new_copy(self.options.kills)
         code, result = self.cluster.cli_result("volume", "compare", "bench")
         if code != 0:

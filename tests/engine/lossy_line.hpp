@@ -95,6 +95,7 @@ class World {
     config.committed = committed_;
     config.history = log_.history();
     config.credit_bytes = 4096 * (1 + random_.below(20));
+    config.paced = true;
     sender_.emplace(std::move(config));
     tell(outflow::Started{});
   }
@@ -160,6 +161,12 @@ class World {
     }
     later(outflow::BaseRunRead{e.session, e.range, piece});
   }
+  void perform(outflow::AskPace& e) {
+    if (random_.below(3) == 0) later(outflow::PaceTold{e.session, 0, {}});
+    later(outflow::PaceTold{e.session, e.bytes, {}});
+  }
+  void perform(outflow::TellPaceUsed&) {}
+  void perform(outflow::LeavePace&) {}
   void perform(outflow::FindTouched& e) {
     if (random_.below(4) == 0) return later(outflow::TouchedFound{e.session, std::nullopt, {}});
     const auto lsn = Lsn(e.at.value - std::min(e.at.value, random_.below(3)));

@@ -205,6 +205,13 @@ inline std::string render(const outflow::SenderEffects& effects) {
     std::string operator()(const of::ReadBaseRun& e) const {
       return fmt::format("read_base {}", e.range);
     }
+    std::string operator()(const of::AskPace& e) const {
+      return fmt::format("ask_pace {}", e.bytes);
+    }
+    std::string operator()(const of::TellPaceUsed& e) const {
+      return fmt::format("pace_used {} of {}", e.used, e.granted);
+    }
+    std::string operator()(const of::LeavePace&) const { return "leave_pace"; }
     std::string operator()(const of::ReportPeer& e) const {
       return fmt::format("report {} proved={} received={} durable={}{}", to_string(e.state),
                          e.proved, e.received, e.durable,

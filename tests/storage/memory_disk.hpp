@@ -150,6 +150,8 @@ class ManualTimers final : public engine::Timers {
     }
   }
 
+  std::size_t armed() const { return due_.size(); }
+
  private:
   std::uint64_t now_ = 0;
   engine::TimerId last_ = 0;
