@@ -71,6 +71,13 @@ class Extents {
   /// Runs that are holes or not: at most `runs_max` of them, from the begin of `range`.
   Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range,
                                                                    std::size_t runs_max);
+  /// Blocks that are no holes. Checksums that are not loaded are not loaded for it: then their files
+  /// count whole.
+  struct Allocated {
+    std::uint64_t blocks = 0;
+    bool at_most = false;
+  };
+  Allocated allocated() const;
   /// Deletes everything, durably.
   Task<engine::Status> clear();
   void close() { files_.clear(); }
