@@ -52,6 +52,7 @@ SenderEffects Sender::on(const LinkOpened& event, Moment at) {
   const auto id = session_id(config_.peer, ++sessions_);
   session_.emplace(id, config_.assignment.epoch, at.now);
   handshake_ = {};
+  connect_problem_.clear();
   peer_incarnation_ = event.incarnation;
   become(PeerState::probing, out);
   const auto& spec = config_.assignment.spec;
@@ -64,6 +65,13 @@ SenderEffects Sender::on(const ConnectFailed& event, Moment at) {
   now_ = at.now;
   SenderEffects out;
   if (!current(event.lane, event.link)) return out;
+  const bool told = std::exchange(connect_problem_, event.error.text) == event.error.text;
+  if (!told) {
+    out.push_back(Log{Event(Level::warning, "connect_failed")
+                          .with("replica", config_.peer)
+                          .with("lane", to_string(event.lane))
+                          .with("reason", event.error.text)});
+  }
   disconnect(
       note_promise(event.promised) ? EndCause::promised_higher : EndCause::link_down,
       fmt::format("connecting {} for {}: {}", peer_text(), to_string(event.lane), event.error.text),
@@ -104,6 +112,7 @@ SenderEffects Sender::on(const AssignmentChanged& event, Moment at) {
   }
   config_.assignment = arriving;
   if (!new_epoch && member->endpoint == before.endpoint && member->node == before.node) return out;
+  escalation_.clear();
   if (new_epoch) witnessed_ = Lsn{};  // What was proved was proved to another reign.
   const auto cause = new_epoch ? EndCause::reassigned_epoch : EndCause::reassigned_endpoint;
   disconnect(
@@ -221,6 +230,10 @@ void Sender::fail(EndCause cause, std::string text, PeerState to, Moment at, Sen
   end_session(cause, text, at, out);
   close_links(out);
   reason_ = fmt::format("{}: {}", to_string(cause), text);
+  if (escalation_.escalated()) {
+    reason_ += fmt::format("; {} sessions of this kind failed in a row and got nowhere",
+                           escalation_.failed_in_a_row());
+  }
   become(to, out);
   report_due_ = true;
   progress_due_ = false;
@@ -236,21 +249,25 @@ void Sender::fail(EndCause cause, std::string text, PeerState to, Moment at, Sen
 
 void Sender::end_session(EndCause cause, const std::string& text, Moment at, SenderEffects& out) {
   leave_pace(out);
+  keep_what_acks_proved();
   executor_ = std::monostate{};
   handshake_ = {};
   reading_records_ = false;
   if (!session_ || !session_->active()) return;
   const bool alarm = cause == EndCause::digest_mismatch || cause == EndCause::outcome_refused ||
                      cause == EndCause::outcome_not_yet;
+  const bool was_done = session_->done();
   session_->end(at.now);
   release_pin(out);
-  out.push_back(Log{Event(alarm ? Level::error : Level::info, "session_ended")
+  const auto level = refused_for_ ? Level::debug : alarm ? Level::error : Level::info;
+  out.push_back(Log{Event(level, "session_ended")
                         .with("replica", config_.peer)
                         .with("session", session_->id())
                         .with("cause", to_string(cause))
                         .with("text", text)
                         .with("records", session_->numbers.records)
                         .with("bytes", session_->numbers.bytes)});
+  if (!was_done) count_end(cause, out);
 }
 
 void Sender::close_links(SenderEffects& out) {
@@ -264,7 +281,8 @@ void Sender::close_links(SenderEffects& out) {
 void Sender::schedule_retry(Moment at) {
   backoff_ = std::clamp(backoff_ * 2, config_.retry_min, config_.retry_max);
   if (state_ == PeerState::refused) backoff_ = config_.retry_max;
-  const auto half = backoff_ / 2;
+  const auto delay = escalation_.escalated() ? config_.escalated_retry : backoff_;
+  const auto half = delay / 2;
   retry_at_ = at.now + (half + at.random % (half + 1));
 }
 
@@ -275,13 +293,21 @@ void Sender::release_pin(SenderEffects& out) {
 void Sender::become(PeerState to, SenderEffects& out) {
   if (state_ == to) return;
   CHECK(allowed(state_, to));
-  out.push_back(Log{Event(Level::info, "peer_state_changed")
+  out.push_back(Log{Event(level_of_change(to), "peer_state_changed")
                         .with("replica", config_.peer)
                         .with("from", to_string(state_))
                         .with("to", to_string(to))
                         .with("at", cursor_.received())});
   state_ = to;
   report_due_ = true;
+}
+
+Level Sender::level_of_change(PeerState to) const {
+  using S = PeerState;
+  const bool knocking = (state_ == S::disconnected && to == S::connecting) ||
+                        (state_ == S::connecting && to == S::disconnected);
+  const bool again = refused_for_ || (knocking && !connect_problem_.empty());
+  return again && to != S::stopped ? Level::debug : Level::info;
 }
 
 Lsn Sender::known_durable() const {
@@ -329,6 +355,9 @@ PeerStatus Sender::status(MonoTime now) const {
   s.lag_lsns = head_ - s.durable;
   s.lag_bytes = lag_.bytes_beyond(s.durable);
   s.lag_milliseconds = lag_.milliseconds_behind(s.durable, now);
+  s.failed_in_a_row = escalation_.failed_in_a_row();
+  s.escalated = escalation_.escalated();
+  s.counts = counts_;
   if (!session_) return s;
   const auto& numbers = session_->work();
   s.session = session_->id();
@@ -343,6 +372,8 @@ PeerStatus Sender::status(MonoTime now) const {
   }
   tell_pace(s, now);
   if (session_->holds_pin()) s.pins.push_back(fmt::format("log from {}", pinned_from_));
+  s.session_phase = to_string(session_->phase());
+  tell_pace(s, now);
   return s;
 }
 

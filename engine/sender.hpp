@@ -23,8 +23,11 @@
 
 #include "engine/catch_up.hpp"
 #include "engine/cursor.hpp"
+#include "engine/escalation.hpp"
 #include "engine/lag.hpp"
 #include "engine/outcome.hpp"
+#include "engine/preview.hpp"
+#include "engine/rate.hpp"
 #include "engine/rebuild.hpp"
 #include "engine/sender_events.hpp"
 #include "engine/session.hpp"
@@ -79,6 +82,8 @@ struct SenderConfig {
   bool paced = false;  ///< Base blocks are read only when the node's pace grants it.
   std::uint64_t retry_min = 50 * millisecond;
   std::uint64_t retry_max = 1 * second;
+  std::uint64_t escalated_retry =
+      10 * second;  ///< Pause at most, once a way failed again and again.
   Budget budget;
 };
 
@@ -112,6 +117,8 @@ class Sender {
   /// When to give Ticked, if nothing else happens before.
   std::optional<MonoTime> wake_at() const;
   PeerStatus status(MonoTime now) const;
+  /// What a preview of recovery begins with.
+  PeerView view() const;
 
  private:
   /// What one handshake has gathered so far.
@@ -139,6 +146,9 @@ class Sender {
   void end_session(EndCause cause, const std::string& text, Moment at, SenderEffects& out);
   void close_links(SenderEffects& out);
   void schedule_retry(Moment at);
+  void count_end(EndCause cause, SenderEffects& out);
+  void count_work(RecoveryCounts::Result result);
+  void keep_what_acks_proved();
 
   // Handshake.
   void find_common_point(SenderEffects& out);
@@ -179,7 +189,9 @@ class Sender {
   /// True if it is of a later reign than ours, which is over then.
   bool note_promise(Epoch promised);
   void become(PeerState to, SenderEffects& out);
+  Level level_of_change(PeerState to) const;
   ReportPeer report() const;
+  void tell_pace(PeerStatus& status, MonoTime now) const;
   Lsn known_durable() const;
   std::string peer_text() const;
 
@@ -219,6 +231,18 @@ class Sender {
   Lsn witnessed_;  ///< Highest durable LSN proved in this reign; void once a rebuild began.
   std::uint64_t wal_free_bytes_ = 0;
   Epoch promised_;
+
+  std::optional<KnownFacts> known_;  ///< Of the last handshake, or of what was acknowledged since.
+  std::optional<Outcome> decided_;   ///< Of the last handshake.
+  /// The row that an operator must see, told already: what repeats it goes to the debug log only, so
+  /// that it does not push everything else out of the recovery log.
+  std::optional<OutcomeRow> refused_for_;
+  std::string connect_problem_;  ///< Of the last attempt, told already; empty: it succeeded.
+  MonoTime acked_;               ///< When the replica acknowledged last.
+  Escalation escalation_;
+  RecoveryCounts counts_;
+  Rate sent_bytes_;
+  Rate moved_;  ///< Base blocks of a rebuild, LSNs of a catch-up.
 
   bool progress_due_ = false;  ///< To be told at the end of this turn.
   std::optional<MonoTime>

@@ -102,6 +102,7 @@ SenderEffects Sender::on(const BaseRunRead& event, Moment at) {
   base_read(event.range, piece, at, out);
   session_->progressed(at.now);
   session_->numbers.base_blocks += piece.range.count;
+  moved_.note(session_->numbers.base_blocks, at.now);
   session_->numbers.payload_bytes += piece.data.size();
   if (piece.sums.empty()) {
     send(Lane::bulk, BaseZeroes{volume, epoch, session_->id(), piece.range, piece.flush_lsn},
@@ -142,6 +143,7 @@ void Sender::heard(const SessionReady& ready, Moment at, SenderEffects& out) {
   session_->ready(at.now);
   session_->numbers.base_blocks_all = ready.missing_blocks;
   base_speed_.begin(at.now);
+  if (rebuild != nullptr) escalation_.missing(ready.missing_blocks);
   cursor_.begin(plan.common_point, plan.digest);
   become(rebuild != nullptr ? PeerState::rebuilding : PeerState::catching_up, out);
   if (rebuild != nullptr) {
@@ -172,6 +174,7 @@ void Sender::heard(const Ack& ack, Moment at, SenderEffects& out) {
     return after_progress(at, out);
   }
   if (!authorised(ack.session, ack.epoch, "ack", out) || !flowing()) return;
+  acked_ = at.now;
   const auto received = cursor_.received();
   const auto durable = cursor_.durable();
   const auto verdict = cursor_.acked(ack.received, ack.durable, ack.digest);
@@ -256,7 +259,10 @@ void Sender::heard(const Other& other, Moment at, SenderEffects& out) {
 }
 
 void Sender::send(Lane lane, Message message, std::uint64_t bytes, SenderEffects& out) {
-  if (session_) session_->numbers.bytes += bytes;
+  if (session_) {
+    session_->numbers.bytes += bytes;
+    if (!session_->done()) sent_bytes_.note(session_->numbers.bytes, now_);
+  }
   if (lane == Lane::records) {
     last_sent_ = now_;
     if (!owed_since_) owed_since_ = now_;
@@ -314,6 +320,10 @@ void Sender::after_progress(Moment at, SenderEffects& out) {
   if (state_ != PeerState::rebuilding) witnessed_ = std::max(witnessed_, cursor_.durable());
   lag_.forget(cursor_.durable());
   auto* catch_up = std::get_if<CatchUp>(&executor_);
+  if (catch_up != nullptr && !session_->done()) {
+    escalation_.durable(cursor_.durable());
+    moved_.note(cursor_.durable().value, at.now);
+  }
   if (catch_up != nullptr && cursor_.durable() && catch_up->durable(cursor_.durable()))
     complete(at, out);
   repin(out);
@@ -335,6 +345,8 @@ void Sender::complete(Moment at, SenderEffects& out) {
   leave_pace(out);
   release_pin(out);
   backoff_ = 0;
+  escalation_.clear();
+  count_work(RecoveryCounts::completed);
   witnessed_ = std::max(witnessed_, cursor_.durable());
   if (planted(Bug::in_sync_before_tail)) witnessed_ = head_;  // "It has all, the base is whole."
   reason_ = fmt::format("in line since session {}", session_->id());

@@ -117,14 +117,19 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   facts.witnessed = witnessed_;
   facts.replica = *h.facts;
   const auto outcome = decide(facts);
+  const bool refuses = outcome.kind == OutcomeKind::refuse || outcome.kind == OutcomeKind::not_yet;
+  if (!refuses || refused_for_ != outcome.row) refused_for_.reset();
   if (outcome_ != outcome.proof) {
-    out.push_back(Log{Event(Level::info, "outcome_decided")
+    out.push_back(Log{Event(refused_for_ ? Level::debug : Level::info, "outcome_decided")
                           .with("replica", config_.peer)
                           .with("session", session_->id())
                           .with("kind", to_string(outcome.kind))
                           .with("proof", outcome.proof)});
   }
   outcome_ = outcome.proof;
+  decided_ = outcome;
+  const bool equal = h.their_digest && h.their_digest == h.our_digest;
+  known_ = KnownFacts{*h.facts, at.now, false, h.compared, h.their_digest, true, equal};
   if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;
 
   const PlanSource source{config_.history, head_,        h.own->checkpoint,     h.base_digest,
@@ -136,9 +141,13 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   }
   switch (plan.error().code) {
     case Errc::refused:
-      return fail(EndCause::outcome_refused, plan.error().text, PeerState::refused, at, out);
+      fail(EndCause::outcome_refused, plan.error().text, PeerState::refused, at, out);
+      refused_for_ = outcome.row;
+      return;
     case Errc::not_yet:
-      return fail(EndCause::outcome_not_yet, plan.error().text, PeerState::refused, at, out);
+      fail(EndCause::outcome_not_yet, plan.error().text, PeerState::refused, at, out);
+      refused_for_ = outcome.row;
+      return;
     case Errc::stale:
       return disconnect(EndCause::promised_higher, plan.error().text, at, out);
     default:
@@ -157,6 +166,8 @@ void Sender::begin_plan(Plan plan, Moment at, SenderEffects& out) {
   pinned_from_ = plan.pin_from;
   bytes_since_pin_ = 0;
   touched_upto_.reset();
+  sent_bytes_.reset();
+  moved_.reset();
   session_->bind(std::move(plan), at.now);
   reason_ = session_->plan()->reason;
   become(PeerState::preparing, out);

@@ -2,6 +2,7 @@
 // metrics and the simulator.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,6 +28,22 @@ enum class PeerState : std::uint8_t {
   stopped,
 };
 std::string_view to_string(PeerState state);
+
+/// What the sessions of one sender came to, counted since it began.
+struct RecoveryCounts {
+  enum Kind : std::uint8_t { handshake, catch_up, rebuild, kinds };  ///< handshake: no plan yet.
+  enum Result : std::uint8_t {
+    completed,
+    failed,
+    superseded,  ///< A new assignment, removal or stop: no fault of the session.
+    results
+  };
+  std::array<std::array<std::uint64_t, results>, kinds> sessions{};
+  std::uint64_t bytes = 0;  ///< Sent in sessions that are over, frames included.
+  std::uint64_t base_blocks = 0;
+  std::uint64_t milliseconds = 0;
+  std::uint64_t escalations = 0;
+};
 
 struct PeerStatus {
   ReplicaId replica;
@@ -56,6 +73,13 @@ struct PeerStatus {
   std::string rebuild_held_by;                 ///< turn, cap, governor, reference; empty: nothing.
   std::optional<std::uint64_t>
       rebuild_eta_milliseconds;  ///< Until the base is whole, at this speed.
+  std::string session_phase;           ///< Of the current or last session.
+  std::uint64_t session_permille = 0;  ///< Of its way to the target, or of its base blocks.
+  std::uint64_t session_rate = 0;      ///< Bytes per second over the last seconds.
+  std::optional<std::uint64_t> session_eta_milliseconds;  ///< Unknown while nothing moves.
+  std::uint32_t failed_in_a_row = 0;  ///< Sessions of one kind that got nowhere.
+  bool escalated = false;
+  RecoveryCounts counts;
 };
 
 struct StoreStatus {
@@ -100,6 +124,7 @@ struct VolumeStatus {
 struct LoggedEvent {
   WallTime at;
   Event event;
+  std::uint64_t sequence = 0;  ///< From 1, dense in its log.
 };
 inline constexpr std::size_t recovery_log_max = 256;  ///< Events kept per volume.
 

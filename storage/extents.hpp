@@ -75,6 +75,13 @@ class Extents {
   Task<engine::Status> cut(std::uint64_t end);
   /// The same with all blocks held in guard() for writing.
   Task<engine::Status> cut_held(std::uint64_t end);
+  /// Blocks that are no holes. Checksums that are not loaded are not loaded for it: then their files
+  /// count whole.
+  struct Allocated {
+    std::uint64_t blocks = 0;
+    bool at_most = false;
+  };
+  Allocated allocated() const;
   /// Deletes everything, durably.
   Task<engine::Status> clear();
   void close() { files_.clear(); }

@@ -15,6 +15,7 @@
 
 #include "engine/event.hpp"
 #include "engine/front.hpp"
+#include "engine/preview.hpp"
 #include "engine/status.hpp"
 #include "engine/timer.hpp"
 #include "storage/dirty_map.hpp"
@@ -169,6 +170,10 @@ class ReplicaStore {
   engine::Result<std::vector<engine::BlockRange>> touched_since(engine::Lsn boundary,
                                                                 engine::BlockIndex from,
                                                                 std::size_t ranges_max);
+
+  /// What a recovery would move. Counts only; nothing is begun, and a walk with touched_since() is
+  /// not disturbed. Errc::out_of_window: the touched index does not reach back.
+  engine::Result<engine::MoveCost> cost_of(const engine::MoveQuestion& question);
 
   void pin(std::uint64_t id, engine::Lsn from);
   void unpin(std::uint64_t id);

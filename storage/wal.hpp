@@ -47,6 +47,8 @@ class Wal {
   engine::RecordPtr in_memory(engine::Lsn lsn) const { return tail_->find(lsn); }
   /// Digest of the log at `lsn`; nothing outside what is known.
   Task<std::optional<engine::Digest>> digest_at(engine::Lsn lsn);
+  /// What the records of (after, to] take on the wire, about; without reading anything.
+  std::uint64_t bytes_between(engine::Lsn after, engine::Lsn to) const;
   /// Re-reads about 1 MiB of [from, to] from disk and verifies it; answers where to go on.
   Task<engine::Result<engine::Lsn>> verify(engine::Lsn from, engine::Lsn to);
 

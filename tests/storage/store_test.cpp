@@ -362,4 +362,37 @@ BOOST_AUTO_TEST_CASE(destroying_a_store_leaves_nothing) {
   BOOST_CHECK_EQUAL(w.disk->files().size(), 1u);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_recovery_would_cost_is_counted_and_nothing_moves) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(0, 4), w.write(20, 2), w.trim(2, 1)});
+  w.flush();
+  const auto cost = w.store->cost_of({Lsn(), Lsn(4), Lsn(), true});
+  BOOST_REQUIRE(cost.has_value());
+  BOOST_CHECK_GE(cost->log_bytes, 6 * block_bytes);
+  BOOST_CHECK_LE(cost->log_bytes, 7 * block_bytes);
+  BOOST_CHECK_EQUAL(cost->touched_blocks, 6u);
+  BOOST_CHECK_EQUAL(cost->touched_ranges, 2u);
+  BOOST_CHECK_EQUAL(cost->extent_blocks, 5u);  // The trimmed one is a hole.
+  BOOST_CHECK(!cost->extents_at_most);
+  const auto part = w.store->cost_of({Lsn(2), Lsn(3), {}, false});
+  BOOST_CHECK_GT(part->log_bytes, 0u);
+  BOOST_CHECK_LT(part->log_bytes, cost->log_bytes);
+  BOOST_CHECK_EQUAL(part->touched_blocks + part->extent_blocks, 0u);
+  BOOST_CHECK_EQUAL(w.store->cost_of({Lsn(4), Lsn(4), {}, false})->log_bytes, 0u);
+
+  // A walk over what was touched, of a session that runs, does not begin anew.
+  BOOST_CHECK(
+      (w.store->touched_since(Lsn(), BlockIndex(0), 1)->front() == BlockRange{BlockIndex(0), 4}));
+  BOOST_CHECK(w.store->cost_of({Lsn(), Lsn(4), Lsn(), true}).has_value());
+  BOOST_CHECK(
+      (w.store->touched_since(Lsn(), BlockIndex(4), 1)->front() == BlockRange{BlockIndex(20), 2}));
+
+  w.store.reset();
+  w.open();
+  const auto unread = w.store->cost_of({Lsn(4), Lsn(4), {}, true});
+  BOOST_CHECK_EQUAL(unread->extent_blocks, 32u);  // Two files of 16, not read for a question.
+  BOOST_CHECK(unread->extents_at_most);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
