@@ -373,7 +373,6 @@ PeerStatus Sender::status(MonoTime now) const {
   tell_pace(s, now);
   if (session_->holds_pin()) s.pins.push_back(fmt::format("log from {}", pinned_from_));
   s.session_phase = to_string(session_->phase());
-  tell_pace(s, now);
   return s;
 }
 
