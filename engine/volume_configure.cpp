@@ -8,7 +8,6 @@
 // wish in its assignment and the record in its log, or does it again.
 #include <algorithm>
 
-#include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/volume.hpp"
 
@@ -21,8 +20,10 @@ constexpr std::uint64_t tell_again_after = 500 * millisecond;
 
 std::uint64_t VolumeMachine::size_bytes() const {
   if (planted(Bug::resize_outside_log)) return assignment_.spec.size_bytes;
-  // A shrink holds from the moment it is numbered, a grow from when it is committed.
-  return configurations_.blocks_from(committed_) * block_bytes;
+  // A shrink holds from the moment it is numbered, a grow from when it is committed. What the log held
+  // when the reign began is committed before anything is answered: it holds from the beginning.
+  const auto inherited = epoch_record_.previous();
+  return configurations_.blocks_from(std::max(committed_, inherited)) * block_bytes;
 }
 
 /// As NBD demands: no space for what would change the volume there, invalid else.

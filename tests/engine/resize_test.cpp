@@ -212,6 +212,17 @@ BOOST_AUTO_TEST_CASE(a_successor_finds_the_record_in_its_log_and_only_tells) {
   BOOST_TEST(s.ask(write_request(1, 3 * mib, kib4)) == "append 9:write[768,769)\n");
 }
 
+// Its own log may not say yet that the record is committed, though the size was in force before.
+BOOST_AUTO_TEST_CASE(a_successor_refuses_nothing_within_the_size_that_it_found) {
+  auto log = opened_log();
+  log.end = Lsn(7);
+  log.committed = Lsn(3);
+  log.configurations = ConfigurationHistory(of_size(2 * mib).spec.configuration());
+  log.configurations.begin(Lsn(6), of_size(4 * mib).spec.configuration());
+  VolumeStory s(of_size(4 * mib), log);
+  BOOST_TEST(s.ask(write_request(1, 3 * mib, kib4)) == "append 9:write[768,769)\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_successor_without_the_record_numbers_it) {
   auto a = of_size(2 * mib);
   a.wanted = Configuration{4 * mib, a.spec.mode, a.spec.min_copies};

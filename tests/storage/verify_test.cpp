@@ -361,7 +361,7 @@ BOOST_AUTO_TEST_CASE(shortened_files_are_named) {
 
 BOOST_AUTO_TEST_CASE(what_does_not_belong_there_is_named) {
   for (const std::string name : {"precious", "wal/precious", "wal/00000001.SEG", "extents/precious",
-                                 "extents/00000004.dat"}) {
+                                 "extents/10000000.dat"}) {
     StoreWorld w;
     a_life(w);
     w.disk->files()[replica + name] = std::make_shared<MemoryFile>();

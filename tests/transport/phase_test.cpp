@@ -32,8 +32,8 @@ std::set<std::string_view> expected(Purpose purpose, Direction from, Phase phase
       return {"ask_base", "base_whole", "refused"};
     case Purpose::control:
       if (connector) {
-        return {"register", "assign_ack", "unassign_ack", "heartbeat", "propose_set",
-                "promise",  "admin_ask",  "admin_reply",  "refused"};
+        return {"register", "assign_ack", "unassign_ack", "heartbeat",  "propose_set",
+                "promise",  "admin_ask",  "admin_reply",  "configured", "refused"};
       }
       return {"registered", "assign",    "unassign",    "heartbeat", "set_decided",
               "fence",      "admin_ask", "admin_reply", "refused"};
