@@ -62,8 +62,9 @@ inline constexpr std::uint64_t rate_start = 16ull << 20;
 /// A sample whose window began so long after the last grant holds nothing of the rebuild: the reads
 /// that were under way, and what the replica still wrote, are over.
 inline constexpr std::uint64_t settle = 100 * millisecond;
-/// No sample for so long: the volume is at rest (one with few answers gives one per second).
-inline constexpr std::uint64_t rest_after = 1'500 * millisecond;
+/// No sample for so long: the volume is at rest. One with an answer per second gives one in a second
+/// and a half.
+inline constexpr std::uint64_t rest_after = 3 * second;
 // A look holds the lanes for up to half a second of each twenty: 3 %.
 inline constexpr std::uint64_t look_every = 20 * second;
 inline constexpr std::uint64_t look_max = 1'500 * millisecond;

@@ -118,6 +118,24 @@ BOOST_AUTO_TEST_CASE(a_credit_beyond_what_a_link_holds_is_refused) {
   BOOST_TEST(config.error().text.find("4 MiB to 32 MiB") != std::string::npos, config.error().text);
 }
 
+BOOST_AUTO_TEST_CASE(a_rebuild_has_a_rate_or_none_and_a_whole_number_of_lanes) {
+  const auto set = parse_config(good + "[rebuild]\nrate = \"50MiB\"\nlanes = 1\n", "c.toml");
+  BOOST_REQUIRE(set.has_value());
+  BOOST_TEST(set->settings.rebuild_rate == 50u << 20);
+  BOOST_TEST(set->settings.rebuild_lanes == 1u);
+  const auto none = parse_config(good + "[rebuild]\nrate = \"none\"\n", "c.toml");
+  BOOST_REQUIRE(none.has_value());
+  BOOST_TEST(none->settings.rebuild_rate == 0u);
+  BOOST_TEST(says(mistake(good + "[rebuild]\nrate = \"50KiB\"\n"), "or \"none\""));
+  BOOST_TEST(says(mistake(good + "[rebuild]\nlanes = 0\n"), "a whole number from 1 to 64"));
+  BOOST_TEST(says(mistake(good + "[rebuild]\nlanes = \"2\"\n"), "a whole number from 1 to 64"));
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_is_said_to_be_stuck_before_it_is_given_up) {
+  BOOST_TEST(says(mistake(good + "[times]\ndisk_degraded_after = \"60s\"\n"),
+                  "times.disk_degraded_after is above times.disk_eject_after"));
+}
+
 BOOST_AUTO_TEST_CASE(endpoints_are_literal_addresses_with_a_port) {
   for (auto endpoint : {"127.0.0.1:1", "[::1]:9101", "10.0.0.1:65535"})
     BOOST_TEST(daemon::check_endpoint(endpoint).has_value(), endpoint);

@@ -159,6 +159,24 @@ BOOST_AUTO_TEST_CASE(a_cap_holds_and_a_session_that_waits_for_it_has_not_stalled
   BOOST_TEST(stage.settle());
 }
 
+BOOST_AUTO_TEST_CASE(the_cap_changes_while_a_copy_is_rebuilt_and_a_senseless_one_changes_nothing) {
+  auto options = paced(2);
+  options.tune = [](actors::Settings& s) { s.rebuild_rate = 32 << 10; };
+  Stage stage(options);
+  stage.leave_behind({1});
+  BOOST_TEST(stage.run_until([&] { return stage.peer(1).held_by == "cap"; }));
+  const auto set = [&](const std::string& body) {
+    return stage.admin("POST", "/v1/local/rebuild_rate", body).status;
+  };
+  BOOST_TEST(set("{\"bytes_per_second\":1000}") == 400u);
+  BOOST_TEST(set("{\"rate\":1048576}") == 400u);
+  BOOST_TEST(set("{}") == 400u);
+  BOOST_TEST(stage.admin("GET", "/v1/local").body.find("\"rebuild_rate_bytes_per_second\":32768") !=
+             std::string::npos);
+  BOOST_TEST(set("{\"bytes_per_second\":0}") == 200u);
+  BOOST_TEST(stage.run_until([&] { return stage.peer(1).state == "streaming"; }, 5 * second));
+}
+
 BOOST_AUTO_TEST_CASE(a_stuck_replica_delays_a_flush_until_it_is_left_out_and_nobody_else_at_all) {
   Stage stage(three());
   const std::uint32_t stuck = 1, other = 2;

@@ -175,6 +175,8 @@ BOOST_AUTO_TEST_CASE(when_the_clients_go_the_limit_goes) {
   BasePace pace({1, 0});
   pace.measured(volume, sample(0, millisecond));
   run(pace, {1}, 300, 2500);
+  BOOST_TEST((pace.standing(lane(1)).hold == PaceHold::governor));
+  run(pace, {1}, 2501, 4500);
   BOOST_TEST((pace.standing(lane(1)).hold == PaceHold::none));
 }
 
