@@ -124,10 +124,8 @@ json::object session_json(const engine::PeerStatus& s) {
                        {"milliseconds", s.session_milliseconds},
                        {"pins", names(s.pins)}};
   if (s.kind != engine::SessionKind::rebuild) return session;
-  session["rebuild_bytes_per_second"] = s.rebuild_bytes_per_second;
   session["rebuild_limit_bytes_per_second"] = s.rebuild_limit;
   session["rebuild_held_by"] = s.rebuild_held_by;
-  if (s.rebuild_eta_milliseconds) session["eta_milliseconds"] = *s.rebuild_eta_milliseconds;
   return session;
 }
 

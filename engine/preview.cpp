@@ -198,9 +198,13 @@ void Preview::decide_now() {
           fmt::format("that the digests at {} are equal, which the handshake compares", r.compared);
   }
   r.outcome = decide(f);
-  const PlanSource source{view_.history,     view_.head,
-                          r.ours.checkpoint, base_digest_ ? *base_digest_ : *our_digest_,
-                          r.compared,        *our_digest_};
+  const PlanSource source{view_.history,
+                          view_.head,
+                          r.ours.checkpoint,
+                          base_digest_ ? *base_digest_ : *our_digest_,
+                          r.compared,
+                          *our_digest_,
+                          {}};
   auto plan = make_plan(*r.outcome, source, view_.budget);
   if (!plan) {
     r.problem = plan.error().text;

@@ -371,6 +371,7 @@ PeerStatus Sender::status(MonoTime now) const {
     s.target = session_->plan()->target;
   }
   tell_pace(s, now);
+  tell_limits(s);
   if (session_->holds_pin()) s.pins.push_back(fmt::format("log from {}", pinned_from_));
   s.session_phase = to_string(session_->phase());
   return s;

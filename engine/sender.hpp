@@ -31,7 +31,6 @@
 #include "engine/rebuild.hpp"
 #include "engine/sender_events.hpp"
 #include "engine/session.hpp"
-#include "engine/speed.hpp"
 
 namespace tidemark::engine::outflow {
 
@@ -177,10 +176,10 @@ class Sender {
   void pump_base(SenderEffects& out);
   // sender_pace.cpp: its share of what the node gives away.
   void begin_base_read(std::uint64_t granted, SenderEffects& out);
-  void base_read(BlockRange asked, const BasePiece& piece, Moment at, SenderEffects& out);
+  void base_read(BlockRange asked, const BasePiece& piece, SenderEffects& out);
   void leave_pace(SenderEffects& out);
   std::optional<EndCause> spent_budget(Moment at);
-  void tell_pace(PeerStatus& status, MonoTime now) const;
+  void tell_limits(PeerStatus& status) const;
   void after_progress(Moment at, SenderEffects& out);
   void repin(SenderEffects& out);
   void complete(Moment at, SenderEffects& out);
@@ -220,7 +219,6 @@ class Sender {
   bool pace_asked_ = false;  ///< No grant came yet.
   PaceStanding pace_;        ///< As last told.
   std::map<BlockIndex, std::uint64_t> granted_reads_;  ///< Bytes, by the first block asked for.
-  Speed base_speed_;                                   ///< Blocks.
   Lsn pinned_from_;
   std::uint64_t bytes_since_pin_ = 0;
 

@@ -99,7 +99,7 @@ SenderEffects Sender::on(const BaseRunRead& event, Moment at) {
   }
   const auto volume = config_.assignment.spec.id;
   const auto epoch = session_->epoch();
-  base_read(event.range, piece, at, out);
+  base_read(event.range, piece, out);
   session_->progressed(at.now);
   session_->numbers.base_blocks += piece.range.count;
   moved_.note(session_->numbers.base_blocks, at.now);
@@ -142,7 +142,6 @@ void Sender::heard(const SessionReady& ready, Moment at, SenderEffects& out) {
   if (!agreed) return refuse(fmt::format("the plan begins behind {}", plan.common_point));
   session_->ready(at.now);
   session_->numbers.base_blocks_all = ready.missing_blocks;
-  base_speed_.begin(at.now);
   if (rebuild != nullptr) escalation_.missing(ready.missing_blocks);
   cursor_.begin(plan.common_point, plan.digest);
   become(rebuild != nullptr ? PeerState::rebuilding : PeerState::catching_up, out);

@@ -32,8 +32,7 @@ void Sender::begin_base_read(std::uint64_t granted, SenderEffects& out) {
   out.push_back(ReadBaseRun{session_->id(), *range});
 }
 
-void Sender::base_read(BlockRange asked, const BasePiece& piece, Moment at, SenderEffects& out) {
-  base_speed_.note(at.now, piece.range.count);
+void Sender::base_read(BlockRange asked, const BasePiece& piece, SenderEffects& out) {
   const auto granted = granted_reads_.extract(asked.first);
   if (granted && granted.mapped() != piece.data.size()) {
     out.push_back(TellPaceUsed{granted.mapped(), piece.data.size()});
@@ -53,20 +52,13 @@ std::optional<EndCause> Sender::spent_budget(Moment at) {
   return session_->over_budget(at.now);
 }
 
-void Sender::tell_pace(PeerStatus& status, MonoTime now) const {
+void Sender::tell_limits(PeerStatus& status) const {
   if (state_ != PeerState::rebuilding) return;
-  const auto speed = base_speed_.at(now);
-  status.rebuild_bytes_per_second = speed * block_bytes;
   status.rebuild_limit = pace_.rate;
   if (pace_.hold != PaceHold::none) status.rebuild_held_by = to_string(pace_.hold);
   if (pace_asked_ && pace_.hold == PaceHold::turn) {
     status.reason = "waits for its turn to be rebuilt";
   }
-  const auto& numbers = session_->numbers;
-  const auto left =
-      numbers.base_blocks_all - std::min(numbers.base_blocks_all, numbers.base_blocks);
-  if (left == 0) status.rebuild_eta_milliseconds = 0;
-  if (left > 0 && speed > 0) status.rebuild_eta_milliseconds = left * 1'000 / speed;
 }
 
 }  // namespace tidemark::engine::outflow

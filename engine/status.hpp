@@ -68,11 +68,8 @@ struct PeerStatus {
   std::uint64_t session_base_blocks_all = 0;
   std::uint64_t session_milliseconds = 0;  ///< How long it has run or took.
   std::vector<std::string> pins;
-  std::uint64_t rebuild_bytes_per_second = 0;  ///< Of the base, zeros included; lately.
   std::uint64_t rebuild_limit = 0;             ///< Bytes per second of all rebuilds here; 0: none.
   std::string rebuild_held_by;                 ///< turn, cap, governor, reference; empty: nothing.
-  std::optional<std::uint64_t>
-      rebuild_eta_milliseconds;  ///< Until the base is whole, at this speed.
   std::string session_phase;           ///< Of the current or last session.
   std::uint64_t session_permille = 0;  ///< Of its way to the target, or of its base blocks.
   std::uint64_t session_rate = 0;      ///< Bytes per second over the last seconds.

@@ -75,7 +75,7 @@ std::string session_of(const json::value& replica) {
   }
   line += fmt::format(", {:.2f} s", static_cast<double>(number(*session, "milliseconds")) / 1000.0);
   if (text(replica, "state") != "rebuilding") return line;
-  line += fmt::format(", {}/s", engine::format_size(number(*session, "rebuild_bytes_per_second")));
+  line += fmt::format(", {}/s", engine::format_size(number(*session, "bytes_per_second")));
   if (const auto held = text(*session, "rebuild_held_by", ""); !held.empty()) {
     line += fmt::format(", held by {}", held);
     if (const auto limit = number(*session, "rebuild_limit_bytes_per_second"); limit != 0)

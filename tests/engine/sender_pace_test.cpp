@@ -114,19 +114,4 @@ BOOST_AUTO_TEST_CASE(a_grant_for_a_session_that_is_over_is_dropped) {
   BOOST_TEST(r.grant(16384) == "");
 }
 
-BOOST_AUTO_TEST_CASE(speed_and_time_left_are_told_while_it_is_copied) {
-  Paced r;
-  r.ask();
-  r.grant(16384);
-  r.now += second;
-  r.bring(0, 4);
-  r.now += second;
-  const auto s = r.sender->status(MonoTime(r.now));
-  BOOST_TEST(s.rebuild_bytes_per_second > 0u);
-  BOOST_REQUIRE(s.rebuild_eta_milliseconds);
-  BOOST_TEST(*s.rebuild_eta_milliseconds > 0u);
-}
-
 BOOST_AUTO_TEST_SUITE_END()
-
-}  // namespace tidemark::engine::outflow
