@@ -36,6 +36,7 @@ Lsn answerable(const CommitInputs& in, Lsn committed) {
     if (copy.exact) ++copies;
     if (copy.must_receive) floor = std::min(floor, copy.received);
   }
+  if (planted(Bug::one_copy_answers_on_receipt)) copies = answer_copies_min;
   return copies < answer_copies_min ? committed : std::max(committed, floor);
 }
 

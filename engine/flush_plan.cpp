@@ -29,6 +29,7 @@ bool joins(const FlushRun& run, FlushKind kind, BlockRange next, std::uint64_t b
 
 Lsn flush_limit(Lsn committed, Lsn durable) {
   if (planted(Bug::extents_hold_uncommitted)) return durable;
+  if (planted(Bug::flush_ignores_durable)) return committed;
   return std::min(committed, durable);
 }
 

@@ -213,6 +213,7 @@ bool InSync::counts(const Peer& peer) const {
   const bool recorded = in(recorded_, peer.replica) != nullptr;
   const bool asked = pending_ && in(*pending_, peer.replica) != nullptr;
   if (planted(Bug::member_leaves_before_cas) && pending_ && !asked) return false;
+  if (planted(Bug::joins_without_counting)) return recorded;
   return recorded || asked || peer.counting;
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -127,6 +128,7 @@ Row row_of(const OutcomeFacts& f) {
   if (!r.received && f.witnessed) return Row::wiped;
 
   const bool excused = loss_excused(f.history, r.history, cp);
+  if (planted(Bug::truncates_below_committed) && cp < r.committed) return Row::diverged_tail;
   if (cp < r.committed) {
     return excused ? Row::forked_below_committed : Row::committed_beyond_common_point;
   }

@@ -27,6 +27,20 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "resize_outside_log",
     "shrink_keeps_cut_blocks",
     "lane_keeps_its_place",
+    "exactness_ignores_incarnation",
+    "one_copy_answers_on_receipt",
+    "answers_before_epoch_record",
+    "rebuild_forgotten_by_restart",
+    "base_serves_memory",
+    "base_skips_holes",
+    "flush_ignores_durable",
+    "committed_beyond_log",
+    "joins_without_counting",
+    "recovery_ignores_late_writes",
+    "truncates_below_committed",
+    "higher_promise_ignored",
+    "digest_asked_at_its_end",
+    "failed_write_counts",
 };
 
 #ifdef TIDEMARK_PLANTED

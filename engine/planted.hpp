@@ -31,7 +31,21 @@ enum class Bug : std::uint8_t {
   resize_outside_log,               ///< The size is the assignment's, no record says it (C24).
   shrink_keeps_cut_blocks,          ///< A shrink is logged without the trim of what it cuts (C24).
   lane_keeps_its_place,             ///< A base lane that ended still counts against lanes_max.
-  count_,                           ///< Not a bug: how many there are.
+  exactness_ignores_incarnation,    ///< A member that lost its memory passes for exact (C4).
+  one_copy_answers_on_receipt,      ///< A write that one memory holds is answered (C4).
+  answers_before_epoch_record,      ///< A new primary answers reads at once (C3).
+  rebuild_forgotten_by_restart,     ///< A restarted replica takes its half copy for whole (C6).
+  base_serves_memory,               ///< Base blocks come by the read path, not from extents (C8).
+  base_skips_holes,                 ///< Zeros of the base are not written over what is there (C8).
+  flush_ignores_durable,            ///< The flusher goes beyond the own durable log (C10).
+  committed_beyond_log,          ///< A replica believes committed beyond what its log shares (C10).
+  joins_without_counting,        ///< A member counts once the control plane has answered (C11).
+  recovery_ignores_late_writes,  ///< Recovery waits for no lock of the process before (C15).
+  truncates_below_committed,     ///< A primary's wish beats what was committed (C18).
+  higher_promise_ignored,        ///< A primary goes on though a replica promised more (C18).
+  digest_asked_at_its_end,  ///< The replica is asked for the digest at its end, not at cp (C21).
+  failed_write_counts,      ///< A failed log write is taken for done (C23).
+  count_,                   ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

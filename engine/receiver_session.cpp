@@ -106,7 +106,7 @@ std::optional<std::string> Receiver::objection(const StartSession& start) const 
   if (start.common_point > n.received) {
     return fmt::format("it begins behind {}, the log ends at {}", start.common_point, n.received);
   }
-  if (start.common_point < n.committed) {
+  if (start.common_point < n.committed && !planted(Bug::truncates_below_committed)) {
     return fmt::format("it would cut to {} what is committed up to {}", start.common_point,
                        n.committed);
   }

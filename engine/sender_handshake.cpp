@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 #include "engine/sender.hpp"
 
 namespace tidemark::engine::outflow {
@@ -64,8 +65,8 @@ void Sender::ask_digests(SenderEffects& out) {
   auto& h = handshake_;
   h.digests_asked = true;
   const auto id = session_->id();
-  send(Lane::records, AskDigest{config_.assignment.spec.id, session_->epoch(), id, h.compared}, 72,
-       out);
+  const auto at = planted(Bug::digest_asked_at_its_end) ? h.facts->received : h.compared;
+  send(Lane::records, AskDigest{config_.assignment.spec.id, session_->epoch(), id, at}, 72, out);
   if (!h.our_digest_known) out.push_back(ReadOwnDigest{id, h.compared});
   if (h.our_digest_known || h.own->checkpoint != h.compared) {
     out.push_back(ReadOwnDigest{id, h.own->checkpoint});

@@ -93,7 +93,9 @@ VolumeEffects VolumeMachine::on(const StoreEnded& event) {
 
 VolumeEffects VolumeMachine::on(const PeerReported& event) {
   if (!log_ || state_ == VolumeState::ended) return {};
-  if (event.seen.promised > assignment_.epoch) {
+  const bool deposed =
+      event.seen.promised > assignment_.epoch && !planted(Bug::higher_promise_ignored);
+  if (deposed) {
     end(fmt::format("replica {} has promised epoch {}, above ours ({})", event.seen.replica,
                     event.seen.promised, assignment_.epoch),
         true);

@@ -111,7 +111,7 @@ VolumeEffects VolumeMachine::on(AllocationArrived event) {
 void VolumeMachine::hold(const Reading& reading, FrontReply reply) {
   auto shows = log_->newest(blocks_of(reading.offset, reading.length), answerable_);
   if (planted(Bug::read_unanswerable)) shows = Lsn{};
-  shows = std::max(shows, epoch_record_);
+  if (!planted(Bug::answers_before_epoch_record)) shows = std::max(shows, epoch_record_);
   if (shows <= answerable_) {
     effects_.push_back(Reply{reading.client, std::move(reply)});
     return;

@@ -98,7 +98,10 @@ bool VolumeView::whole(std::size_t copies_wanted) const {
 }
 
 Cluster::Cluster(ClusterOptions options)
-    : options_(std::move(options)), world_(options_.seed), isolated_(options_.nodes, false) {
+    : options_(std::move(options)),
+      world_(options_.seed),
+      isolated_(options_.nodes, false),
+      heard_(options_.nodes) {
   world_.trace.verbose = options_.verbose;
   world_.settings = small_settings();
   if (options_.tune) options_.tune(world_.settings);
@@ -107,7 +110,7 @@ Cluster::Cluster(ClusterOptions options)
   const auto low = world_.random.next();
   world_.cluster = engine::make_uuid(high, low);
   world_.net.on_codec_error = [this](const std::string& what) { fail("codec", what); };
-  world_.net.on_delivery = [this](const Life&, const engine::Message& m) { delivered(m); };
+  world_.net.on_delivery = [this](const Life& to, const engine::Message& m) { delivered(to, m); };
 
   SimScheduler::install(config_, world_.random, world_.events, world_.trace);
   system_ = std::make_unique<caf::actor_system>(config_);
@@ -154,8 +157,9 @@ void Cluster::fail(std::string cls, std::string what) {
 
 // The only thing of the engine that the history believes:
 // that a reign began with the loss of a cache.
-void Cluster::delivered(const engine::Message& message) {
+void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   const auto* assign = std::get_if<engine::Assign>(&message);
+  if (assign != nullptr) heard_[receiver.node] = assign->assignment;
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;
   last_epoch_ = assign->assignment.epoch;
   if ((assign->assignment.marks & engine::EpochBody::cache_lost) != 0) history_->cache_lost();
@@ -176,6 +180,11 @@ void Cluster::kill(std::uint32_t n, Kill how) {
 void Cluster::wipe(std::uint32_t n) {
   kill(n);
   nodes_[n]->wipe();
+}
+
+bool Cluster::hosts_a_copy(std::uint32_t n) const {
+  const auto& hosts = options_.hosts;
+  return hosts.empty() || std::find(hosts.begin(), hosts.end(), n) != hosts.end();
 }
 
 void Cluster::isolate(std::uint32_t n) {
@@ -390,13 +399,18 @@ bool Cluster::start() {
     return n == size();
   };
   for (int attempt = 0; attempt < 100 && !connected(); ++attempt) run_for(50 * millisecond);
+  std::string places;
+  for (const auto n : options_.hosts) {
+    places += fmt::format("{}\"{}\"", places.empty() ? "" : ",", nodes_[n]->name());
+  }
+  if (!places.empty()) places = fmt::format(",\"nodes\":[{}]", places);
   const auto created =
       admin("POST", "/v1/volumes",
             fmt::format(
                 "{{\"name\":\"{}\",\"size_bytes\":{},\"copies\":{},\"mode\":\"{}\",\"ack\":\"{}\","
-                "\"min_copies\":{}}}",
+                "\"min_copies\":{}{}}}",
                 volume, options_.blocks * engine::block_bytes, options_.copies,
-                to_string(options_.mode), to_string(options_.ack), options_.min_copies));
+                to_string(options_.mode), to_string(options_.ack), options_.min_copies, places));
   if (created.status != 201 && created.status != 202) {
     fail("start", fmt::format("create answers {}: {}", created.status, created.body));
     return false;
@@ -458,7 +472,7 @@ bool Cluster::stale_control_changes_nothing() {
 bool Cluster::settle() {
   if (!converge() || !read_all() || !stale_control_changes_nothing()) return false;
   for (std::uint32_t n = 0; n < size() && options_.mode == engine::Mode::sync_all; ++n) {
-    if (serving() == n) continue;
+    if (serving() == n || !hosts_a_copy(n)) continue;
     // A node may just be reconnecting to the control plane.
     if (!promote_soon(n)) {
       fail("not_promoted", fmt::format("{} cannot be promoted at rest", nodes_[n]->name()));

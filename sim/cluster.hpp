@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@ struct ClusterOptions {
   std::uint32_t min_copies = 2;
   engine::Mode mode = engine::Mode::sync_all;
   engine::AckPolicy ack = engine::AckPolicy::received;
+  std::vector<std::uint32_t> hosts;  ///< Nodes that hold the copies; empty: the control plane says.
   std::uint64_t blocks = 256;
   std::uint64_t blocks_max = 512;  ///< No resize goes beyond.
   bool verbose = false;
@@ -98,6 +100,12 @@ class Cluster {
   /// Removes every block.
   void heal();
   bool alive(std::uint32_t node) const { return nodes_[node]->alive(); }
+  /// What the control plane remembers, and the same put back: a host restored from a backup. The
+  /// host must be down.
+  std::map<std::string, std::string> control_records() const;
+  void restore_control(const std::map<std::string, std::string>& records);
+  /// The last assignment that a node heard.
+  const std::optional<engine::Assignment>& heard(std::uint32_t node) const { return heard_[node]; }
   SimNode& node(std::uint32_t index) { return *nodes_[index]; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
 
@@ -175,7 +183,9 @@ class Cluster {
   void watch_resize(std::uint64_t blocks, std::uint64_t number, std::uint32_t at,
                     std::uint32_t life);
   bool step(engine::MonoTime limit);
-  void delivered(const engine::Message& message);
+  void delivered(const Life& receiver, const engine::Message& message);
+  /// Whether the node is one of those that hold the copies.
+  bool hosts_a_copy(std::uint32_t node) const;
   engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
 
   ClusterOptions options_;
@@ -194,7 +204,8 @@ class Cluster {
   std::shared_ptr<Client> teller_;  ///< The scenario's own client.
   caf::actor asker_;
   std::uint64_t resizes_asked_ = 0;  ///< Only the last one's answer counts.
-  engine::Epoch last_epoch_;         ///< Of any assignment that was delivered.
+  std::vector<std::optional<engine::Assignment>> heard_;
+  engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.
 };
 
 }  // namespace tidemark::sim

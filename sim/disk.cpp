@@ -82,6 +82,16 @@ void SimDisk::complete(std::uint64_t delay, const char* kind, std::function<void
   events_.after(delay, life_, kind, std::move(due));
 }
 
+void SimDisk::complete_unless_held(std::uint64_t delay, DiskOp op, storage::FilePtr file,
+                                   std::function<void()> due) {
+  constexpr std::uint64_t look_again = 1 * engine::millisecond;
+  complete(delay, op == DiskOp::write ? "written" : "read",
+           [this, op, file = std::move(file), due = std::move(due)]() mutable {
+             if (!image_.holds || !image_.holds(op, file->path())) return due();
+             complete_unless_held(look_again, op, std::move(file), std::move(due));
+           });
+}
+
 void SimDisk::status_later(std::uint64_t delay, const char* kind, Status status, OnStatus done) {
   complete(delay, kind, [status = std::move(status), done = std::move(done)] { done(status); });
 }
@@ -118,7 +128,7 @@ void SimDisk::write(const storage::FilePtr& file, std::uint64_t offset,
   writing_.emplace(id, Writing{std::static_pointer_cast<OpenFile>(file), offset, std::move(data)});
   const auto transfer = bytes / 2 * image_.slow_factor;  // 2 GB/s
   const auto delay = transfer + (open.dsync() ? latency(60, 250) : latency(15, 60));
-  complete(delay, "written", [this, id, done = std::move(done)] {
+  complete_unless_held(delay, DiskOp::write, file, [this, id, done = std::move(done)] {
     const auto writing = std::move(writing_.extract(id).mapped());
     done(land(writing));
   });
@@ -144,7 +154,8 @@ void SimDisk::read(const storage::FilePtr& file, std::uint64_t offset, std::size
                    OnRead done) {
   if (!life_->alive) return;
   note("read", opened(file).path(), offset, bytes);
-  complete(latency(40, 150) + bytes / 2, "read", [file, offset, bytes, done = std::move(done)] {
+  const auto delay = latency(40, 150) + bytes / 2;
+  complete_unless_held(delay, DiskOp::read, file, [file, offset, bytes, done = std::move(done)] {
     auto& inode = opened(file).inode();
     if (offset + bytes > inode.size()) {
       done(Error{Errc::not_found, fmt::format("read of {} at {}: beyond its end at {}",
@@ -251,7 +262,10 @@ void SimDisk::process_killed() {
   CHECK(!life_->alive);
   auto& random = image_.random();
   for (auto& [id, writing] : std::exchange(writing_, {})) {
-    const bool lands = random.chance(1, 2);
+    const bool drawn = random.chance(1, 2);
+    const bool lands = image_.late_writes == LateWrites::as_the_seed_says
+                           ? drawn
+                           : image_.late_writes == LateWrites::all_land;
     const auto delay = random.below(late_landing_max);
     // The image outlives its processes; this object does not.
     events_.after(delay, nullptr, "late_write", [image = &image_, lands, w = std::move(writing)] {
@@ -268,8 +282,14 @@ void SimDisk::process_killed() {
 void SimDisk::power_lost() {
   CHECK(!life_->alive);
   for (auto& [id, writing] : std::exchange(writing_, {})) {
+    if (image_.late_writes == LateWrites::all_lost) continue;
     auto& inode = writing.file->inode();
-    inode.land_torn(inode.prepare(writing.offset, writing.data), image_.random());
+    auto change = inode.prepare(writing.offset, writing.data);
+    if (image_.late_writes == LateWrites::all_land) {
+      inode.apply(std::move(change), true);
+    } else {
+      inode.land_torn(std::move(change), image_.random());
+    }
   }
   image_.power_loss();
 }

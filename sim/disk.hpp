@@ -65,6 +65,9 @@ class SimDisk final : public storage::Disk {
   void note(const char* kind, const std::string& path, std::uint64_t offset, std::uint64_t bytes);
   void note_content(const std::vector<engine::Slice>& data);
   void complete(std::uint64_t delay, const char* kind, std::function<void()> due);
+  /// The same for an operation that the image may hold.
+  void complete_unless_held(std::uint64_t delay, DiskOp op, storage::FilePtr file,
+                            std::function<void()> due);
   engine::Status land(const Writing& writing);
   void status_later(std::uint64_t delay, const char* kind, engine::Status status, OnStatus done);
   std::uint64_t latency(std::uint64_t low_microseconds, std::uint64_t high_microseconds);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -87,6 +88,10 @@ class Inode {
 };
 using InodePtr = std::shared_ptr<Inode>;
 
+enum class DiskOp : std::uint8_t { write, read };
+/// What becomes of writes in flight when their process or machine ends.
+enum class LateWrites : std::uint8_t { as_the_seed_says, all_land, all_lost };
+
 /// Names and inodes of one disk. Metadata of a directory reaches the platter in order, by
 /// sync_directory at the latest.
 class DiskImage {
@@ -119,6 +124,9 @@ class DiskImage {
   std::uint64_t fail_writes = 0;  ///< So many next writes end with EIO.
   std::uint64_t fail_syncs = 0;
   bool stuck = false;  ///< Takes operations and completes none.
+  /// Operations of which this says true do not complete until it says false; null: none.
+  std::function<bool(DiskOp, const std::string& path)> holds;
+  LateWrites late_writes = LateWrites::as_the_seed_says;
 
  private:
   // A name's new inode; null: removed. Directories stand under their own name

@@ -59,6 +59,9 @@ class Faults {
   /// Lets them write what a log keeps and more, to a part of the volume.
   std::function<void()> flood;
 
+  /// Damages a batch of a log that later ones prove durable; false: there is none.
+  bool rot_proved_log(std::uint32_t node);
+
   const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
   std::uint64_t crashes_and_cuts() const { return crashes_; }
 
@@ -82,7 +85,6 @@ class Faults {
   void rot();
   std::vector<InodePtr> files_of(std::uint32_t node, std::string_view kind);
   bool rot_a_file(std::uint32_t node);
-  bool rot_proved_log(std::uint32_t node);
   void fail_sync();
   void fill_disk();
   void shrink_and_grow();

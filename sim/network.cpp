@@ -102,6 +102,10 @@ void SimNet::repeat_stale_control() {
   }
 }
 
+void SimNet::say_as_control(std::uint32_t node, engine::Message message) {
+  if (const auto wire = control_wire(node)) wire->inject(std::move(message));
+}
+
 // --- one process ---------------------------------------------------------------------------------
 
 SimNetwork::SimNetwork(SimNet& net, LifePtr life, engine::Endpoint own, engine::ClusterId cluster)

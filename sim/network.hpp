@@ -42,6 +42,15 @@ struct NetworkWeather {
 };
 
 /// The hub: who is where, and what lies between.
+/// A message that has reached a node and was not given to it yet.
+struct Passage {
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+  engine::Purpose purpose{};
+  const engine::Message& message;
+};
+enum class Fate : std::uint8_t { pass, drop, hold };
+
 class SimNet {
  public:
   SimNet(Events& events, Trace& trace, Random random)
@@ -70,6 +79,11 @@ class SimNet {
   std::uint64_t frames() const { return frames_; }
   std::uint64_t frame_bytes() const { return frame_bytes_; }
 
+  /// Decides over each message that arrives; null: all pass. What is held is asked about again until
+  /// it passes, and what came behind it on its connection waits behind it.
+  std::function<Fate(const Passage&)> filter;
+  /// Whoever speaks as the control plane to a node: over its connection of now, or not at all.
+  void say_as_control(std::uint32_t node, engine::Message message);
   /// What was delivered, before the receiver sees it. For checkers.
   std::function<void(const Life& receiver, const engine::Message&)> on_delivery;
   /// Our own codec refused our own frame.

@@ -126,9 +126,32 @@ void Wire::arrive(int to, const Frame& frame) {
     if (net_.on_codec_error) net_.on_codec_error(message.error().text);
     return;
   }
-  if (net_.on_delivery) net_.on_delivery(*ends_[index(to)].life, *message);
-  if (to == connector && perturbed(*message)) return;
-  deliver(to, std::move(message).value());
+  ends_[index(to)].stalled.push_back(std::move(message).value());
+  let_pass(to);
+}
+
+void Wire::let_pass(int to) {
+  constexpr std::uint64_t ask_again = 1 * ms;
+  auto& end = ends_[index(to)];
+  while (!end.stalled.empty() && !broken_) {
+    const auto from = ends_[index(other(to))].node;
+    const auto fate =
+        net_.filter ? net_.filter({from, end.node, purpose_, end.stalled.front()}) : Fate::pass;
+    if (fate == Fate::hold) {
+      if (std::exchange(end.asks_again, true)) return;
+      net_.events_.after(ask_again, end.life, "held", [self = shared_from_this(), to] {
+        self->ends_[index(to)].asks_again = false;
+        self->let_pass(to);
+      });
+      return;
+    }
+    auto message = std::move(end.stalled.front());
+    end.stalled.pop_front();
+    if (fate == Fate::drop) continue;
+    if (net_.on_delivery) net_.on_delivery(*end.life, message);
+    if (to == connector && perturbed(message)) continue;
+    deliver(to, std::move(message));
+  }
 }
 
 void Wire::deliver(int to, Message message) {

@@ -59,6 +59,8 @@ class Wire final : public std::enable_shared_from_this<Wire> {
     bool closed = false;  ///< Its owner closed or dropped it: it hears nothing more.
     bool down = false;    ///< It was told that the connection is over.
     std::weak_ptr<transport::LinkEvents> events;
+    std::deque<engine::Message> stalled;     ///< Arrived, and held by the world's filter.
+    bool asks_again = false;                 ///< An event is due that asks the filter anew.
     std::deque<engine::Message> inbox;       ///< Waits for a receiver.
     std::optional<std::string> untold_down;  ///< Waits for a receiver.
     std::size_t unsent = 0;
@@ -75,6 +77,8 @@ class Wire final : public std::enable_shared_from_this<Wire> {
   void transmit(int from, transport::Frame frame);
   void transmit_end(int from);
   void arrive(int to, const transport::Frame& frame);
+  /// Gives what passes, in order; holds the rest.
+  void let_pass(int to);
   void deliver(int to, engine::Message message);
   void pump(int to);
   void answer(engine::Message message);

@@ -1,5 +1,7 @@
 #include "storage/disk_tasks.hpp"
 
+#include "engine/planted.hpp"
+
 namespace tidemark::storage {
 namespace {
 constexpr std::uint64_t look_again = 5 * engine::millisecond;
@@ -7,6 +9,7 @@ constexpr std::uint64_t look_again = 5 * engine::millisecond;
 
 Task<engine::Result<FilePtr>> open_when_unlocked(Disk& disk, engine::Timers& timers,
                                                  std::string path, OpenOptions options) {
+  if (engine::planted(engine::Bug::recovery_ignores_late_writes)) options.lock = false;
   for (std::uint64_t waited = 0;; waited += look_again) {
     auto file = co_await open_file(disk, path, options);
     if (file || file.error().code != engine::Errc::busy || waited >= lock_wait_max) co_return file;

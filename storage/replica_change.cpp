@@ -306,7 +306,9 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
     run.sums.push_back(sums[i]);
   }
   std::vector<BlockRange> copied;
+  const bool skips_holes = zeros && engine::planted(engine::Bug::base_skips_holes);
   for (const auto& run : runs) copied.push_back(run.range);
+  if (skips_holes) runs.clear();
   auto written = co_await extents_->write_held(std::move(runs));
   if (!written && written.error().code != Errc::no_space) fail(written.error());
   if (!written) co_return written;
@@ -373,6 +375,15 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
   if (!allowed) co_return allowed.error();
   if (first.value >= engine::volume_blocks_max || blocks_max == 0) {
     co_return Error{Errc::invalid, fmt::format("base read at block {}: no volume has it", first)};
+  }
+  if (engine::planted(engine::Bug::base_serves_memory)) {
+    const auto dirty = dirty_.find(first);
+    const auto record = dirty ? wal_->in_memory(dirty->lsn) : engine::RecordPtr();
+    if (record && record->header().kind == engine::RecordKind::write) {
+      const auto at = first - record->header().range.first;
+      auto data = record->payload().part(at * block_bytes, block_bytes);
+      co_return BasePiece{{{first, 1}, std::move(data), {record->sum(at)}}, flusher_->ceiling()};
+    }
   }
   auto run = co_await extents_->read_run(first, blocks_max);
   if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine/planted.hpp"
 #include "storage/disk_tasks.hpp"
 #include "storage/replica_store.hpp"
 
@@ -44,6 +45,10 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
       check_identity(*found, config_.cluster, config_.spec, config_.replica, config_.directory);
   if (!ours) co_return ours.error();
   superblock_ = std::move(*found);
+  const bool half = superblock_.base == BaseState::incomplete && !config_.create;
+  if (half && engine::planted(engine::Bug::rebuild_forgotten_by_restart)) {
+    superblock_.base = BaseState::complete;
+  }
   previous_checkpoint_ = superblock_.checkpoint;
   touched_.open({superblock_.checkpoint, superblock_.checkpoint_digest});
   extents_ = std::make_unique<Extents>(config_.disk, config_.timers, config_.directory + "/extents",

@@ -1,0 +1,24 @@
+// The control plane's memory, taken away and put back: what a host restored from a backup believes.
+#include "engine/check.hpp"
+#include "engine/control/records.hpp"
+#include "sim/cluster.hpp"
+
+namespace tidemark::sim {
+
+std::map<std::string, std::string> Cluster::control_records() const {
+  std::map<std::string, std::string> records;
+  for (const auto& [key, value] : nodes_[0]->kv().pairs) {
+    if (key.starts_with(engine::control::key_prefix)) records.emplace(key, value);
+  }
+  return records;
+}
+
+void Cluster::restore_control(const std::map<std::string, std::string>& records) {
+  CHECK(!nodes_[0]->alive());
+  auto& pairs = nodes_[0]->kv().pairs;
+  std::erase_if(pairs,
+                [](const auto& p) { return p.first.starts_with(engine::control::key_prefix); });
+  pairs.insert(records.begin(), records.end());
+}
+
+}  // namespace tidemark::sim

@@ -1,0 +1,156 @@
+// Histories of primaries that go on too long, begin too early, or forget who they were.
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include "tests/cluster/stage.hpp"
+
+using namespace tidemark;
+using namespace tidemark::cluster_tests;
+using engine::FrontOp;
+
+namespace {
+const std::vector<std::string> loss{"lost_answered", "lost_flushed", "came_back"};
+const std::vector<std::string> fork_or_loss{"two_logs",      "committed_fork", "lost_answered",
+                                            "lost_flushed",  "came_back",      "corrupt",
+                                            "not_converged", "check"};
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(histories_fencing)
+
+// C1. The primary's disk is slow, the others have all in memory and it was answered. It is killed,
+// is back at once, and would number other records where those stand.
+BOOST_AUTO_TEST_CASE(a_primary_that_comes_back_shorter_does_not_write_its_epoch_again) {
+  const Story story = [](Stage& s) {
+    const auto p = s.primary();
+    s.hold_log(p);
+    for (std::uint64_t b = 0; b < 4; ++b) s.write(b);
+    s.kill(p);
+    s.let_go(p);
+    s.boot(p);
+    for (std::uint64_t b = 8; b < 12; ++b) s.write(b);
+    s.settle();
+  };
+  must_hold(story);
+  must_break(Bug::primary_resumes_epoch, fork_or_loss, story);
+}
+
+// C2. All know the same records committed; only the others have what came behind. Chosen by
+// committed, the old primary would win the tie and truncate what was answered.
+BOOST_AUTO_TEST_CASE(the_longest_log_reigns_whatever_each_knows_to_be_committed) {
+  const Story story = [](Stage& s) {
+    const auto p = s.primary();
+    s.write(0);
+    s.flush();
+    s.run_for(1 * second);
+    s.hold_log(p);
+    s.write(0);
+    s.kill(p);
+    s.let_go(p);
+    s.boot(p);
+    s.read(0);
+  };
+  must_hold(story);
+  must_break(Bug::candidate_by_committed, loss, story);
+}
+
+// C3. A write reached one replica and nobody was answered. That replica reigns, cannot commit, and
+// dies; the next never had the write. Nobody may have read it in between.
+BOOST_AUTO_TEST_CASE(nothing_is_read_before_the_reigns_own_record_is_committed) {
+  const Story story = [](Stage& s) {
+    s.write(0);
+    s.flush();
+    s.hold_records(1, 3);
+    s.hold_log(1);
+    s.later_write(0);
+    s.run_for(50 * millisecond);
+    s.kill(1);
+    s.hold_records(2, 3);
+    s.wish(2);
+    s.run_until([&] { return s.serves(2); }, 10 * second);
+    s.later(FrontOp::read, 0);
+    s.run_for(500 * millisecond);
+    s.kill(2, Kill::power);
+    s.pass_all();
+    s.let_go(1);
+    s.boot(1);
+    s.wish(3);
+    s.read(0);
+  };
+  must_hold(story, apart());
+  must_break(Bug::answers_before_epoch_record, loss, story, apart());
+}
+
+// C4. Writes were answered from memories, and all nodes lose power. Whoever reigns then has none of
+// them: the clients must be told, or a later FLUSH would cover what is gone.
+BOOST_AUTO_TEST_CASE(a_reign_without_an_exact_member_says_that_the_cache_is_lost) {
+  const Story story = [](Stage& s) {
+    s.write(0);
+    s.flush();
+    for (std::uint32_t n = 0; n < 3; ++n) s.hold_log(n);
+    s.write(0);
+    for (std::uint32_t n = 0; n < 3; ++n) s.kill(n, Kill::power);
+    for (std::uint32_t n = 0; n < 3; ++n) s.let_go(n);
+    for (std::uint32_t n = 0; n < 3; ++n) s.boot(n);
+    s.read(0);
+  };
+  must_hold(story);
+  must_break(Bug::exactness_ignores_incarnation, loss, story);
+}
+
+// C4. With one copy left a single kill would take every write that only its memory has: it answers
+// from its disk.
+BOOST_AUTO_TEST_CASE(with_one_copy_left_a_write_is_answered_from_its_disk) {
+  const Story story = [](Stage& s) {
+    s.kill(2);
+    s.write(0);
+    s.hold_log(1);
+    const auto answered = s.later_write(1);
+    s.run_for(1 * second);
+    s.must(!*answered, "answered_from_memory", "a write was answered that one memory has");
+    s.let_go(1);
+    s.run_until([&] { return *answered; });
+    s.settle();
+  };
+  must_hold(story, pair());
+  must_break(Bug::one_copy_answers_on_receipt, {"answered_from_memory"}, story, pair());
+}
+
+// The rule of FLUSH: it speaks for the primary's own disk too.
+BOOST_AUTO_TEST_CASE(a_flush_is_not_answered_before_the_own_disk_has_it) {
+  const Story story = [](Stage& s) {
+    s.write(0);
+    s.flush();
+    s.hold_log(1);
+    s.write(0);
+    const auto answered = s.later(FrontOp::flush, 0);
+    s.run_for(1 * second);
+    s.must(!*answered, "flushed_from_memory", "a flush was answered before the own disk had it");
+  };
+  must_hold(story, apart());
+  must_break(Bug::flush_acked_before_local_sync, {"flushed_from_memory"}, story, apart());
+}
+
+// C20. A write is numbered and shipped to nobody, and it is read. The primary dies: the old value
+// is read again. So the first read waits until the write could be answered.
+BOOST_AUTO_TEST_CASE(a_read_shows_nothing_that_only_the_primary_has) {
+  const Story story = [](Stage& s) {
+    s.write(0);
+    s.flush();
+    s.hold_records(1, 2);
+    s.hold_records(1, 3);
+    s.hold_log(1);
+    s.later_write(0);
+    s.later(FrontOp::read, 0);
+    s.run_for(200 * millisecond);
+    s.kill(1);
+    s.pass_all();
+    s.let_go(1);
+    s.boot(1);
+    s.read(0);
+    s.settle();
+  };
+  must_hold(story, apart());
+  must_break(Bug::read_unanswerable, loss, story, apart());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,155 @@
+// Histories of who counts, and from when until when.
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include "tests/cluster/stage.hpp"
+
+using namespace tidemark;
+using namespace tidemark::cluster_tests;
+
+BOOST_AUTO_TEST_SUITE(histories_set)
+
+// C11. The primary is alone in the set; a replica is in line and asked for. While the answer is on
+// its way the primary commits alone, then dies: the replica reigns, for the set names it.
+BOOST_AUTO_TEST_CASE(a_joining_member_counts_before_the_control_plane_is_asked) {
+  const Story story = [](Stage& s) {
+    s.kill(2);
+    s.write(0, 1, true);
+    auto asked = std::make_shared<bool>(false);
+    s.rule([asked](const Passage& p) {
+      const auto* proposal = std::get_if<engine::ProposeSet>(&p.message);
+      if (proposal != nullptr && proposal->in_sync.size() == 2) *asked = true;
+      const bool later = *asked && ((p.from == 0 && p.to == 1) || (p.from == 1 && p.to == 2));
+      return later ? Fate::hold : Fate::pass;
+    });
+    s.boot(2);
+    s.run_until([&] { return *asked; }, 20 * second);
+    s.must(*asked, "not_staged", "node3 was never asked for");
+    s.later_write(5, true);
+    s.run_for(1 * second);
+    s.kill(1, Kill::power);
+    s.pass_all();
+    s.promote_soon(2);
+    s.read(5);
+  };
+  must_hold(story, pair());
+  must_break(Bug::joins_without_counting, {"lost_flushed", "committed_fork"}, story, pair());
+}
+
+// C11. A member is out of reach; that it shall leave was said, and is not yet heard. It counts until
+// the answer, for until then it may be made primary.
+BOOST_AUTO_TEST_CASE(a_leaving_member_counts_until_the_answer) {
+  const Story story = [](Stage& s) {
+    s.rule([](const Passage& p) {
+      const bool asks = std::holds_alternative<engine::ProposeSet>(p.message);
+      return asks || (p.from == 1 && p.to == 2) ? Fate::hold : Fate::pass;
+    });
+    s.later_write(5, true);
+    s.run_for(6 * second);
+    s.kill(1, Kill::power);
+    s.pass_all();
+    s.promote_soon(2);
+    s.read(5);
+  };
+  must_hold(story, pair());
+  must_break(Bug::member_leaves_before_cas, {"lost_flushed", "committed_fork"}, story, pair());
+}
+
+// C10. Records that the others do not have yet are not in force: were they in the primary's extents
+// already, no truncation could take them out.
+BOOST_AUTO_TEST_CASE(extents_hold_nothing_that_may_still_be_taken_back) {
+  const Story story = [](Stage& s) {
+    s.hold_log(2);
+    for (std::uint64_t b = 0; b < 16; ++b) s.later_write(b);
+    s.run_for(1 * second);
+    s.let_go(2);
+    s.settle();
+  };
+  must_hold(story, apart());
+  must_break(Bug::extents_hold_uncommitted, {"extents_uncommitted"}, story, apart());
+}
+
+// C10. A replica whose disk lags has left the set and hears of commits beyond its own log. Were they
+// flushed, a crash would leave a checkpoint behind which there is no log.
+BOOST_AUTO_TEST_CASE(a_lagging_replica_flushes_no_further_than_its_own_log) {
+  const Story story = [](Stage& s) {
+    s.hold_log(3);
+    s.write(0, 1, true);
+    for (std::uint64_t b = 0; b < 16; ++b) s.write(b);
+    s.flush();
+    s.run_for(2 * second);
+    s.let_go(3);
+    s.settle();
+  };
+  must_hold(story, apart());
+  must_break(Bug::flush_ignores_durable, {"checkpoint_ahead", "check"}, story, apart());
+}
+
+// C10. A replica that catches up is told of commits far beyond what it has. It believes them as far
+// as its log is proved to be the primary's: else its next facts make no sense.
+BOOST_AUTO_TEST_CASE(committed_is_believed_only_as_far_as_the_log_is_shared) {
+  const Story story = [](Stage& s) {
+    s.kill(3);
+    for (int round = 0; round < 8; ++round) s.write(0, 256);
+    s.flush();
+    auto heard = std::make_shared<int>(0);
+    s.rule([heard](const Passage& p) {
+      const bool records = std::holds_alternative<engine::Records>(p.message) && p.to == 3;
+      return records && (*heard)++ > 0 ? Fate::hold : Fate::pass;
+    });
+    s.boot(3);
+    s.run_until([&] { return *heard > 0; }, 20 * second);
+    s.must(*heard > 0, "not_staged", "node4 was sent no records");
+    s.run_for(200 * millisecond);
+    s.cut(1, 3);
+    s.run_for(1 * second);
+    s.pass_all();
+    s.settle();
+  };
+  must_hold(story, apart());
+  must_break(Bug::committed_beyond_log, {"not_converged", "check"}, story, apart());
+}
+
+// C21. A replica ends behind where the primary's history left its own. Only the digest at the
+// common point says anything; asked about its end it can confirm nothing, and never comes back.
+BOOST_AUTO_TEST_CASE(logs_are_compared_at_the_point_that_both_histories_share) {
+  const Story story = [](Stage& s) {
+    s.hold_records(1, 3);
+    s.hold_log(1);
+    for (std::uint64_t b = 0; b < 4; ++b) s.later_write(b);
+    s.run_for(200 * millisecond);
+    s.kill(2);
+    s.kill(1);
+    s.pass_all();
+    s.wish(3);
+    s.run_until([&] { return s.serves(3); }, 10 * second);
+    s.boot(2);
+    const auto answered = s.later_write(9, true);
+    s.run_until([&] { return *answered; }, 30 * second);
+    s.must(*answered, "never_in_line", "node3 did not come back in line");
+    s.let_go(1);
+    s.settle();
+  };
+  must_hold(story, apart());
+  must_break(Bug::digest_asked_at_its_end, {"never_in_line"}, story, apart());
+}
+
+// C23. One write to a replica's log fails. What completes behind the gap does not count, and the
+// store is not asked again: it would prove a log that has a hole.
+BOOST_AUTO_TEST_CASE(durable_ends_at_the_first_write_that_failed) {
+  const Story story = [](Stage& s) {
+    s.write(0, 1, true);
+    s.node(2).disk().fail_writes = 1;
+    s.write(1, 1, true);
+    s.write(2, 1, true);
+    s.node(2).disk().fail_writes = 0;
+    s.kill(2);
+    s.boot(2);
+    s.settle();
+  };
+  must_hold(story, pair());
+  must_break(Bug::failed_write_counts, {"durable_lost", "lost_flushed", "not_converged", "check"},
+             story, pair());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
