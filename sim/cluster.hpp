@@ -33,6 +33,7 @@ struct ClusterOptions {
   engine::Mode mode = engine::Mode::sync_all;
   engine::AckPolicy ack = engine::AckPolicy::received;
   std::uint64_t blocks = 256;
+  std::string placed;  ///< Names of the copies' nodes as JSON strings; empty: any.
   bool verbose = false;
   NetworkWeather weather{};
   std::function<void(actors::Settings&)> tune;  ///< Changes the small defaults of the simulator.
@@ -128,7 +129,8 @@ class Cluster {
   std::optional<std::uint32_t> serving() const;
   /// Waits for somebody to serve; CHECKs that somebody does.
   std::uint32_t primary();
-  bool promote(std::uint32_t node);
+  /// `force`: though it may lack committed records.
+  bool promote(std::uint32_t node, bool force = false);
   /// The same, again and again while it is refused.
   bool promote_soon(std::uint32_t node);
   /// Admits a wiped node and puts a new replica on it.
@@ -139,6 +141,8 @@ class Cluster {
   bool converge();
   /// converge(), then reads everything, from each copy in turn as primary.
   bool settle();
+  /// At rest: every copy holds the same, by the cluster's own comparison.
+  bool copies_equal();
   /// At rest: everything that the control plane ever said is heard again, and nothing moves.
   bool stale_control_changes_nothing();
   bool failed() const { return failure_.has_value(); }
@@ -182,6 +186,7 @@ class Cluster {
   std::vector<std::shared_ptr<Client>> clients_;
   std::shared_ptr<Client> teller_;  ///< The scenario's own client.
   caf::actor asker_;
+  bool forced_ = false;       ///< An operator let committed records go.
   engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.
 };
 
