@@ -71,6 +71,8 @@ template <class Reply>
 Reply refusal(const Error& error) {
   if constexpr (std::is_same_v<Reply, LogDigestIs>) {
     return LogDigestIs{std::nullopt};
+  } else if constexpr (std::is_same_v<Reply, LogDigestsAre>) {
+    return LogDigestsAre{};
   } else if constexpr (std::is_same_v<Reply, CopyHash>) {
     return CopyHash{error, {}, {}};
   } else {
@@ -119,6 +121,13 @@ class StoreState {
         [this](const AskLogDigest& m) {
           return ask<LogDigestIs>([&] { return store_.log_digest(m.lsn); });
         },
+        [this](const AskLogDigests& m) {
+          return ask<LogDigestsAre>(
+              [&] { return store_.log_digests(m.lsns); },
+              [](auto known) {
+                return LogDigestsAre{known.touched_from, std::move(known.points)};
+              });
+        },
         [this](const TruncateLog& m) {
           return ask<StoreDone>([&] { return store_.truncate(m.to); });
         },
@@ -126,8 +135,9 @@ class StoreState {
           if (store_.opened()) store_.note_touched(m.first, m.ranges);
         },
         [this](const BeginBase& m) {
-          return ask<BaseBegun>(
-              [&] { return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history); });
+          return ask<BaseBegun>([&] {
+            return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history, m.own_past);
+          });
         },
         [this](const FindMissing& m) {
           if (!store_.opened()) return MissingIs{not_open(), {}};

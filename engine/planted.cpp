@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "read_unanswerable",
     "unaligned_merge_on_stale_base",
     "member_leaves_before_cas",
+    "delta_forgets_own_past",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -28,6 +28,7 @@ enum class Bug : std::uint8_t {
   read_unanswerable,                ///< Reads show records the mode could not yet answer (C20).
   unaligned_merge_on_stale_base,    ///< Merges read before earlier writes are numbered (C22).
   member_leaves_before_cas,         ///< The set shrinks before the control plane agreed (C11).
+  delta_forgets_own_past,           ///< A delta leaves out what committed own records touched (C6).
   count_,                           ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);

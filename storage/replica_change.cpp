@@ -120,10 +120,9 @@ void ReplicaStore::note_touched(bool first, const std::vector<BlockRange>& range
   for (const auto& range : ranges) noted_->add(range);
 }
 
-Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(engine::BaseScope scope,
-                                                            engine::Epoch epoch, Lsn base,
-                                                            engine::Digest digest,
-                                                            engine::EpochHistory history) {
+Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
+    engine::BaseScope scope, engine::Epoch epoch, Lsn base, engine::Digest digest,
+    engine::EpochHistory history, std::optional<engine::OwnPast> own_past) {
   using engine::BaseScope;
   const bool known = superblock_.base == BaseState::complete || missing_;
   if (scope != BaseScope::all && !known) {
@@ -133,7 +132,7 @@ Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(engine::BaseScope sc
     if (!missing_) co_return Error{Errc::refused, "begin of a rebuild: none was broken off"};
     missing_->epoch = epoch;
   } else {
-    auto done = co_await reset(scope, epoch, base, digest, std::move(history));
+    auto done = co_await reset(scope, epoch, base, digest, std::move(history), own_past);
     if (!done) co_return done.error();
   }
   noted_.reset();
@@ -141,12 +140,13 @@ Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(engine::BaseScope sc
 }
 
 Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, Lsn base,
-                                 engine::Digest digest, engine::EpochHistory history) {
+                                 engine::Digest digest, engine::EpochHistory history,
+                                 std::optional<engine::OwnPast> own_past) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   auto held = co_await flusher_->hold();
   if (!held) co_return held.error();
   changing_ = true;
-  auto done = co_await reset_held(scope, epoch, base, digest, std::move(history));
+  auto done = co_await reset_held(scope, epoch, base, digest, std::move(history), own_past);
   changing_ = false;
   wal_->resume();
   release_flush();  // a comparison of what was there is over
@@ -154,27 +154,9 @@ Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, L
   co_return done;
 }
 
-/// What a copy begun now lacks. Nothing is in flight.
-MissingBlocks ReplicaStore::missing_for(engine::BaseScope scope, engine::Epoch epoch) const {
-  const auto blocks = config_.spec.blocks();
-  MissingBlocks missing{epoch, Lsn(), BlockSet(blocks)};
-  if (scope == engine::BaseScope::all) {
-    missing.blocks.fill();
-    return missing;
-  }
-  if (missing_) missing = *missing_;
-  missing.epoch = epoch;
-  if (noted_) missing.blocks.merge(*noted_);
-  if (engine::planted(engine::Bug::delta_without_own_blocks)) return missing;
-  // Its own records that are not in the extents go with the log.
-  dirty_.visit({BlockIndex(), blocks}, [&](BlockRange part, const DirtyBlock* dirty) {
-    if (dirty != nullptr) missing.blocks.add(part);
-  });
-  return missing;
-}
-
 Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epoch, Lsn base,
-                                      engine::Digest digest, engine::EpochHistory history) {
+                                      engine::Digest digest, engine::EpochHistory history,
+                                      std::optional<engine::OwnPast> own_past) {
   auto settled_log = co_await wal_->settle();
   if (!settled_log) co_return settled_log.error();
   const BlockRange whole{BlockIndex(), config_.spec.blocks()};
@@ -182,7 +164,13 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
   const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
   const auto start = wal_->next_sequence();
   const bool all = scope == engine::BaseScope::all;
-  auto missing = missing_for(scope, epoch);
+  auto found = missing_for(scope, epoch, own_past);
+  if (!found) co_return found.error();
+  auto& missing = *found;
+  if (own_past) {
+    auto sealed = co_await seal_fork(own_past->parts_at);
+    if (!sealed) co_return failed(sealed.error());
+  }
   // More than was missing before, if anything: a crash between this and the superblock loses
   // nothing, whichever state it leaves.
   auto saved = co_await missing_file_.save(missing);
@@ -471,7 +459,7 @@ Task<Status> ReplicaStore::destroy() {
   // The superblock first: without it, what a crash leaves is nobody's.
   auto gone = co_await remove_file(config_.disk, config_.directory + "/superblock");
   if (!gone && gone.error().code != Errc::not_found) co_return gone.error();
-  for (const auto* part : {"/wal", "/extents", ""}) {
+  for (const auto* part : {"/wal", "/extents", "/forks", ""}) {
     const auto directory = config_.directory + part;
     auto emptied = co_await remove_all(directory);
     if (!emptied && emptied.error().code != Errc::not_found) co_return emptied.error();
