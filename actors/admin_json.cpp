@@ -251,6 +251,13 @@ Result<std::string> text_field(const json::object& body, std::string_view key,
   return std::string(value->as_string());
 }
 
+Result<bool> truth_field(const json::object& body, std::string_view key) {
+  const auto* value = body.if_contains(key);
+  if (value == nullptr) return false;
+  if (value->is_bool()) return value->as_bool();
+  return Error{Errc::invalid, fmt::format("\"{}\" must be true or false", key)};
+}
+
 Result<std::uint64_t> number_field(const json::object& body, std::string_view key,
                                    std::optional<std::uint64_t> fallback) {
   const auto* value = body.if_contains(key);

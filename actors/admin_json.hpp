@@ -53,6 +53,8 @@ engine::Result<json::object> parse_body(const std::string& body,
 /// Errc::invalid when it is there with another type, or missing without a `fallback`.
 engine::Result<std::string> text_field(const json::object& body, std::string_view key,
                                        std::optional<std::string> fallback = std::nullopt);
+/// False where the key is missing.
+engine::Result<bool> truth_field(const json::object& body, std::string_view key);
 engine::Result<std::uint64_t> number_field(const json::object& body, std::string_view key,
                                            std::optional<std::uint64_t> fallback = std::nullopt);
 /// false where it is not there.

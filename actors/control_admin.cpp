@@ -138,11 +138,13 @@ void ControlAdmin::remove() {
 }
 
 void ControlAdmin::promote() {
-  const auto body = parse_body(ask.body, {"node"});
+  const auto body = parse_body(ask.body, {"node", "force"});
   if (!body) return answer(answer_error(body.error()));
   const auto node = text_field(*body, "node");
   if (!node) return answer(answer_error(node.error()));
-  auto begun = shell.plane_.promote(parts[2], *node, shell.moment());
+  const auto force = truth_field(*body, "force");
+  if (!force) return answer(answer_error(force.error()));
+  auto begun = shell.plane_.promote(parts[2], *node, shell.moment(), *force);
   if (!begun) return answer(answer_error(begun.error()));
   shell.run(std::move(*begun));
   when_settled(shell.plane_.volume(parts[2])->spec.id, 200);

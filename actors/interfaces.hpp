@@ -119,16 +119,22 @@ struct ReadLog {
 struct LogRead {
   engine::Result<engine::RecordBatch> batch;  ///< out_of_window below what is retained.
 };
-/// Digest of the log at an LSN; nothing when it is no longer (or not yet) known.
-/// Lsn{} is the empty log.
+/// Digest of the log at an LSN; nothing when it is not known. Lsn{} is the empty log.
 struct AskLogDigest {
   engine::Lsn lsn;
 };
 struct LogDigestIs {
   std::optional<engine::Digest> digest;
 };
-/// Cuts the log behind `to`: drains, records the intent, erases from the end, syncs (C15). Refused
-/// below the checkpoint.
+/// For each of these rising places the greatest one at or below it whose digest is known.
+struct AskLogDigests {
+  std::vector<engine::Lsn> lsns;
+};
+struct LogDigestsAre {
+  engine::Lsn touched_from;
+  std::vector<engine::DigestAt> points;
+};
+/// Cuts the log behind `to`, durably (C15). Refused below the checkpoint.
 struct TruncateLog {
   engine::Lsn to;
 };
@@ -146,6 +152,7 @@ struct BeginBase {
   engine::Digest digest;
   engine::EpochHistory history;
   engine::Configuration configuration;  ///< In force at `base`.
+  std::optional<engine::OwnPast> own_past;
 };
 struct BaseBegun {
   engine::Result<engine::BaseProgress> progress;
@@ -256,10 +263,11 @@ using Store = caf::typed_actor<
     caf::reacts_to<AppendRecords>, caf::reacts_to<CommittedAdvanced>,
     caf::replies_to<ReadBlocks>::with<BlocksRead>, caf::replies_to<ReadLog>::with<LogRead>,
     caf::reacts_to<SetListener>, caf::replies_to<AskAllocation>::with<AllocationIs>,
-    caf::replies_to<AskLogDigest>::with<LogDigestIs>, caf::replies_to<TruncateLog>::with<StoreDone>,
-    caf::reacts_to<NoteTouched>, caf::replies_to<BeginBase>::with<BaseBegun>,
-    caf::replies_to<FindMissing>::with<MissingIs>, caf::replies_to<WriteBase>::with<StoreDone>,
-    caf::replies_to<FindTouched>::with<TouchedFound>,
+    caf::replies_to<AskLogDigest>::with<LogDigestIs>,
+    caf::replies_to<AskLogDigests>::with<LogDigestsAre>,
+    caf::replies_to<TruncateLog>::with<StoreDone>, caf::reacts_to<NoteTouched>,
+    caf::replies_to<BeginBase>::with<BaseBegun>, caf::replies_to<FindMissing>::with<MissingIs>,
+    caf::replies_to<WriteBase>::with<StoreDone>, caf::replies_to<FindTouched>::with<TouchedFound>,
     caf::replies_to<ReadTouched>::with<TouchedRead>,
     caf::replies_to<FinishRebuild>::with<StoreDone>, caf::replies_to<ReadBase>::with<BaseRead>,
     caf::replies_to<PinLog>::with<StoreDone>, caf::reacts_to<UnpinLog>,
@@ -440,6 +448,8 @@ TIDEMARK_IN_PROCESS(ReadLog)
 TIDEMARK_IN_PROCESS(LogRead)
 TIDEMARK_IN_PROCESS(AskLogDigest)
 TIDEMARK_IN_PROCESS(LogDigestIs)
+TIDEMARK_IN_PROCESS(AskLogDigests)
+TIDEMARK_IN_PROCESS(LogDigestsAre)
 TIDEMARK_IN_PROCESS(TruncateLog)
 TIDEMARK_IN_PROCESS(NoteTouched)
 TIDEMARK_IN_PROCESS(BeginBase)

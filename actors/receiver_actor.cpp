@@ -149,6 +149,15 @@ void perform(Self self, inflow::ReadDigest& e) {
             [answer](const caf::error&) { answer(std::nullopt); });
 }
 
+void perform(Self self, inflow::ReadDigests& e) {
+  const auto answer = [self, link = e.link, session = e.session](LogDigestsAre known) {
+    run(self, inflow::DigestsRead{link, session, known.touched_from, std::move(known.points)});
+  };
+  self->request(self->state.store, caf::infinite, AskLogDigests{std::move(e.lsns)})
+      .then([answer](LogDigestsAre& known) { answer(std::move(known)); },
+            [answer](const caf::error&) { answer({}); });
+}
+
 void perform(Self self, inflow::TruncateTo& e) { ask_step(self, TruncateLog{e.to}, step_ended); }
 
 void perform(Self self, inflow::NoteTouched& e) {
@@ -156,9 +165,9 @@ void perform(Self self, inflow::NoteTouched& e) {
 }
 
 void perform(Self self, inflow::BeginBase& e) {
-  self->request(
-          self->state.store, caf::infinite,
-          BeginBase{e.scope, e.epoch, e.base, e.digest, std::move(e.history), e.configuration})
+  self->request(self->state.store, caf::infinite,
+                BeginBase{e.scope, e.epoch, e.base, e.digest, std::move(e.history), e.configuration,
+                          e.own_past})
       .then([self](const BaseBegun& m) { run(self, inflow::BaseBegun{m.progress}); },
             [self](const caf::error& error) {
               run(self, inflow::BaseBegun{store_gone(self, error).error()});

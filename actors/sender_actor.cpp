@@ -141,6 +141,14 @@ void perform(Self self, outflow::ReadOwnDigest& e) {
                                        });
 }
 
+void perform(Self self, outflow::ReadOwnDigests& e) {
+  ask_store<AskLogDigests, LogDigestsAre>(
+      self, e.session, "asking for digests", AskLogDigests{std::move(e.lsns)},
+      [id = e.session](LogDigestsAre& known) {
+        return outflow::OwnDigestsRead{id, known.touched_from, std::move(known.points)};
+      });
+}
+
 void perform(Self self, outflow::Pin& e) {
   ask_store<PinLog, StoreDone>(self, e.session, "pinning the log", PinLog{e.session.value, e.from},
                                [id = e.session](StoreDone& d) {

@@ -73,6 +73,8 @@ template <class Reply>
 Reply refusal(const Error& error) {
   if constexpr (std::is_same_v<Reply, LogDigestIs>) {
     return LogDigestIs{std::nullopt};
+  } else if constexpr (std::is_same_v<Reply, LogDigestsAre>) {
+    return LogDigestsAre{};
   } else if constexpr (std::is_same_v<Reply, CopyHash>) {
     return CopyHash{error, {}, {}};
   } else {
@@ -128,6 +130,13 @@ class StoreState {
         [this](const AskLogDigest& m) {
           return ask<LogDigestIs>([&] { return store_.log_digest(m.lsn); });
         },
+        [this](const AskLogDigests& m) {
+          return ask<LogDigestsAre>(
+              [&] { return store_.log_digests(m.lsns); },
+              [](auto known) {
+                return LogDigestsAre{known.touched_from, std::move(known.points)};
+              });
+        },
         [this](const TruncateLog& m) {
           return ask<StoreDone>([&] { return store_.truncate(m.to); });
         },
@@ -136,8 +145,8 @@ class StoreState {
         },
         [this](const BeginBase& m) {
           return ask<BaseBegun>([&] {
-            return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history,
-                                     m.configuration);
+            return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history, m.configuration,
+                                     m.own_past);
           });
         },
         [this](const FindMissing& m) {

@@ -33,6 +33,7 @@ StartSession start_of(const Plan& plan, VolumeId volume, Epoch epoch, SessionId 
   start.target = plan.target;
   start.touched_from = plan.touched_from;
   start.touched_digest = plan.touched_digest;
+  start.parts_at = plan.parts_at;
   start.history = plan.history;
   start.configuration = plan.configuration;
   start.reason = plan.reason;

@@ -13,7 +13,8 @@ constexpr std::array names = std::to_array<std::string_view>({
     "barrier_reached", "ask_base",   "base_blocks",   "base_zeroes", "base_whole",
     "register",        "registered", "assign",        "assign_ack",  "unassign",
     "unassign_ack",    "heartbeat",  "propose_set",   "set_decided", "fence",
-    "promise",         "admin_ask",  "admin_reply",   "configured",
+    "promise",         "admin_ask",  "admin_reply",   "configured",  "ask_digests",
+    "digests",
 });
 static_assert(names.size() == std::variant_size_v<Message>);
 

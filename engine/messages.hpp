@@ -4,6 +4,7 @@
 //   primary's sender                                   replica's receiver
 //      Probe  ------------------------------------------>  Facts
 //      AskDigest --------------------------------------->  DigestIs
+//      AskDigests  (where the logs part) ---------------->  Digests
 //      StartSession (truncate, catch up or rebuild) ---->  SessionReady
 //      Touched  (a rebuild that keeps what it can) ----->  TouchedNoted
 //      Records, Progress ------------------------------->  Ack
@@ -148,6 +149,31 @@ struct DigestIs {
   std::optional<Digest> digest;  ///< Nothing: it no longer knows.
 };
 
+/// A place in a log and the digest of all up to it.
+struct DigestAt {
+  Lsn lsn;
+  Digest digest;
+
+  friend bool operator==(const DigestAt&, const DigestAt&) = default;
+};
+/// Asks for digests at or below several places, to find the last one where both logs are equal.
+/// Harmless to repeat.
+struct AskDigests {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  std::vector<Lsn> lsns;  ///< Rising.
+};
+/// For each place that was asked for the greatest one at or below it whose digest is known.
+struct Digests {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  Lsn touched_from;              ///< What its log touched behind it can be named (C6).
+  std::vector<DigestAt> points;  ///< Rising; none where nothing is known.
+};
+inline constexpr std::uint32_t digests_max = 64;
+
 enum class SessionKind : std::uint8_t { catch_up = 1, rebuild = 2 };
 std::string_view to_string(SessionKind kind);
 
@@ -158,6 +184,12 @@ enum class BaseScope : std::uint8_t {
   rest = 3,     ///< Log and extents are kept: what an earlier session did not get is copied (C9).
 };
 std::string_view to_string(BaseScope scope);
+
+/// Of a replica that is rebuilt: committed records that it has and the volume has not any more.
+struct OwnPast {
+  Lsn parts_at;      ///< They lie behind it: first they are sealed as a fork.
+  Lsn touched_from;  ///< At or below it. Scope touched: what they touched behind it is missing.
+};
 
 /// Begins a session; the replica drops what an older one left. For catch_up, and a rebuild of the
 /// rest, the replica truncates to `common_point` first when it is ahead of it. For any other
@@ -174,8 +206,11 @@ struct StartSession {
   Lsn target;             ///< Frozen: the primary's head when it was planned.
   Lsn touched_from;       ///< Scope touched: blocks of all records with a greater LSN are named.
   Digest touched_digest;  ///< Of both logs there.
-  EpochHistory history;   ///< Rebuild: the reigns up to common_point.
-  std::string reason;     ///< For the replica's recovery log.
+  /// Rebuild: what the replica holds behind it was committed and is of an abandoned past (C18). Of
+  /// scope touched, what its own log touched behind `touched_from` is missing as well (C6).
+  std::optional<Lsn> parts_at;
+  EpochHistory history;         ///< Rebuild: the reigns up to common_point.
+  std::string reason;           ///< For the replica's recovery log.
   Configuration configuration;  ///< In force at common_point; size 0: as the assignment says.
 };
 /// Behind StartSession{rebuild, touched}: blocks that the primary's log touched behind the common
@@ -410,7 +445,7 @@ using Message =
                  TouchedNoted, SessionReady, Records, Progress, Ack, Barrier, BarrierReached,
                  AskBase, BaseBlocks, BaseZeroes, BaseWhole, Register, Registered, Assign,
                  AssignAck, Unassign, UnassignAck, Heartbeat, ProposeSet, SetDecided, Fence,
-                 Promise, AdminAsk, AdminReply, Configured>;
+                 Promise, AdminAsk, AdminReply, Configured, AskDigests, Digests>;
 /// "records", "ack", ...: for logs and traces.
 std::string_view name(const Message& message);
 

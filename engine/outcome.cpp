@@ -31,19 +31,21 @@ constexpr std::array<NamedRule, static_cast<std::size_t>(Row::count_)> rules = {
     {{Row::base_beyond_retention, Kind::rebuild_full, NotYet::none}, "base_beyond_retention"},
     {{Row::facts_impossible, Kind::refuse, NotYet::none}, "facts_impossible"},
     {{Row::wiped, Kind::not_yet, NotYet::readmission}, "wiped"},
-    {{Row::forked_below_committed, Kind::rebuild_full, NotYet::delta}, "forked_below_committed"},
+    {{Row::forked_touched, Kind::rebuild_delta, NotYet::none}, "forked_touched"},
+    {{Row::forked_below_committed, Kind::rebuild_full, NotYet::none}, "forked_below_committed"},
     {{Row::committed_beyond_common_point, Kind::refuse, NotYet::none},
      "committed_beyond_common_point"},
-    {{Row::forked_below_checkpoint, Kind::rebuild_full, NotYet::delta}, "forked_below_checkpoint"},
+    {{Row::forked_below_checkpoint, Kind::rebuild_full, NotYet::none}, "forked_below_checkpoint"},
     {{Row::checkpoint_beyond_common_point, Kind::refuse, NotYet::none},
      "checkpoint_beyond_common_point"},
     {{Row::acknowledged_records_lost, Kind::rebuild_full, NotYet::none},
      "acknowledged_records_lost"},
-    {{Row::digests_unequal, Kind::not_yet, NotYet::bisect}, "digests_unequal"},
+    {{Row::digests_unequal_touched, Kind::rebuild_delta, NotYet::none}, "digests_unequal_touched"},
+    {{Row::digests_unequal, Kind::rebuild_full, NotYet::none}, "digests_unequal"},
     {{Row::digest_unknown, Kind::rebuild_full, NotYet::none}, "digest_unknown"},
-    {{Row::forked_flush_unknown, Kind::rebuild_full, NotYet::delta}, "forked_flush_unknown"},
+    {{Row::forked_flush_unknown, Kind::rebuild_full, NotYet::none}, "forked_flush_unknown"},
     {{Row::tail_to_cut_touched, Kind::rebuild_delta, NotYet::none}, "tail_to_cut_touched"},
-    {{Row::tail_to_cut_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
+    {{Row::tail_to_cut_beyond_retention, Kind::rebuild_full, NotYet::none},
      "tail_to_cut_beyond_retention"},
     {{Row::no_common_point, Kind::truncate, NotYet::none}, "no_common_point"},
     {{Row::replica_ahead, Kind::truncate, NotYet::none}, "replica_ahead"},
@@ -52,11 +54,10 @@ constexpr std::array<NamedRule, static_cast<std::size_t>(Row::count_)> rules = {
     {{Row::empty_log_retained, Kind::catch_up, NotYet::none}, "empty_log_retained"},
     {{Row::log_retained, Kind::catch_up, NotYet::none}, "log_retained"},
     {{Row::empty_log_touched, Kind::rebuild_delta, NotYet::none}, "empty_log_touched"},
-    {{Row::empty_log_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
+    {{Row::empty_log_beyond_retention, Kind::rebuild_full, NotYet::none},
      "empty_log_beyond_retention"},
     {{Row::log_touched, Kind::rebuild_delta, NotYet::none}, "log_touched"},
-    {{Row::log_beyond_retention, Kind::rebuild_full, NotYet::snapshot_tail},
-     "log_beyond_retention"},
+    {{Row::log_beyond_retention, Kind::rebuild_full, NotYet::none}, "log_beyond_retention"},
 }};
 
 const NamedRule& named(Row row) {
@@ -73,10 +74,15 @@ bool possible(const Facts& r) {
   return r.checkpoint <= r.durable && r.durable <= r.received && r.committed <= r.received;
 }
 
+/// Blocks of both sides' records behind one place can be named, where the logs are equal (C6).
+bool delta_known(const OutcomeFacts& f) { return f.equal_at && f.both_touched_known; }
+
+Row forked(const OutcomeFacts& f, Row full) { return delta_known(f) ? Row::forked_touched : full; }
+
 // Records beyond cp must go. Their blocks were never flushed where committed is known
 // to lie at or below cp.
 Row row_of_longer(const OutcomeFacts& f, bool excused) {
-  if (excused && !f.replica.clean) return Row::forked_flush_unknown;
+  if (excused && !f.replica.clean) return forked(f, Row::forked_flush_unknown);
   if (f.common_point.next() < f.retained) {
     return f.touched_known ? Row::tail_to_cut_touched : Row::tail_to_cut_beyond_retention;
   }
@@ -123,6 +129,7 @@ Row row_of(const OutcomeFacts& f) {
   CHECK(cp <= f.head);
   CHECK(cp <= r.received);
   CHECK(f.compared <= cp);
+  CHECK(!f.equal_at || *f.equal_at <= cp);
   if (r.base == BaseState::incomplete) return row_of_incomplete(f);
   if (!possible(r)) return Row::facts_impossible;
   if (!r.received && f.witnessed) return Row::wiped;
@@ -130,14 +137,14 @@ Row row_of(const OutcomeFacts& f) {
   const bool excused = loss_excused(f.history, r.history, cp);
   if (planted(Bug::truncates_below_committed) && cp < r.committed) return Row::diverged_tail;
   if (cp < r.committed) {
-    return excused ? Row::forked_below_committed : Row::committed_beyond_common_point;
+    return excused ? forked(f, Row::forked_below_committed) : Row::committed_beyond_common_point;
   }
   if (cp < r.checkpoint) {
-    return excused ? Row::forked_below_checkpoint : Row::checkpoint_beyond_common_point;
+    return excused ? forked(f, Row::forked_below_checkpoint) : Row::checkpoint_beyond_common_point;
   }
   if (r.durable < f.witnessed) return Row::acknowledged_records_lost;
   if (f.our_digest && f.their_digest && *f.our_digest != *f.their_digest) {
-    return Row::digests_unequal;
+    return delta_known(f) ? Row::digests_unequal_touched : Row::digests_unequal;
   }
   if (!f.our_digest || !f.their_digest) return Row::digest_unknown;
   return r.received > cp ? row_of_longer(f, excused) : row_of_prefix(f);
@@ -196,6 +203,11 @@ std::string reason(Row row, const OutcomeFacts& f) {
           r.checkpoint, r.durable, r.received, r.committed);
     case Row::wiped:
       return fmt::format("its log is empty but it acknowledged up to {}", f.witnessed);
+    case Row::forked_touched:
+      return fmt::format(
+          "it holds {} committed and {} flushed and {}; the digests at {} are equal, and what both "
+          "touched behind it is known",
+          r.committed, r.checkpoint, parting(row, f), *f.equal_at);
     case Row::forked_below_committed:
     case Row::committed_beyond_common_point:
       return fmt::format("it knows {} committed and {}", r.committed, parting(row, f));
@@ -204,6 +216,11 @@ std::string reason(Row row, const OutcomeFacts& f) {
       return fmt::format("its extents hold {} and {}", r.checkpoint, parting(row, f));
     case Row::acknowledged_records_lost:
       return fmt::format("it acknowledged {} and now has {} on disk", f.witnessed, r.durable);
+    case Row::digests_unequal_touched:
+      return fmt::format(
+          "histories agree up to {} and the digests at {} do not; they are equal at {}, and what "
+          "both touched behind it is known",
+          cp, f.compared, *f.equal_at);
     case Row::digests_unequal:
       return fmt::format("histories agree up to {} and the digests at {} do not", cp, f.compared);
     case Row::digest_unknown:
@@ -270,12 +287,6 @@ std::string_view to_string(NotYet way) {
   switch (way) {
     case NotYet::none:
       return "none";
-    case NotYet::bisect:
-      return "bisect";
-    case NotYet::delta:
-      return "delta";
-    case NotYet::snapshot_tail:
-      return "snapshot_tail";
     case NotYet::readmission:
       return "readmission";
   }
@@ -285,6 +296,24 @@ std::string_view to_string(NotYet way) {
 std::string_view to_string(OutcomeRow row) { return named(row).name; }
 
 RowRule rule(OutcomeRow row) { return named(row).rule; }
+
+bool parts_from_committed(OutcomeRow row) {
+  switch (row) {
+    case Row::forked_touched:
+    case Row::forked_below_committed:
+    case Row::forked_below_checkpoint:
+    case Row::forked_flush_unknown:
+    case Row::digests_unequal_touched:
+    case Row::digests_unequal:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool wants_search(OutcomeRow row) {
+  return parts_from_committed(row) && rule(row).kind == Kind::rebuild_full;
+}
 
 bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point) {
   // A forced reign excuses what it cut off when it began, not what it commits itself later.
@@ -316,6 +345,11 @@ Outcome decide(const OutcomeFacts& facts) {
   outcome.kind = rule(row).kind;
   outcome.better = rule(row).better;
   outcome.common_point = facts.common_point;
+  if (row == Row::digests_unequal_touched || row == Row::digests_unequal) {
+    outcome.parts_at = facts.equal_at.value_or(Lsn{});
+  } else if (parts_from_committed(row)) {
+    outcome.parts_at = facts.common_point;
+  }
   outcome.proof = fmt::format("{}: {} (R={} D={} K={} C={} S={} H={} cp={})", to_string(row),
                               reason(row, facts), r.received, r.durable, r.checkpoint, r.committed,
                               facts.retained, facts.head, facts.common_point);

@@ -36,22 +36,25 @@ std::string_view to_string(OutcomeKind kind);
 
 /// Why: the first row of the table that fits, in the order in which they stand here.
 enum class OutcomeRow : std::uint8_t {
-  promised_higher,         ///< step_down: promised > our epoch (C18).
-  replica_damaged,         ///< refuse: bytes proved durable are gone (C13).
-  base_unknown,            ///< rebuild_full: incomplete, and what is missing is not known (C6).
-  base_abandoned,          ///< rebuild_full: incomplete, copied of a past that is not ours (C9).
-  base_unproved,           ///< rebuild_full: incomplete, and equality at cp cannot be shown.
-  base_interrupted,        ///< rebuild_rest: incomplete, our log has cp + 1.
-  base_left_behind,        ///< rebuild_delta: incomplete, our log begins later.
-  base_beyond_retention,   ///< rebuild_full: the same, and what was touched is not known.
-  facts_impossible,        ///< refuse: K <= durable <= R and C <= R do not hold (C10).
-  wiped,                   ///< not_yet: an empty log under an identity that acknowledged records.
+  promised_higher,        ///< step_down: promised > our epoch (C18).
+  replica_damaged,        ///< refuse: bytes proved durable are gone (C13).
+  base_unknown,           ///< rebuild_full: incomplete, and what is missing is not known (C6).
+  base_abandoned,         ///< rebuild_full: incomplete, copied of a past that is not ours (C9).
+  base_unproved,          ///< rebuild_full: incomplete, and equality at cp cannot be shown.
+  base_interrupted,       ///< rebuild_rest: incomplete, our log has cp + 1.
+  base_left_behind,       ///< rebuild_delta: incomplete, our log begins later.
+  base_beyond_retention,  ///< rebuild_full: the same, and what was touched is not known.
+  facts_impossible,       ///< refuse: K <= durable <= R and C <= R do not hold (C10).
+  wiped,                  ///< not_yet: an empty log under an identity that acknowledged records.
+  forked_touched,  ///< rebuild_delta: any of the three below, and what both touched is known (C6).
   forked_below_committed,  ///< rebuild_full: cp < C, excused by a forced or best_effort reign.
   committed_beyond_common_point,   ///< refuse: cp < C (C18).
   forked_below_checkpoint,         ///< rebuild_full: cp < K, excused likewise.
   checkpoint_beyond_common_point,  ///< refuse: cp < K, so its extents hold what our log does not.
   acknowledged_records_lost,  ///< rebuild_full: durable below what it acknowledged to us (C13).
-  digests_unequal,            ///< not_yet: equal histories, other content: bisect (C21).
+  digests_unequal_touched,    ///< rebuild_delta: equal histories, other content behind a place
+                              ///< from which on both know what they touched (C21).
+  digests_unequal,            ///< rebuild_full: the same, and that is not known.
   digest_unknown,             ///< rebuild_full: equality at cp cannot be shown.
   forked_flush_unknown,       ///< rebuild_full: R > cp, excused; its extents may hold more than C.
   tail_to_cut_touched,        ///< rebuild_delta: R > cp, our log begins behind cp + 1.
@@ -74,10 +77,7 @@ std::string_view to_string(OutcomeRow row);
 /// what is done instead is in the kind.
 enum class NotYet : std::uint8_t {
   none,
-  bisect,         ///< Find the last equal chunk end (C21).
-  delta,          ///< Fetch only the blocks touched beyond the common point (C6).
-  snapshot_tail,  ///< Snapshot at an LSN that is still retained, then its tail.
-  readmission,    ///< A wiped replica under its old identity; `replica replace` gives a new one.
+  readmission,  ///< A wiped replica under its old identity; `replica replace` gives a new one.
 };
 std::string_view to_string(NotYet way);
 
@@ -90,6 +90,11 @@ struct RowRule {
 /// The rule of each row; the table that tests and docs walk.
 RowRule rule(OutcomeRow row);
 
+/// Whether the row depends on where digests are equal: then that is searched for, and decided anew.
+bool wants_search(OutcomeRow row);
+/// Whether what the replica holds beyond the place where the logs part was committed, and goes.
+bool parts_from_committed(OutcomeRow row);
+
 /// Both sides' facts, as read in one handshake.
 struct OutcomeFacts {
   Epoch epoch;                       ///< Ours.
@@ -101,6 +106,8 @@ struct OutcomeFacts {
   bool touched_known = false;        ///< Ours can name the blocks touched behind `compared` (C6).
   std::optional<Digest> our_digest;  ///< At `compared`.
   std::optional<Digest> their_digest;  ///< At `compared`.
+  std::optional<Lsn> equal_at;      ///< Found by a search: the greatest place with equal digests.
+  bool both_touched_known = false;  ///< Both can name what they touched behind `equal_at` (C6).
   Lsn witnessed;  ///< Highest durable LSN the replica proved to us in this reign; Lsn{} if none.
   Facts replica;
 };
@@ -110,6 +117,8 @@ struct Outcome {
   OutcomeRow row = OutcomeRow::facts_impossible;
   NotYet better = NotYet::none;
   Lsn common_point;
+  /// What the replica holds behind it was committed and is not ours: it goes.
+  std::optional<Lsn> parts_at;
   std::string proof;  ///< The numbers and the inequality that decided, in words.
 };
 

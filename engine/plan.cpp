@@ -69,6 +69,7 @@ Result<Plan> plan_rebuild(const Outcome& outcome, const PlanSource& source, cons
     plan.touched_from = source.compared;
     plan.touched_digest = *source.digest_at_compared;
   }
+  plan.parts_at = outcome.parts_at;
   plan.common_point = source.checkpoint;
   plan.digest = *source.digest_at_checkpoint;
   plan.pin_from = plan.common_point.next();

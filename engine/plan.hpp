@@ -25,6 +25,7 @@ struct Plan {
   BaseScope scope = BaseScope::all;  ///< Of a rebuild.
   Lsn touched_from;       ///< Scope touched: the blocks of records with a greater LSN are named.
   Digest touched_digest;  ///< Of both logs there.
+  std::optional<Lsn> parts_at;  ///< Rebuild: the replica's records behind it were committed and go.
   /// Records from the next one on are sent. For a rebuild of all or of what was touched: the base LSN.
   Lsn common_point;
   Digest digest;  ///< Of our log at common_point.
@@ -43,7 +44,7 @@ struct PlanSource {
   Lsn head;
   Lsn checkpoint;
   std::optional<Digest> digest_at_checkpoint;
-  Lsn compared;  ///< Where the digests were compared: the common point, or below it.
+  Lsn compared;  ///< Where the digests were found equal: the common point, or below it.
   std::optional<Digest> digest_at_compared;
   ConfigurationHistory configurations;
 };

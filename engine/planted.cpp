@@ -41,6 +41,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "higher_promise_ignored",
     "digest_asked_at_its_end",
     "failed_write_counts",
+    "delta_forgets_own_past",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -45,6 +45,7 @@ enum class Bug : std::uint8_t {
   higher_promise_ignored,        ///< A primary goes on though a replica promised more (C18).
   digest_asked_at_its_end,  ///< The replica is asked for the digest at its end, not at cp (C21).
   failed_write_counts,      ///< A failed log write is taken for done (C23).
+  delta_forgets_own_past,   ///< A delta leaves out what committed own records touched (C6).
   count_,                   ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);

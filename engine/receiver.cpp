@@ -149,6 +149,7 @@ void Receiver::leave_session() {
   intake_.reset();
   touched_upto_.reset();
   proved_digest_.reset();
+  proved_points_.clear();
   ack_due_ = false;
 }
 

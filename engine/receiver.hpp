@@ -64,6 +64,8 @@ constexpr bool allowed(ReceiverState from, ReceiverState to) {
 /// Digests of the newest records, so that a duplicate can be told from another record:
 /// 4096 x 24 bytes.
 inline constexpr std::size_t recent_records_max = 4096;
+/// Answers of a whole search are remembered: 8 rounds of 64.
+inline constexpr std::size_t proved_points_max = 512;
 /// A log with less room takes no new session: two of the largest records.
 inline constexpr std::uint64_t room_for_session_bytes = 4u << 20;
 
@@ -103,6 +105,7 @@ class Receiver {
   ReceiverEffects on(const PeerArrived& event);
   ReceiverEffects on(const PeerGone& event);
   ReceiverEffects on(const DigestRead& event);
+  ReceiverEffects on(const DigestsRead& event);
   ReceiverEffects on(const StoreStepEnded& event);
   ReceiverEffects on(const BaseBegun& event);
   ReceiverEffects on(const MissingFound& event);
@@ -139,6 +142,7 @@ class Receiver {
                   ReceiverEffects& out);
   void said(LinkNumber link, Probe& probe, ReceiverEffects& out);
   void said(LinkNumber link, AskDigest& ask, ReceiverEffects& out);
+  void said(LinkNumber link, AskDigests& ask, ReceiverEffects& out);
   void said(LinkNumber link, StartSession& start, ReceiverEffects& out);
   void said(LinkNumber link, Touched& touched, ReceiverEffects& out);
   void said(LinkNumber link, Records& records, ReceiverEffects& out);
@@ -156,6 +160,7 @@ class Receiver {
   void session_ready(ReceiverEffects& out);
   std::optional<std::string> objection(const StartSession& start) const;
   std::optional<std::string> objection_to_delta(const StartSession& start) const;
+  bool proved(Lsn lsn, const Digest& digest) const;
   void take_base(LinkNumber link, WriteBaseRun run, ReceiverEffects& out);
   void pump_base(ReceiverEffects& out);
 
@@ -202,6 +207,7 @@ class Receiver {
   /// The digest at the last LSN that was asked for: StartSession must name it.
   Lsn proved_lsn_;
   std::optional<Digest> proved_digest_;
+  std::vector<DigestAt> proved_points_;  ///< And those of a search for where the logs part.
 
   struct Undurable {
     Lsn lsn;

@@ -49,6 +49,13 @@ struct DigestRead {
   Lsn lsn;
   std::optional<Digest> digest;
 };
+/// The answer to ReadDigests: for each place the greatest one at or below it whose digest is known.
+struct DigestsRead {
+  LinkNumber link = 0;
+  SessionId session;
+  Lsn touched_from;  ///< What the log touched behind it can be named.
+  std::vector<DigestAt> points;
+};
 /// The answer to TruncateTo or FinishBase: there is one step at a time.
 struct StoreStepEnded {
   Status status;
@@ -108,6 +115,11 @@ struct ReadDigest {
   SessionId session;
   Lsn lsn;
 };
+struct ReadDigests {
+  LinkNumber link = 0;
+  SessionId session;
+  std::vector<Lsn> lsns;
+};
 struct TruncateTo {
   Lsn to;
 };
@@ -123,7 +135,8 @@ struct BeginBase {
   Lsn base;
   Digest digest;
   EpochHistory history;
-  Configuration configuration;  ///< In force at `base`.
+  Configuration configuration;      ///< In force at `base`.
+  std::optional<OwnPast> own_past;  ///< Committed records here are of an abandoned past (C6, C18).
 };
 struct FindMissing {
   SessionId session;
@@ -159,7 +172,7 @@ struct Log {
 using ReceiverEffect =
     std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted, ReadDigest, TruncateTo,
                  NoteTouched, BeginBase, FindMissing, WriteBaseRun, FinishBase, AnswerFence,
-                 AnswerStop, EndRole, Log>;
+                 AnswerStop, EndRole, Log, ReadDigests>;
 /// To be performed in order.
 using ReceiverEffects = std::vector<ReceiverEffect>;
 

@@ -90,6 +90,31 @@ ReceiverEffects Receiver::on(const DigestRead& event) {
   return out;
 }
 
+void Receiver::said(LinkNumber link, AskDigests& ask, ReceiverEffects& out) {
+  if (link != records_link_ || ask.volume != assignment_.spec.id ||
+      ask.epoch != assignment_.epoch || state_ != ReceiverState::ready) {
+    return refuse(link, RefusalCode::protocol, "a question for digests out of place", out);
+  }
+  out.push_back(ReadDigests{link, ask.session, std::move(ask.lsns)});
+}
+
+ReceiverEffects Receiver::on(const DigestsRead& event) {
+  ReceiverEffects out;
+  if (event.link != records_link_ || event.link == 0 || state_ != ReceiverState::ready) return out;
+  // Of all rounds of the search: as many as it may have.
+  if (proved_points_.size() >= proved_points_max) proved_points_.clear();
+  proved_points_.insert(proved_points_.end(), event.points.begin(), event.points.end());
+  out.push_back(Answer{event.link, Digests{assignment_.spec.id, assignment_.epoch, event.session,
+                                           event.touched_from, event.points}});
+  return out;
+}
+
+bool Receiver::proved(Lsn lsn, const Digest& digest) const {
+  if (lsn == proved_lsn_ && proved_digest_) return *proved_digest_ == digest;
+  return std::find(proved_points_.begin(), proved_points_.end(), DigestAt{lsn, digest}) !=
+         proved_points_.end();
+}
+
 /// What speaks against a session; the primary decided on facts,
 /// and facts can be checked here once more.
 std::optional<std::string> Receiver::objection(const StartSession& start) const {
@@ -114,22 +139,24 @@ std::optional<std::string> Receiver::objection(const StartSession& start) const 
     return fmt::format("it would cut to {} what the extents hold up to {}", start.common_point,
                        n.checkpoint);
   }
-  const bool proved =
-      start.common_point == proved_lsn_ && proved_digest_ && *proved_digest_ == start.digest;
-  if (!proved) return fmt::format("the digest at {} was not found equal", start.common_point);
+  if (start.common_point != proved_lsn_ || !proved(start.common_point, start.digest))
+    return fmt::format("the digest at {} was not found equal", start.common_point);
   return std::nullopt;
 }
 
 /// What is kept of the extents must be of the log that the touched blocks are named of.
 std::optional<std::string> Receiver::objection_to_delta(const StartSession& start) const {
-  if (start.common_point < numbers_.committed) {
+  if (!start.parts_at && start.common_point < numbers_.committed) {
     return fmt::format("its base at {} lacks what is committed up to {}", start.common_point,
                        numbers_.committed);
   }
-  const bool proved = start.touched_from == proved_lsn_ && proved_digest_ &&
-                      *proved_digest_ == start.touched_digest &&
-                      start.touched_from <= numbers_.received;
-  if (!proved) return fmt::format("the digest at {} was not found equal", start.touched_from);
+  if (start.touched_from > numbers_.received || !proved(start.touched_from, start.touched_digest)) {
+    return fmt::format("the digest at {} was not found equal", start.touched_from);
+  }
+  if (start.parts_at && *start.parts_at < start.touched_from) {
+    return fmt::format("the logs are equal at {} and part at {}", start.touched_from,
+                       *start.parts_at);
+  }
   if (numbers_.base == BaseState::incomplete && !numbers_.rebuild) {
     return "what is missing here is not known";
   }
@@ -216,8 +243,15 @@ void Receiver::begin_base(ReceiverEffects& out) {
   base_before_ = numbers_.base;
   // Until the step has ended nobody may take what is left for a copy (C6).
   numbers_.base = BaseState::incomplete;
-  out.push_back(BeginBase{start.scope, assignment_.epoch, step_lsn_, step_digest_, start.history,
-                          step_configurations_.current()});
+  BeginBase begin{start.scope,
+                  assignment_.epoch,
+                  step_lsn_,
+                  step_digest_,
+                  start.history,
+                  step_configurations_.current(),
+                  {}};
+  if (start.parts_at) begin.own_past = OwnPast{*start.parts_at, start.touched_from};
+  out.push_back(std::move(begin));
 }
 
 ReceiverEffects Receiver::on(const StoreStepEnded& event) {

@@ -23,6 +23,7 @@
 
 #include "engine/catch_up.hpp"
 #include "engine/cursor.hpp"
+#include "engine/digest_search.hpp"
 #include "engine/escalation.hpp"
 #include "engine/lag.hpp"
 #include "engine/outcome.hpp"
@@ -98,6 +99,7 @@ class Sender {
   SenderEffects on(const LinkClosed& event, Moment at);
   SenderEffects on(const OwnFactsRead& event, Moment at);
   SenderEffects on(const OwnDigestRead& event, Moment at);
+  SenderEffects on(const OwnDigestsRead& event, Moment at);
   SenderEffects on(const TouchedFound& event, Moment at);
   SenderEffects on(const TouchedRead& event, Moment at);
   SenderEffects on(const SourceFailed& event, Moment at);
@@ -130,6 +132,8 @@ class Sender {
     bool touched_known = false;
     bool their_digest_known = false, our_digest_known = false, base_digest_known = false;
     std::optional<Digest> their_digest, our_digest, base_digest;
+    std::optional<DigestSearch> search;  ///< Of the place where the logs part.
+    Lsn our_touched_from, their_touched_from;
   };
 
   bool stopped() const { return state_ == PeerState::stopped; }
@@ -153,11 +157,15 @@ class Sender {
   void find_common_point(SenderEffects& out);
   void ask_digests(SenderEffects& out);
   void decide_outcome(Moment at, SenderEffects& out);
+  OutcomeFacts outcome_facts() const;
+  void search_on(Moment at, SenderEffects& out);
+  void log_divergence(SenderEffects& out) const;
   void begin_plan(Plan plan, Moment at, SenderEffects& out);
 
   // What the replica says.
   void heard(const Facts& facts, Moment at, SenderEffects& out);
   void heard(const DigestIs& answer, Moment at, SenderEffects& out);
+  void heard(const Digests& answer, Moment at, SenderEffects& out);
   void heard(const SessionReady& ready, Moment at, SenderEffects& out);
   void heard(const Ack& ack, Moment at, SenderEffects& out);
   void heard(const BarrierReached& reached, Moment at, SenderEffects& out);

@@ -70,6 +70,12 @@ struct OwnDigestRead {
   Lsn lsn;
   std::optional<Digest> digest;
 };
+/// For each place asked for the greatest one at or below it whose digest is known; rising.
+struct OwnDigestsRead {
+  SessionId session;
+  Lsn touched_from;  ///< What the log touched behind it can be named.
+  std::vector<DigestAt> points;
+};
 /// The nearest LSN at or below the asked one from which on touched blocks can be named.
 struct TouchedFound {
   SessionId session;
@@ -141,6 +147,10 @@ struct ReadOwnDigest {
   SessionId session;
   Lsn lsn;
 };
+struct ReadOwnDigests {
+  SessionId session;
+  std::vector<Lsn> lsns;  ///< Rising, at most digests_max.
+};
 struct FindTouched {
   SessionId session;
   Lsn at;
@@ -195,9 +205,10 @@ struct Log {
   Event event;
 };
 
-using SenderEffect = std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest,
-                                  FindTouched, ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun,
-                                  ReportPeer, AskPace, TellPaceUsed, LeavePace, Log>;
+using SenderEffect =
+    std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest, FindTouched,
+                 ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun, ReportPeer, AskPace,
+                 TellPaceUsed, LeavePace, Log, ReadOwnDigests>;
 /// To be performed in order.
 using SenderEffects = std::vector<SenderEffect>;
 

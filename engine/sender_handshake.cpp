@@ -13,6 +13,7 @@ namespace {
 // Of docs/PROTOCOL.md, for the numbers in status.
 constexpr std::uint64_t touched_frame_overhead = 67;
 constexpr std::uint64_t touched_range_bytes = 16;
+constexpr std::uint64_t digests_frame_overhead = 65;
 
 }  // namespace
 
@@ -102,9 +103,8 @@ void Sender::heard(const DigestIs& answer, Moment at, SenderEffects& out) {
   decide_outcome(at, out);
 }
 
-void Sender::decide_outcome(Moment at, SenderEffects& out) {
+OutcomeFacts Sender::outcome_facts() const {
   const auto& h = handshake_;
-  if (!h.their_digest_known || !h.our_digest_known || !h.base_digest_known) return;
   OutcomeFacts facts;
   facts.epoch = session_->epoch();
   facts.history = config_.history;
@@ -117,7 +117,78 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   facts.their_digest = h.their_digest;
   facts.witnessed = witnessed_;
   facts.replica = *h.facts;
-  const auto outcome = decide(facts);
+  if (const auto equal = h.search ? h.search->equal() : std::nullopt) {
+    facts.equal_at = equal->lsn;
+    facts.both_touched_known =
+        h.our_touched_from <= equal->lsn && h.their_touched_from <= equal->lsn;
+  }
+  return facts;
+}
+
+/// The next question of the search for the place where the logs part.
+void Sender::search_on(Moment at, SenderEffects& out) {
+  const auto& search = *handshake_.search;
+  const auto id = session_->id();
+  if (search.over()) return decide_outcome(at, out);
+  if (auto lsns = search.ask_ours(); !lsns.empty()) {
+    out.push_back(ReadOwnDigests{id, std::move(lsns)});
+    return;
+  }
+  auto lsns = search.ask_theirs();
+  const auto bytes = digests_frame_overhead + lsns.size() * sizeof(std::uint64_t);
+  send(Lane::records,
+       AskDigests{config_.assignment.spec.id, session_->epoch(), id, std::move(lsns)}, bytes, out);
+}
+
+SenderEffects Sender::on(const OwnDigestsRead& event, Moment at) {
+  now_ = at.now;
+  SenderEffects out;
+  if (!session_ || !authorised(event.session, session_->epoch(), "own_digests", out)) return out;
+  auto& search = handshake_.search;
+  if (session_->phase() != SessionPhase::probing || !search || search->ask_ours().empty())
+    return out;
+  handshake_.our_touched_from = event.touched_from;
+  search->ours(event.points);
+  search_on(at, out);
+  return out;
+}
+
+void Sender::heard(const Digests& answer, Moment at, SenderEffects& out) {
+  if (!authorised(answer.session, answer.epoch, "digests", out)) return;
+  auto& search = handshake_.search;
+  if (session_->phase() != SessionPhase::probing || !search || search->ask_theirs().empty()) return;
+  handshake_.their_touched_from = answer.touched_from;
+  search->theirs(answer.points);
+  search_on(at, out);
+}
+
+/// Equal histories name other records: one of the two logs was damaged (C21).
+void Sender::log_divergence(SenderEffects& out) const {
+  const auto& h = handshake_;
+  const auto found = h.search->unequal();
+  const auto equal = h.search->equal();
+  out.push_back(Log{Event(Level::error, "log_diverged")
+                        .with("replica", config_.peer)
+                        .with("session", session_->id())
+                        .with("equal_at", equal ? equal->lsn : Lsn{})
+                        .with("unequal_at", found ? found->lsn : h.compared)
+                        .with("ours", to_string(found ? found->ours : *h.our_digest))
+                        .with("theirs", to_string(found ? found->theirs : *h.their_digest))
+                        .with("lost_from", equal ? equal->lsn.next() : Lsn(1))
+                        .with("lost_to", h.facts->received)});
+}
+
+void Sender::decide_outcome(Moment at, SenderEffects& out) {
+  auto& h = handshake_;
+  if (!h.their_digest_known || !h.our_digest_known || !h.base_digest_known) return;
+  const auto outcome = decide(outcome_facts());
+  if (wants_search(outcome.row) && !h.search) {
+    h.search.emplace(h.common_point);
+    return search_on(at, out);
+  }
+  const bool diverged = outcome.row == OutcomeRow::digests_unequal_touched ||
+                        outcome.row == OutcomeRow::digests_unequal;
+  if (diverged) log_divergence(out);
   const bool refuses = outcome.kind == OutcomeKind::refuse || outcome.kind == OutcomeKind::not_yet;
   if (!refuses || refused_for_ != outcome.row) refused_for_.reset();
   if (outcome_ != outcome.proof) {
@@ -133,8 +204,13 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   known_ = KnownFacts{*h.facts, at.now, false, h.compared, h.their_digest, true, equal};
   if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;
 
-  const PlanSource source{config_.history, head_,        h.own->checkpoint,     h.base_digest,
-                          h.compared,      h.our_digest, config_.configurations};
+  PlanSource source{config_.history, head_,        h.own->checkpoint,     h.base_digest,
+                    h.compared,      h.our_digest, config_.configurations};
+  const auto equal_at = h.search ? h.search->equal() : std::nullopt;
+  if (equal_at && outcome.parts_at) {
+    source.compared = equal_at->lsn;
+    source.digest_at_compared = equal_at->digest;
+  }
   auto plan = make_plan(outcome, source, config_.budget);
   if (plan) {
     begin_plan(std::move(*plan), at, out);

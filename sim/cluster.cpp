@@ -163,6 +163,11 @@ void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;
   last_epoch_ = assign->assignment.epoch;
   if ((assign->assignment.marks & engine::EpochBody::cache_lost) != 0) history_->cache_lost();
+  if ((assign->assignment.marks & engine::EpochBody::forced) != 0) {
+    forced_ = true;
+    history_->forced();
+    logs_->forced();
+  }
 }
 
 void Cluster::boot(std::uint32_t n) {
@@ -357,9 +362,10 @@ bool Cluster::promote_soon(std::uint32_t n) {
   return false;
 }
 
-bool Cluster::promote(std::uint32_t n) {
-  const auto reply = admin("POST", fmt::format("/v1/volumes/{}/promote", volume),
-                           fmt::format("{{\"node\":\"{}\"}}", nodes_[n]->name()));
+bool Cluster::promote(std::uint32_t n, bool force) {
+  const auto body =
+      fmt::format("{{\"node\":\"{}\"{}}}", nodes_[n]->name(), force ? ",\"force\":true" : "");
+  const auto reply = admin("POST", fmt::format("/v1/volumes/{}/promote", volume), body);
   if (reply.status != 200) {
     world_.trace.note(now(), fmt::format("promote answers {}: {}", reply.status, reply.body));
     return false;
@@ -469,8 +475,18 @@ bool Cluster::stale_control_changes_nothing() {
   return same && !failed();
 }
 
+bool Cluster::copies_equal() {
+  const auto reply = admin("POST", fmt::format("/v1/volumes/{}/compare", volume), "{}");
+  const bool equal = reply.body.find("\"equal\":true") != std::string::npos;
+  if (!equal)
+    fail("copies_differ", fmt::format("compare answers {}: {}", reply.status, reply.body));
+  return equal;
+}
+
 bool Cluster::settle() {
   if (!converge() || !read_all() || !stale_control_changes_nothing()) return false;
+  // Reads excuse what was lost by an operator's word, on one copy as on another.
+  if (forced_ && !copies_equal()) return false;
   for (std::uint32_t n = 0; n < size() && options_.mode == engine::Mode::sync_all; ++n) {
     if (serving() == n || !hosts_a_copy(n)) continue;
     // A node may just be reconnecting to the control plane.

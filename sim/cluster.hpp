@@ -138,7 +138,8 @@ class Cluster {
   std::optional<std::uint32_t> serving() const;
   /// Waits for somebody to serve; CHECKs that somebody does.
   std::uint32_t primary();
-  bool promote(std::uint32_t node);
+  /// `force`: though it may lack committed records.
+  bool promote(std::uint32_t node, bool force = false);
   /// The same, again and again while it is refused.
   bool promote_soon(std::uint32_t node);
   /// Asks for another size; false: it was refused, or another one is under way. In force when the
@@ -154,6 +155,8 @@ class Cluster {
   bool converge();
   /// converge(), then reads everything, from each copy in turn as primary.
   bool settle();
+  /// At rest: every copy holds the same, by the cluster's own comparison.
+  bool copies_equal();
   /// At rest: everything that the control plane ever said is heard again, and nothing moves.
   bool stale_control_changes_nothing();
   bool failed() const { return failure_.has_value(); }
@@ -205,6 +208,7 @@ class Cluster {
   caf::actor asker_;
   std::uint64_t resizes_asked_ = 0;  ///< Only the last one's answer counts.
   std::vector<std::optional<engine::Assignment>> heard_;
+  bool forced_ = false;       ///< An operator let committed records go.
   engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.
 };
 

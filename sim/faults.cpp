@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "kill_primary", "kill_replica", "kill_two",  "kill_all",     "quick_restart", "power_one",
     "power_all",    "isolate",      "one_way",   "cut_links",    "cut_client",    "promote",
     "wipe_replica", "rot_replica",  "slow_disk", "failed_sync",  "full_disk",     "rebuilt_alone",
-    "left_behind",  "rotten_alone", "resize",    "resize_twice", "stuck_disk",
+    "left_behind",  "rotten_alone", "resize",    "resize_twice", "stuck_disk",    "forced",
 };
 
 }  // namespace
@@ -263,6 +263,26 @@ void Faults::rotten_alone() {
   whole_soon();
 }
 
+// It was away, and reigns before it has caught up: what the others committed meanwhile is lost, and
+// they are brought back to its log.
+void Faults::forced() {
+  whole_soon();
+  const auto node = replica_node();
+  if (node == 0) return;  // the control plane's host
+  cluster_.kill(node, how());
+  if (make_busy) make_busy();
+  if (flood && random_.chance(1, 3)) flood();
+  cluster_.run_for(500 * millisecond + pause());
+  cluster_.boot(node);
+  cluster_.run_for(random_.below(100) * millisecond);
+  cluster_.promote(node, true);
+  for (auto again = random_.below(3); again > 0 && !cluster_.failed(); --again) {
+    cluster_.run_for(pause());
+    kill_and_boot(random_.chance(2, 3) ? replica_node() : primary_or_any());
+  }
+  whole_soon();
+}
+
 void Faults::fail_sync() {
   const auto node = any_node();
   auto& disk = cluster_.node(node).disk();
@@ -387,6 +407,8 @@ void Faults::inject(Fault fault) {
       return rebuilt_alone();
     case Fault::left_behind:
       return left_behind();
+    case Fault::forced:
+      return forced();
     case Fault::rotten_alone:
       return rotten_alone();
     case Fault::stuck_disk:

@@ -121,17 +121,10 @@ void ReplicaStore::note_touched(bool first, const std::vector<BlockRange>& range
   for (const auto& range : ranges) noted_->add(range);
 }
 
-/// The log that a base begins.
-struct ReplicaStore::NewLog {
-  Lsn base;
-  engine::Digest digest;
-  engine::EpochHistory history;
-  engine::Configuration configuration;  ///< In force at `base`.
-};
-
 Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
     engine::BaseScope scope, engine::Epoch epoch, Lsn base, engine::Digest digest,
-    engine::EpochHistory history, std::optional<engine::Configuration> configuration) {
+    engine::EpochHistory history, std::optional<engine::Configuration> configuration,
+    std::optional<engine::OwnPast> own_past) {
   using engine::BaseScope;
   const bool known = superblock_.base == BaseState::complete || missing_;
   if (scope != BaseScope::all && !known) {
@@ -141,8 +134,8 @@ Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
     if (!missing_) co_return Error{Errc::refused, "begin of a rebuild: none was broken off"};
     missing_->epoch = epoch;
   } else {
-    NewLog from{base, digest, std::move(history),
-                configuration.value_or(configurations_.current())};
+    NewLog from{base, digest, std::move(history), configuration.value_or(configurations_.current()),
+                own_past};
     auto done = co_await reset(scope, epoch, std::move(from));
     if (!done) co_return done.error();
   }
@@ -163,28 +156,6 @@ Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, N
   co_return done;
 }
 
-/// What a copy begun now, of `blocks` blocks at its base, lacks. Nothing is in flight.
-MissingBlocks ReplicaStore::missing_for(engine::BaseScope scope, engine::Epoch epoch,
-                                        std::uint64_t blocks) const {
-  MissingBlocks missing{epoch, Lsn(), BlockSet(engine::volume_blocks_max)};
-  if (scope == engine::BaseScope::all) {
-    missing.blocks.add({BlockIndex(), blocks});
-    return missing;
-  }
-  if (missing_) missing = *missing_;
-  missing.epoch = epoch;
-  if (noted_) missing.blocks.merge(*noted_);
-  // Beyond the base's end there was nothing; what came there later is in its log.
-  const BlockRange beyond{BlockIndex(blocks), engine::volume_blocks_max - blocks};
-  missing.blocks.remove(beyond);
-  if (engine::planted(engine::Bug::delta_without_own_blocks)) return missing;
-  // Its own records that are not in the extents go with the log.
-  dirty_.visit({BlockIndex(), blocks}, [&](BlockRange part, const DirtyBlock* dirty) {
-    if (dirty != nullptr) missing.blocks.add(part);
-  });
-  return missing;
-}
-
 Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epoch, NewLog from) {
   const auto base = from.base;
   const auto& digest = from.digest;
@@ -196,7 +167,13 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
   const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
   const auto start = wal_->next_sequence();
   const bool all = scope == engine::BaseScope::all;
-  auto missing = missing_for(scope, epoch, from.configuration.blocks());
+  auto found = missing_for(scope, epoch, from);
+  if (!found) co_return found.error();
+  auto& missing = *found;
+  if (from.own_past) {
+    auto sealed = co_await seal_fork(from.own_past->parts_at);
+    if (!sealed) co_return failed(sealed.error());
+  }
   // More than was missing before, if anything: a crash between this and the superblock loses
   // nothing, whichever state it leaves.
   auto saved = co_await missing_file_.save(missing);
@@ -461,7 +438,7 @@ Task<Status> ReplicaStore::destroy() {
   // The superblock first: without it, what a crash leaves is nobody's.
   auto gone = co_await remove_file(config_.disk, config_.directory + "/superblock");
   if (!gone && gone.error().code != Errc::not_found) co_return gone.error();
-  for (const auto* part : {"/wal", "/extents", ""}) {
+  for (const auto* part : {"/wal", "/extents", "/forks", ""}) {
     const auto directory = config_.directory + part;
     auto emptied = co_await remove_all(directory);
     if (!emptied && emptied.error().code != Errc::not_found) co_return emptied.error();

@@ -34,6 +34,7 @@ ReplicaStore::ReplicaStore(StoreConfig config)
       superblock_file_(config_.disk, config_.timers, config_.directory + "/superblock"),
       missing_file_(config_.disk, config_.timers, config_.directory + "/missing", config_.spec.id,
                     config_.replica),
+      forks_(config_.disk, config_.events, config_.directory + "/forks"),
       touched_(config_.kv, config_.events, config_.spec, config_.replica) {}
 
 ReplicaStore::~ReplicaStore() {
@@ -212,7 +213,27 @@ Task<Result<std::vector<RecordPtr>>> ReplicaStore::read_log(Lsn from, Lsn to,
 
 Task<std::optional<engine::Digest>> ReplicaStore::log_digest(Lsn lsn) {
   auto digest = co_await wal_->digest_at(lsn);
-  co_return digest;
+  if (digest) co_return digest;
+  const auto boundary = touched_.boundary(lsn);
+  if (boundary && boundary->lsn == lsn) co_return boundary->digest;
+  co_return std::nullopt;
+}
+
+Task<KnownDigests> ReplicaStore::log_digests(std::vector<Lsn> lsns) {
+  KnownDigests known;
+  for (auto lsn : lsns) {
+    lsn = std::min(lsn, wal_->end().lsn);
+    auto digest = co_await wal_->digest_at(lsn);
+    // The pruned part of the log left digests at boundaries only.
+    if (const auto boundary = touched_.boundary(lsn); !digest && boundary) {
+      lsn = boundary->lsn;
+      digest = boundary->digest;
+    }
+    const bool rises = known.points.empty() || known.points.back().lsn < lsn;
+    if (digest && rises) known.points.push_back({lsn, *digest});
+  }
+  known.touched_from = touched_.covered_from();
+  co_return known;
 }
 
 std::optional<TouchedBoundary> ReplicaStore::touched_boundary(Lsn at) const {

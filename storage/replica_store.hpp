@@ -15,6 +15,7 @@
 
 #include "engine/event.hpp"
 #include "engine/front.hpp"
+#include "engine/messages.hpp"
 #include "engine/preview.hpp"
 #include "engine/status.hpp"
 #include "engine/timer.hpp"
@@ -22,6 +23,7 @@
 #include "storage/extents.hpp"
 #include "storage/fan.hpp"
 #include "storage/flusher.hpp"
+#include "storage/fork_files.hpp"
 #include "storage/missing_blocks.hpp"
 #include "storage/superblock.hpp"
 #include "storage/touched_index.hpp"
@@ -99,6 +101,12 @@ struct MissingRuns {
   std::optional<engine::BlockIndex> next;  ///< Where to look on; nothing: there is no more.
 };
 
+/// What of a log can still be compared with another's.
+struct KnownDigests {
+  engine::Lsn touched_from;  ///< What it touched behind it can be named.
+  std::vector<engine::DigestAt> points;
+};
+
 class ReplicaStore {
  public:
   using Pieces = std::vector<engine::FrontReply::Piece>;
@@ -124,6 +132,9 @@ class ReplicaStore {
   Task<engine::Result<std::vector<engine::RecordPtr>>> read_log(engine::Lsn from, engine::Lsn to,
                                                                 std::uint64_t bytes_max);
   Task<std::optional<engine::Digest>> log_digest(engine::Lsn lsn);
+  /// For each of these rising places the greatest one at or below it whose digest is known, from the
+  /// log or from the touched index.
+  Task<KnownDigests> log_digests(std::vector<engine::Lsn> lsns);
 
   /// Cuts the log behind `to`: drains, records the intent, erases from the end, syncs (C15).
   /// Nothing happens when the log ends there or before. Errc::refused: below the checkpoint.
@@ -137,11 +148,14 @@ class ReplicaStore {
   /// blocks that were not flushed, and those missing already, are missing beside the noted ones.
   /// `configuration` is what is in force at `base`: blocks beyond that end are not missing, and
   /// forgotten here (C24). Nothing: as it is.
+  /// With an own past, the own log's records behind its `parts_at` are abandoned though committed:
+  /// they are sealed as a fork first; what the own log touched behind its `touched_from` is missing too.
   /// Errc::refused: it can't go on, what is missing is not known. no_space is not fatal.
   Task<engine::Result<engine::BaseProgress>> begin_base(
       engine::BaseScope scope, engine::Epoch epoch, engine::Lsn base, engine::Digest digest,
       engine::EpochHistory history,
-      std::optional<engine::Configuration> configuration = std::nullopt);
+      std::optional<engine::Configuration> configuration = std::nullopt,
+      std::optional<engine::OwnPast> own_past = std::nullopt);
   /// Missing blocks at or behind `from`: neither in the extents nor newer in what is committed of
   /// the log. A record that could still be cut does not stand for its block.
   MissingRuns missing_runs(engine::BlockIndex from, std::uint64_t blocks_max) const;
@@ -254,11 +268,19 @@ class ReplicaStore {
   Task<engine::Status> truncate_held(engine::Lsn to);
   Task<engine::Status> truncate_on_disk(engine::Lsn to, engine::Digest digest,
                                         engine::WallTime time, bool ends_chunk);
-  struct NewLog;
+  /// The log that a base begins.
+  struct NewLog {
+    engine::Lsn base;
+    engine::Digest digest;
+    engine::EpochHistory history;
+    engine::Configuration configuration;  ///< In force at `base`.
+    std::optional<engine::OwnPast> own_past;
+  };
   Task<engine::Status> reset(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
   Task<engine::Status> reset_held(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
-  MissingBlocks missing_for(engine::BaseScope scope, engine::Epoch epoch,
-                            std::uint64_t blocks) const;
+  engine::Result<MissingBlocks> missing_for(engine::BaseScope scope, engine::Epoch epoch,
+                                            const NewLog& from);
+  Task<engine::Status> seal_fork(engine::Lsn parts_at);
   bool base_whole() const;
   std::optional<engine::BaseProgress> progress() const;
   Task<engine::Status> save_missing();
@@ -285,6 +307,7 @@ class ReplicaStore {
   RangeGuard missing_turn_;     ///< One write of the list of missing blocks at a time.
   SuperblockFile superblock_file_;
   MissingFile missing_file_;
+  ForkFiles forks_;
   Superblock superblock_;            ///< As last written.
   engine::Lsn previous_checkpoint_;  ///< Of the older slot: what falling back to it would need.
   /// While the base is incomplete and what is missing is known. Blocks leave it when they are

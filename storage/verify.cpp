@@ -113,7 +113,8 @@ Task<Done> verify_names(Verification& v) {
       v.tell(path, "what a crash left of the replica's creation");
     } else if (name == "missing.new") {
       v.tell(path, "what a crash left of a list of missing blocks");
-    } else if (name != "superblock" && name != "wal" && name != "extents" && name != "missing") {
+    } else if (name != "superblock" && name != "wal" && name != "extents" && name != "missing" &&
+               name != "forks") {
       v.wrong(path, "does not belong there");
     }
   }

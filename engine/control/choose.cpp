@@ -97,4 +97,19 @@ Choice choose(const VolumeRecord& volume, const Promises& promises) {
   return choice;
 }
 
+Choice choose_forced(const VolumeRecord& volume, const Promises& promises) {
+  auto choice = choose(volume, promises);
+  if (choice.winner == volume.wanted) return choice;
+  const auto wanted = promises.find(volume.wanted);
+  const bool can = wanted != promises.end() && wanted->second.accepted &&
+                   wanted->second.base == BaseState::complete;
+  if (!can) return choice;
+  choice.winner = volume.wanted;
+  choice.forced = true;
+  choice.exact = false;
+  choice.why = numbers(volume, wanted->second) + ", forced by an operator";
+  choice.wanted_refused.clear();
+  return choice;
+}
+
 }  // namespace tidemark::engine::control

@@ -15,6 +15,7 @@ using Promises = std::map<ReplicaId, Promise>;
 
 struct Choice {
   std::optional<ReplicaId> winner;  ///< Nothing: nobody who promised may be primary.
+  bool forced = false;              ///< Committed records may be lost, by an operator's word.
   bool exact = false;               ///< An exact member promised: no answered write is lost (C4).
   std::string wanted_refused;       ///< Why the one that the operator wanted was not taken.
   std::string why;                  ///< For people.
@@ -31,5 +32,9 @@ bool exact(const VolumeRecord& volume, const Promise& promise);
 /// Greatest (last record's epoch, end); among equals the old primary first, then the lowest
 /// ReplicaId. The one that the operator wants where it is as good, or holds all that was answered.
 Choice choose(const VolumeRecord& volume, const Promises& promises);
+
+/// The one that the operator wants though it may lack committed records: any with a complete base
+/// that promised. As choose(), where that would take it too, or where it cannot be had.
+Choice choose_forced(const VolumeRecord& volume, const Promises& promises);
 
 }  // namespace tidemark::engine::control

@@ -109,7 +109,9 @@ class ControlPlane {
   // success may still have to be awaited, see pending().
   Result<Effects> create(const CreateVolume& wish, const Moment& at);
   Result<Effects> remove(const std::string& volume);
-  Result<Effects> promote(const std::string& volume, const std::string& node, const Moment& at);
+  /// `force`: also a copy that may lack committed records. That wish is forgotten in a restart.
+  Result<Effects> promote(const std::string& volume, const std::string& node, const Moment& at,
+                          bool force = false);
   Result<Effects> add_replica(const std::string& volume, const std::string& node);
   Result<Effects> remove_replica(const std::string& volume, const std::string& node);
   /// `new_node` empty: on the same node, which may have come back under another UUID.
@@ -149,6 +151,7 @@ class ControlPlane {
     bool wait_over =
         false;  ///< The wait that began at fencing_since; later promises are chosen from at once.
     std::string refused_wish;
+    bool forced = false;  ///< record.wanted may lack committed records.
   };
   struct Session {
     LinkKey link = 0;

@@ -33,7 +33,8 @@ void ControlPlane::ask_promises(const Volume& volume, Effects& out) const {
   for (const auto& member : record.members) {
     const auto promise = volume.promises.find(member.replica);
     const bool given = promise != volume.promises.end() && promise->second.accepted;
-    if (record.in_set(member.replica) == nullptr || given) continue;
+    const bool asked = volume.forced || record.in_set(member.replica) != nullptr;
+    if (!asked || given) continue;
     const auto* session = session_of(member.node);
     if (session == nullptr) continue;
     out.push_back(Send{session->link, Fence{record.spec.id, member.replica, record.fencing}});
@@ -110,8 +111,10 @@ void ControlPlane::choose_when_ready(Volume& volume, const Moment& at, Effects& 
   const bool all =
       std::all_of(record.in_sync.begin(), record.in_sync.end(),
                   [&](const SetMember& m) { return volume.promises.contains(m.replica); });
-  if (!all && at.now - volume.fencing_since < promise_wait_) return;
-  const auto choice = choose(record, volume.promises);
+  const bool wanted = !volume.forced || volume.promises.contains(record.wanted);
+  if (!(all && wanted) && at.now - volume.fencing_since < promise_wait_) return;
+  const auto choice =
+      volume.forced ? choose_forced(record, volume.promises) : choose(record, volume.promises);
   if (!choice.winner) return;  // Whoever of the set comes back is asked, and then chosen.
   reign(volume, choice, at, out);
 }
@@ -128,6 +131,11 @@ void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at,
   record.primary = *choice.winner;
   record.primary_incarnation = promise.incarnation;
   record.marks = choice.exact ? std::uint8_t{0} : static_cast<std::uint8_t>(EpochBody::cache_lost);
+  if (choice.forced) {
+    record.marks = static_cast<std::uint8_t>(record.marks | EpochBody::forced);
+    record.in_sync.clear();  // What they hold may be another past.
+  }
+  volume.forced = false;
   record.wanted = ReplicaId();
   // Its own log is now the truth, so it is exact by definition;
   // the others are as exact as they were recorded.
@@ -144,13 +152,14 @@ void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at,
              .with("node", record.member(record.primary)->node.name)
              .with("epoch", record.epoch)
              .with("cache_lost", !choice.exact)
+             .with("forced", choice.forced)
              .with("because", choice.why),
          out);
   assign_all(volume, out);
 }
 
 Result<Effects> ControlPlane::promote(const std::string& name, const std::string& node,
-                                      const Moment& at) {
+                                      const Moment& at, bool force) {
   auto found = wished(name);
   if (!found) return found.error();
   auto& volume = **found;
@@ -163,7 +172,7 @@ Result<Effects> ControlPlane::promote(const std::string& name, const std::string
   }
   if (member == nullptr) return Error{Errc::not_found, tried + "it has no copy there"};
   if (record.settled() && member->replica == record.primary) return Effects{};
-  if (record.in_set(member->replica) == nullptr) {
+  if (!force && record.in_set(member->replica) == nullptr) {
     return Error{Errc::refused, tried + "the copy there is not in the in-sync set"};
   }
   if (session_of(member->node) == nullptr) {
@@ -171,8 +180,10 @@ Result<Effects> ControlPlane::promote(const std::string& name, const std::string
   }
   Effects out;
   record.wanted = member->replica;
+  volume.forced = force;
   volume.refused_wish.clear();
-  begin_fencing(volume, record.epoch, fmt::format("an operator wants {} as primary", node), at,
+  begin_fencing(volume, record.epoch,
+                fmt::format("an operator wants {} as primary{}", node, force ? ", forced" : ""), at,
                 out);
   return out;
 }

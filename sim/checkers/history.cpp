@@ -31,7 +31,8 @@ Reign History::opened(std::uint32_t life) {
     return static_cast<Reign>(reigns_.size());
   }
   if (!reigns_.empty()) reigns_.back().over = true;
-  reigns_.push_back({life, false, may_lose_cache_ || std::exchange(cache_lost_, false)});
+  reigns_.push_back({life, false, may_lose_cache_ || std::exchange(cache_lost_, false),
+                     std::exchange(forced_, false)});
   // What is under way is done by this reign, if it was not done before.
   if (cut_) cut_ = cut_begun(ops_[static_cast<std::size_t>(*cut_)].began);
   return static_cast<Reign>(reigns_.size());
@@ -129,8 +130,17 @@ bool History::excused(Reign from, Reign to) const {
   return false;
 }
 
+bool History::forced_between(Reign from, Reign to) const {
+  for (Reign r = from; r < to; ++r) {
+    if (reigns_[r].forced) return true;
+  }
+  return false;
+}
+
 bool History::in_force(const Entry& e, const Read& r) const {
   const auto& o = op(e);
+  // What was seen or answered since counts again.
+  if (forced_between(std::max(o.reign, e.seen_in), r.reign)) return false;
   const bool was_answered = answered(o) && o.ended < r.began;
   const bool was_seen = e.seen_in != 0 && e.seen_at < r.began;
   if (!was_answered && !was_seen) return false;
@@ -225,7 +235,8 @@ bool History::may_return(const Cell& cell, const Entry& e, const Read& r) const 
   if (certainly_after(e, successor)) return false;
   const auto kept = [&](const Entry& other) {
     const bool behind = other.op == e.gone_for || certainly_after(other, e);
-    return other.op != e.op && behind && is_flushed(other);
+    return other.op != e.op && behind && is_flushed(other) &&
+           !forced_between(std::max(op(other).reign, other.seen_in), r.reign);
   };
   return std::none_of(cell.live.begin(), cell.live.end(), kept) &&
          std::none_of(cell.gone.begin(), cell.gone.end(), kept);

@@ -7,6 +7,7 @@
 //   - another write is certainly behind it, in force before the read began   (lost or stale)
 //   - an earlier read already showed that it was gone                        (came back),
 //     but for a reign that lost, with the cache, what had taken its place
+// None of it holds against what came before a reign that an operator forced.
 // In force is: flushed, at any time; answered in the reign that answers the read; or seen by a read
 // of that reign. An answered write that was not flushed may vanish only where a reign ended, its
 // connections were cut, and the next one says cache_lost. One reign is one uninterrupted service of
@@ -47,6 +48,8 @@ class History {
   /// The reign that begins next (or has begun and was not opened yet) says
   /// that answered writes were lost.
   void cache_lost() { cache_lost_ = true; }
+  /// The same, by an operator's word: it may lack flushed writes as well.
+  void forced() { forced_ = true; }
   /// Its connections were cut, or its process ended. Harmless to repeat.
   void reign_over(Reign reign);
 
@@ -111,6 +114,7 @@ class History {
   bool finished(const Entry& e, const Read& r) const;
   bool certainly_after(const Entry& later, const Entry& earlier) const;
   bool excused(Reign from, Reign to) const;
+  bool forced_between(Reign from, Reign to) const;
   const Entry* blocker(const Cell& cell, const Entry& candidate, const Read& r) const;
   bool is_flushed(const Entry& e) const;
   bool may_return(const Cell& cell, const Entry& e, const Read& r) const;
@@ -126,6 +130,7 @@ class History {
     std::uint32_t life = 0;
     bool over = false;
     bool cache_lost = false;  ///< It began with the loss of answered writes.
+    bool forced = false;      ///< It began with the loss of flushed ones.
   };
   std::vector<Served> reigns_;  ///< Reign n at n - 1.
   std::vector<OpId> unflushed_;
@@ -137,6 +142,7 @@ class History {
   bool always_flushed_;
   bool may_lose_cache_;
   bool cache_lost_ = false;
+  bool forced_ = false;
   OnFailure fail_;
 };
 

@@ -31,6 +31,8 @@ class Logs {
 
   /// Bytes on disks were damaged on purpose: the last records that nothing on the disk proves
   /// durable may then pass for a torn tail (C14).
+  /// An operator let committed records go: from here on logs may fork.
+  void forced() { ordered_ = false; }
   void rot_was_injected() { unproved_max_ = unproved_after_rot; }
 
   /// One message about to be handled.

@@ -97,6 +97,7 @@ inline Store::behavior_type memory_store(Store::pointer self, MemoryLogPtr m) {
       [m](const SetListener& s) { m->listener = s.listener; },
       [no](const AskAllocation&) { return AllocationIs{no}; },
       [m](const AskLogDigest& ask) { return LogDigestIs{m->digest(ask.lsn)}; },
+      [](const AskLogDigests&) { return LogDigestsAre{}; },
       [m, done](const TruncateLog& t) {
         m->heard.push_back(fmt::format("truncate {}", t.to));
         m->log.resize(t.to - m->base);

@@ -162,6 +162,7 @@ inline Store::behavior_type store_behavior(Store::pointer self, std::shared_ptr<
         return AllocationIs{std::vector<engine::Allocation>{all}};
       },
       [](const AskLogDigest&) { return LogDigestIs{}; },
+      [](const AskLogDigests&) { return LogDigestsAre{}; },
       [no](const TruncateLog&) { return StoreDone{no}; },
       [](const NoteTouched&) {},
       [no](const BeginBase&) { return BaseBegun{no}; },

@@ -318,6 +318,49 @@ BOOST_AUTO_TEST_CASE(an_exact_member_is_promoted_though_the_primary_was_ahead) {
   BOOST_TEST(int{w.v().marks} == 0);
 }
 
+// The set is {1}, it is gone for good, and 3 was left behind.
+BOOST_AUTO_TEST_CASE(a_forced_promotion_takes_a_copy_that_lacks_committed_records_and_says_so) {
+  for (int n = 0; n < 2; ++n) {
+    World w;
+    for (int node = 1; node <= 3; ++node) w.node_in(node);
+    w.create(3, Mode::best_effort, 1);
+    w.play(w.plane.on_link_down(1));
+    BOOST_CHECK(!w.plane.promote("v", "node3", w.at()));  // Not without being told to.
+    const auto asked = w.play(*w.plane.promote("v", "node3", w.at(), true));
+    BOOST_TEST(asked.find("fence r3 e") != std::string::npos);
+    const auto epoch = w.v().fencing;
+    if (n == 1) w.promised(2, w.promise(2, epoch, Epoch(1), Lsn(100)));
+    BOOST_TEST(w.v().epoch != epoch);  // The one that is wanted has not spoken.
+    w.promised(3, w.promise(3, epoch, Epoch(1), Lsn(60)));
+    w.now = w.now + 5 * second;
+    w.play(w.plane.on_choice_due(w.at()));
+    BOOST_TEST(w.v().primary == ReplicaId(3));
+    BOOST_TEST(int{w.v().marks} == (EpochBody::forced | EpochBody::cache_lost));
+    BOOST_TEST(set_text(w.v().in_sync) == "3@1");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_forced_promotion_that_loses_nothing_is_none) {
+  auto w = three_nodes_and_a_volume();
+  w.play(*w.plane.promote("v", "node3", w.at(), true));
+  for (int n = 1; n <= 3; ++n) w.promised(n, w.promise(n, Epoch(2), Epoch(1), Lsn(100)));
+  BOOST_TEST(w.v().primary == ReplicaId(3));
+  BOOST_TEST(int{w.v().marks} == 0);
+  BOOST_TEST(w.v().in_sync.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(no_force_makes_a_primary_of_a_copy_that_is_not_whole) {
+  auto w = three_nodes_and_a_volume();
+  w.play(*w.plane.promote("v", "node3", w.at(), true));
+  for (int n = 1; n <= 3; ++n) {
+    auto promise = w.promise(n, Epoch(2), Epoch(1), Lsn(100));
+    if (n == 3) promise.base = BaseState::incomplete;
+    w.promised(n, promise);
+  }
+  BOOST_TEST(w.v().primary == ReplicaId(1));
+  BOOST_TEST(int{w.v().marks} == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_copy_that_is_being_replaced_can_still_become_primary) {
   auto w = three_nodes_and_a_volume();
   w.node_in(4);

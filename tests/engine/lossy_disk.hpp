@@ -94,7 +94,8 @@ struct ReplicaDisk {
       return static_cast<std::uint64_t>(std::count(missing.begin(), missing.end(), false));
     };
     for (std::uint64_t b = 0; e.scope != BaseScope::rest && b < missing.size(); ++b) {
-      const bool touched = in_log(b, checkpoint) || noted[b];
+      const bool abandoned = e.own_past && in_log(b, e.own_past->touched_from);
+      const bool touched = in_log(b, checkpoint) || noted[b] || abandoned;
       missing[b] = e.scope == BaseScope::all || missing[b] || touched;
     }
     progress.epoch = e.epoch;

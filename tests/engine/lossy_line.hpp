@@ -1,6 +1,6 @@
 // A sender and a receiver machine talk over a lossy line: cuts at random moments, records numbered
 // meanwhile, the replica's memory lost in a crash, the primary's log diverging under a new reign, a
-// log that is pruned away.
+// log that is pruned away. Long because it is one world with two nodes and a line.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,8 @@ using replication::volume;
 /// How often the seeds went through what this test is about.
 struct Seen {
   std::uint64_t truncations = 0, resets = 0, deltas = 0, rests = 0, rebuilds = 0,
-                skipped_base_blocks = 0, kept_blocks = 0, cuts = 0, reigns = 0;
+                skipped_base_blocks = 0, kept_blocks = 0, cuts = 0, reigns = 0, forced = 0,
+                forked_deltas = 0, forked_resets = 0;
 };
 
 class World {
@@ -131,6 +132,12 @@ class World {
   }
   void perform(outflow::ReadOwnDigest& e) {
     later(outflow::OwnDigestRead{e.session, e.lsn, log_.digest(e.lsn)});
+  }
+  void perform(outflow::ReadOwnDigests& e) {
+    outflow::OwnDigestsRead read{e.session, {}, {}};
+    for (const auto lsn : e.lsns) read.points.push_back({lsn, log_.digest(lsn)});
+    if (random_.below(4) == 0) read.touched_from = log_.end();  // What came before is forgotten.
+    later(std::move(read));
   }
   void perform(outflow::Pin& e) {
     ++pins_[e.session.value];
@@ -261,6 +268,13 @@ class World {
     const auto digest = disk_.known_digest(e.lsn);
     store_later(inflow::DigestRead{e.link, e.session, e.lsn, digest}, [] {});
   }
+  void perform(inflow::ReadDigests& e) {
+    inflow::DigestsRead read{e.link, e.session, disk_.base_lsn, {}};
+    for (const auto lsn : e.lsns) {
+      if (const auto digest = disk_.known_digest(lsn)) read.points.push_back({lsn, *digest});
+    }
+    store_later(std::move(read), [] {});
+  }
   void perform(inflow::TruncateTo& e) {
     ++seen_.truncations;
     if (e.to < disk_.committed) trouble_ += "committed records cut; ";
@@ -282,6 +296,7 @@ class World {
     if (e.scope == BaseScope::rest) ++seen_.rests;
     if (e.scope == BaseScope::touched) ++seen_.deltas;
     if (e.scope == BaseScope::all) ++seen_.resets;
+    if (e.own_past) ++(e.scope == BaseScope::all ? seen_.forked_resets : seen_.forked_deltas);
     replica_store_.push_back([this, begin = e] {
       seen_.kept_blocks += disk_.begin_base(begin, noted_);
       tell_receiver(inflow::BaseBegun{disk_.progress});
@@ -388,6 +403,15 @@ class World {
     disk_.crash();
     start_receiver();
   }
+  /// By an operator's word a copy reigns that was behind.
+  void lose_committed() {
+    if (committed_ < Lsn(2)) return;
+    ++seen_.forced;
+    committed_ = Lsn(committed_.value - std::min(committed_.value - 1, random_.below(10)));
+    log_.truncate(committed_);
+    checkpoint_ = std::min(checkpoint_, committed_);
+    retained_ = std::min(retained_, committed_.next());
+  }
   /// The primary lost its uncommitted tail and reigns anew: the logs part there.
   void new_reign() {
     ++seen_.reigns;
@@ -399,9 +423,11 @@ class World {
     pins_.clear();
     opened_.clear();
     failed_.clear();
+    const bool forced = random_.chance(30);
+    if (forced) lose_committed();
     const auto keep = committed_.value + random_.below(log_.end() - committed_ + 1);
     log_.truncate(std::max(Lsn(keep), retained_.previous()));
-    log_.epoch(++epoch_, ++nonce_);
+    log_.epoch(++epoch_, ++nonce_, Mode::sync_all, forced ? EpochBody::forced : 0);
     start_sender();
     // Either it was fenced first, which makes all it received durable, or it crashed as well.
     if (random_.chance(50)) disk_.durable = disk_.end();

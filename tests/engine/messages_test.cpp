@@ -46,6 +46,8 @@ BOOST_AUTO_TEST_CASE(every_message_goes_by_its_own_name) {
       {AdminAsk{}, "admin_ask"},
       {AdminReply{}, "admin_reply"},
       {Configured{}, "configured"},
+      {AskDigests{}, "ask_digests"},
+      {Digests{}, "digests"},
   };
   BOOST_TEST(std::size(expected) == std::variant_size_v<Message>);
   for (const auto& [message, called] : expected) BOOST_TEST(name(message) == called);

@@ -96,9 +96,9 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_executed_has_no_plan_but_a_typed_reason) {
               Errc::refused));
   BOOST_TEST((make_plan(outcome_of(OutcomeRow::promised_higher, 3), source()).error().code ==
               Errc::stale));
-  const auto bisect = make_plan(outcome_of(OutcomeRow::digests_unequal, 3), source());
-  BOOST_TEST((bisect.error().code == Errc::not_yet));
-  BOOST_TEST(bisect.error().text == "because; would need bisect");
+  const auto wiped = make_plan(outcome_of(OutcomeRow::wiped, 3), source());
+  BOOST_TEST((wiped.error().code == Errc::not_yet));
+  BOOST_TEST(wiped.error().text == "because; would need readmission");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

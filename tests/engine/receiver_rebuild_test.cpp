@@ -168,6 +168,39 @@ BOOST_AUTO_TEST_CASE(a_delta_of_another_log_or_below_what_is_committed_is_refuse
   BOOST_TEST(has(r.say(delta(r)), "bad_data: its base at 4 lacks what is committed up to 6"));
 }
 
+// C6, C18: its committed past is abandoned, and the place where the logs are equal was asked for.
+BOOST_AUTO_TEST_CASE(a_delta_past_what_is_committed_needs_a_parting_and_its_proof) {
+  const auto said = [](bool prove, std::uint64_t parts_at) {
+    Rig r(6);
+    r.follow();
+    r.say(Progress{volume(), Epoch(1), SessionId(7), Lsn(6)});
+    r.on(PeerGone{1, "reset"});
+    r.arrive();
+    auto start = delta(r);
+    r.prove(5);  // The common point was asked for first.
+    start.parts_at = Lsn(parts_at);
+    if (prove) {
+      BOOST_TEST(r.say(AskDigests{volume(), Epoch(1), SessionId(7), {Lsn(0), Lsn(2), Lsn(5)}}) ==
+                 "read_digests 0..5 (3)\n");
+      BOOST_TEST(r.on(DigestsRead{1, SessionId(7), Lsn(1), {{Lsn(2), r.log.digest(Lsn(2))}}}) ==
+                 "answer #1 digests 2..2 (1) touched_from=1\n");
+    }
+    auto text = r.say(start);
+    if (text.empty()) text = r.say(Touched{volume(), Epoch(1), SessionId(7), true, {}});
+    return text;
+  };
+  BOOST_TEST(has(said(true, 5), "begin_base touched 4 parts_at=5\n"));
+  BOOST_TEST(has(said(false, 5), "bad_data: the digest at 2 was not found equal"));
+  BOOST_TEST(has(said(true, 1), "bad_data: the logs are equal at 2 and part at 1"));
+}
+
+BOOST_AUTO_TEST_CASE(digests_are_told_before_a_session_only) {
+  Rig r(6);
+  r.follow();
+  BOOST_TEST(has(r.say(AskDigests{volume(), Epoch(1), SessionId(7), {Lsn(2)}}),
+                 "protocol: a question for digests out of place"));
+}
+
 BOOST_AUTO_TEST_CASE(a_begin_without_space_leaves_the_copy_as_it_was) {
   Rig r(3);
   r.log.grow_to(10);

@@ -22,13 +22,15 @@ class TestLog {
  public:
   explicit TestLog(Lsn end = {}, Digest digest = {}) : builder_(VolumeKey(volume()), end, digest) {}
 
-  RecordPtr epoch(std::uint64_t epoch, std::uint64_t nonce, Mode mode = Mode::sync_all) {
+  RecordPtr epoch(std::uint64_t epoch, std::uint64_t nonce, Mode mode = Mode::sync_all,
+                  std::uint8_t marks = 0) {
     epoch_ = Epoch(epoch);
     EpochBody body;
     body.nonce = nonce;
     body.primary = ReplicaId(1);
     body.incarnation = Incarnation(1);
     body.mode = mode;
+    body.marks = marks;
     body.members = {ReplicaId(1), ReplicaId(2)};
     return keep(builder_.epoch(epoch_, body, {}));
   }
@@ -120,11 +122,21 @@ struct MessageText {
   std::string operator()(const DigestIs& m) const {
     return fmt::format("digest_is {} {}", m.lsn, m.digest ? "known" : "unknown");
   }
+  std::string operator()(const AskDigests& m) const { return "ask_digests " + lsns(m.lsns); }
+  std::string operator()(const Digests& m) const {
+    std::vector<Lsn> at;
+    for (const auto& point : m.points) at.push_back(point.lsn);
+    return fmt::format("digests {} touched_from={}", lsns(at), m.touched_from);
+  }
+  static std::string lsns(const std::vector<Lsn>& list) {
+    return fmt::format("{}..{} ({})", list.empty() ? Lsn() : list.front(),
+                       list.empty() ? Lsn() : list.back(), list.size());
+  }
   std::string operator()(const StartSession& m) const {
     const bool rebuild = m.kind == SessionKind::rebuild;
-    return fmt::format("start_session {}{} from={} target={}", to_string(m.kind),
+    return fmt::format("start_session {}{} from={} target={}{}", to_string(m.kind),
                        rebuild ? fmt::format(" {}", to_string(m.scope)) : "", m.common_point,
-                       m.target);
+                       m.target, m.parts_at ? fmt::format(" parts_at={}", *m.parts_at) : "");
   }
   std::string operator()(const Touched& m) const {
     return fmt::format("touched {}{}", ranges(m.ranges), m.last ? " last" : "");
@@ -190,6 +202,9 @@ inline std::string render(const outflow::SenderEffects& effects) {
     std::string operator()(const of::ReadOwnFacts&) const { return "read_own_facts"; }
     std::string operator()(const of::ReadOwnDigest& e) const {
       return fmt::format("read_own_digest {}", e.lsn);
+    }
+    std::string operator()(const of::ReadOwnDigests& e) const {
+      return "read_own_digests " + MessageText::lsns(e.lsns);
     }
     std::string operator()(const of::FindTouched& e) const {
       return fmt::format("find_touched {}", e.at);
@@ -258,6 +273,9 @@ inline std::string render(const inflow::ReceiverEffects& effects) {
     std::string operator()(const in::ReadDigest& e) const {
       return fmt::format("read_digest {}", e.lsn);
     }
+    std::string operator()(const in::ReadDigests& e) const {
+      return "read_digests " + MessageText::lsns(e.lsns);
+    }
     std::string operator()(const in::TruncateTo& e) const {
       return fmt::format("truncate {}", e.to);
     }
@@ -265,7 +283,8 @@ inline std::string render(const inflow::ReceiverEffects& effects) {
       return fmt::format("note_touched {}{}", ranges(e.ranges), e.first ? " first" : "");
     }
     std::string operator()(const in::BeginBase& e) const {
-      return fmt::format("begin_base {} {}", to_string(e.scope), e.base);
+      return fmt::format("begin_base {} {}{}", to_string(e.scope), e.base,
+                         e.own_past ? fmt::format(" parts_at={}", e.own_past->parts_at) : "");
     }
     std::string operator()(const in::FindMissing& e) const {
       return fmt::format("find_missing {} max={}", e.from, e.blocks_max);

@@ -184,6 +184,43 @@ BOOST_AUTO_TEST_CASE(an_interrupted_rebuild_goes_on_behind_the_replicas_log) {
   BOOST_TEST(has(r.hear(r.ready(16)), "state preparing -> rebuilding\n"));
 }
 
+BOOST_AUTO_TEST_CASE(unequal_digests_are_never_guessed_at) {
+  Rig r(10);
+  r.on(Started{});
+  r.open();
+  r.probe(r.facts(7));
+  r.on(OwnDigestRead{r.session, Lsn(7), r.log.digest(Lsn(7))});
+  r.on(OwnDigestRead{r.session, Lsn(0), Digest{}});
+  BOOST_TEST(r.hear(DigestIs{volume(), Epoch(1), r.session, Lsn(7), Digest{6, 6}}) ==
+             "read_own_digests 0..7 (8)\n");
+  std::vector<DigestAt> points;
+  for (std::uint64_t lsn = 0; lsn <= 7; ++lsn) points.push_back({Lsn(lsn), r.log.digest(Lsn(lsn))});
+  BOOST_TEST(r.on(OwnDigestsRead{r.session, Lsn(0), points}) == "send ask_digests 0..7 (8)\n");
+  BOOST_TEST(r.on(OwnDigestsRead{r.session, Lsn(0), points}) == "");  // Said twice.
+  points[6].digest = points[7].digest = {6, 6};
+  const auto text = r.hear(Digests{volume(), Epoch(1), r.session, Lsn(0), points});
+  BOOST_TEST(text == "log_diverged\noutcome_decided\nstate probing -> preparing\npin 1\n");
+  BOOST_TEST(
+      has(r.sender->status(MonoTime(r.now)).outcome,
+          "digests_unequal_touched: histories agree up to 7 and the digests at 7 do not; they "
+          "are equal at 5, and what both touched behind it is known"));
+  BOOST_TEST(has(r.on(LogPinned{r.session, Done{}}),
+                 "start_session rebuild touched from=0 target=10 parts_at=5\n"));
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_whose_unequal_log_shares_no_known_digest_is_copied_whole) {
+  Rig r(10);
+  r.on(Started{});
+  r.open();
+  r.probe(r.facts(7));
+  r.on(OwnDigestRead{r.session, Lsn(7), r.log.digest(Lsn(7))});
+  r.on(OwnDigestRead{r.session, Lsn(0), Digest{}});
+  r.hear(DigestIs{volume(), Epoch(1), r.session, Lsn(7), Digest{6, 6}});
+  r.on(OwnDigestsRead{r.session, Lsn(0), {{Lsn(3), r.log.digest(Lsn(3))}}});
+  BOOST_TEST(has(r.hear(Digests{volume(), Epoch(1), r.session, Lsn(7), {}}), "log_diverged"));
+  BOOST_TEST(has(r.on(LogPinned{r.session, Done{}}), "start_session rebuild all from=0"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace tidemark::engine::outflow

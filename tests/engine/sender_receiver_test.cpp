@@ -48,11 +48,13 @@ BOOST_AUTO_TEST_CASE(two_machines_on_a_lossy_line_converge_to_equal_logs_and_blo
     BOOST_TEST(wrong == "", "seed " << seed << ": " << wrong);
     if (!wrong.empty()) return;
   }
-  BOOST_TEST_MESSAGE("truncations " << seen.truncations << ", resets " << seen.resets << ", deltas "
-                                    << seen.deltas << ", rests " << seen.rests << ", blocks kept "
-                                    << seen.kept_blocks << ", rebuilds " << seen.rebuilds
-                                    << ", base blocks skipped " << seen.skipped_base_blocks
-                                    << ", cuts " << seen.cuts << ", reigns " << seen.reigns);
+  BOOST_TEST_MESSAGE("truncations "
+                     << seen.truncations << ", resets " << seen.resets << ", deltas " << seen.deltas
+                     << ", rests " << seen.rests << ", blocks kept " << seen.kept_blocks
+                     << ", rebuilds " << seen.rebuilds << ", base blocks skipped "
+                     << seen.skipped_base_blocks << ", cuts " << seen.cuts << ", reigns "
+                     << seen.reigns << ", forced " << seen.forced << ", forked deltas "
+                     << seen.forked_deltas << ", forked resets " << seen.forked_resets);
   // A test that never gets there proves nothing.
   BOOST_TEST(seen.truncations > 100u);
   BOOST_TEST(seen.rebuilds > 100u);
@@ -60,6 +62,8 @@ BOOST_AUTO_TEST_CASE(two_machines_on_a_lossy_line_converge_to_equal_logs_and_blo
   BOOST_TEST(seen.deltas > 100u);
   BOOST_TEST(seen.rests > 100u);
   BOOST_TEST(seen.kept_blocks > 100u);
+  BOOST_TEST(seen.forked_deltas > 30u);
+  BOOST_TEST(seen.forked_resets > 5u);
   BOOST_TEST(seen.skipped_base_blocks > 0u);
 }
 

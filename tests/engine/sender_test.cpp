@@ -438,17 +438,6 @@ BOOST_AUTO_TEST_CASE(what_an_operator_must_see_is_refused_and_asked_again) {
   BOOST_TEST(has(r.tick(1000), "state refused -> connecting"));
 }
 
-BOOST_AUTO_TEST_CASE(unequal_digests_are_never_guessed_at) {
-  Rig r(10);
-  r.on(Started{});
-  r.open();
-  r.probe(r.facts(7));
-  r.on(OwnDigestRead{r.session, Lsn(7), r.log.digest(Lsn(7))});
-  r.on(OwnDigestRead{r.session, Lsn(0), Digest{}});
-  BOOST_TEST(has(r.hear(DigestIs{volume(), Epoch(1), r.session, Lsn(7), Digest{6, 6}}),
-                 "session_ended outcome_not_yet"));
-}
-
 BOOST_AUTO_TEST_CASE(a_session_without_progress_is_given_up_inside_the_stream) {
   Rig r(10);
   r.catch_up_from(7);

@@ -159,6 +159,19 @@ BOOST_AUTO_TEST_CASE(a_register_names_its_node_and_endpoints_that_can_be_dialled
   }
 }
 
+// A search in places that do not rise would not end.
+BOOST_AUTO_TEST_CASE(digests_of_places_out_of_order_are_refused) {
+  const auto asked = [](std::vector<Lsn> lsns) {
+    return decode(encode(AskDigests{test_volume(), Epoch(1), SessionId(2), std::move(lsns)}),
+                  test_volume_key());
+  };
+  BOOST_TEST(asked({Lsn(3), Lsn(4)}).has_value());
+  for (const auto& lsns : std::vector<std::vector<Lsn>>{{}, {Lsn(4), Lsn(3)}, {Lsn(4), Lsn(4)}})
+    BOOST_TEST(!asked(lsns).has_value());
+  const Digests answer{test_volume(), Epoch(1), SessionId(2), Lsn(0), {{Lsn(4), {}}, {Lsn(4), {}}}};
+  BOOST_TEST(!decode(encode(answer), test_volume_key()).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(an_admin_reply_beyond_the_bound_arrives_as_an_error) {
   const auto back =
       decode(encode(AdminReply{9, 200, std::string(admin_body_bytes_max + 1, 'x')}), std::nullopt);

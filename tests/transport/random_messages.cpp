@@ -167,6 +167,7 @@ void fill(Source& s, StartSession& m) {
   m.target = s.of<Lsn>();
   m.touched_from = s.of<Lsn>();
   m.touched_digest = s.digest();
+  if (s.count(0, 1) == 1) m.parts_at = s.of<Lsn>();
   m.history = s.history();
   m.reason = s.text(text_bytes_max);
   m.configuration = configuration(s);
@@ -310,6 +311,20 @@ void fill(Source& s, AdminAsk& m) {
 }
 void fill(Source& s, AdminReply& m) {
   m = {s.any(), static_cast<std::uint16_t>(s.number(100, 599)), s.text(admin_body_bytes_max)};
+}
+
+void fill(Source& s, AskDigests& m) {
+  m = s.head<AskDigests>();
+  std::uint64_t at = 0;
+  for (auto left = s.count(1, digests_max); left > 0; --left)
+    m.lsns.push_back(Lsn(at += s.number(1, 9)));
+}
+void fill(Source& s, Digests& m) {
+  m = s.head<Digests>();
+  m.touched_from = s.of<Lsn>();
+  std::uint64_t at = 0;
+  for (auto left = s.count(0, digests_max); left > 0; --left)
+    m.points.push_back({Lsn(at += s.number(1, 9)), s.digest()});
 }
 
 /// Texts for people come back cut; everything else comes back as it was.

@@ -36,6 +36,8 @@ enum class FrameType : std::uint8_t {
   barrier_reached = 26,
   touched = 27,
   touched_noted = 28,
+  ask_digests = 29,
+  digests = 30,
   base_blocks = 32,
   base_zeroes = 33,
   base_whole = 36,
@@ -109,7 +111,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::facts, "facts", 94, 3958, 0, records_acceptor},
     {FrameType::ask_digest, "ask_digest", 40, 40, 0, records_connector},
     {FrameType::digest_is, "digest_is", 41, 57, 0, records_acceptor},
-    {FrameType::start_session, "start_session", 106, 3946, 0, records_connector},
+    {FrameType::start_session, "start_session", 107, 3955, 0, records_connector},
     {FrameType::touched, "touched", 35, 65571, 0, records_connector},
     {FrameType::touched_noted, "touched_noted", 32, 32, 0, records_acceptor},
     {FrameType::session_ready, "session_ready", 48, 48, 0, records_acceptor},
@@ -140,6 +142,9 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::admin_ask, "admin_ask", 18, 4'202'594, 0, control_connector | control_acceptor},
     {FrameType::admin_reply, "admin_reply", 14, 4'194'318, 0, control_connector | control_acceptor},
     {FrameType::configured, "configured", 53, 53, 0, control_connector},
+
+    {FrameType::ask_digests, "ask_digests", 33, 545, 0, records_connector},
+    {FrameType::digests, "digests", 41, 1577, 0, records_acceptor},
 });
 static_assert(frame_rules.size() == std::variant_size_v<engine::Message>);
 

@@ -6,6 +6,8 @@
 // only their fixed part is listed here, codec_bulk.cpp does the rest.
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "engine/messages.hpp"
@@ -124,13 +126,42 @@ template <>
 struct Wire<DigestIs> : Fields<DigestIs, F<&DigestIs::volume>, F<&DigestIs::epoch>,
                                F<&DigestIs::session>, F<&DigestIs::lsn>, F<&DigestIs::digest>> {};
 template <>
+struct Wire<DigestAt> : Fields<DigestAt, F<&DigestAt::lsn>, F<&DigestAt::digest>> {};
+
+inline const char* flaw_of_places(const AskDigests& ask) {
+  if (ask.lsns.empty()) return "names no place";
+  const bool rising = std::adjacent_find(ask.lsns.begin(), ask.lsns.end(),
+                                         std::greater_equal<>()) == ask.lsns.end();
+  return rising ? nullptr : "has places out of order";
+}
+template <>
+struct Wire<AskDigests>
+    : Validated<AskDigests, flaw_of_places,
+                Fields<AskDigests, F<&AskDigests::volume>, F<&AskDigests::epoch>,
+                       F<&AskDigests::session>, F<&AskDigests::lsns, List<Lsn, digests_max>>>> {};
+
+inline const char* flaw_of_points(const Digests& digests) {
+  const auto fall = [](const DigestAt& a, const DigestAt& b) { return a.lsn >= b.lsn; };
+  const auto& points = digests.points;
+  return std::adjacent_find(points.begin(), points.end(), fall) == points.end()
+             ? nullptr
+             : "has digests out of order";
+}
+template <>
+struct Wire<Digests>
+    : Validated<
+          Digests, flaw_of_points,
+          Fields<Digests, F<&Digests::volume>, F<&Digests::epoch>, F<&Digests::session>,
+                 F<&Digests::touched_from>, F<&Digests::points, List<DigestAt, digests_max>>>> {};
+
+template <>
 struct Wire<StartSession>
     : Fields<StartSession, F<&StartSession::volume>, F<&StartSession::epoch>,
              F<&StartSession::session>, F<&StartSession::kind>, F<&StartSession::scope>,
              F<&StartSession::common_point>, F<&StartSession::digest>, F<&StartSession::target>,
              F<&StartSession::touched_from>, F<&StartSession::touched_digest>,
-             F<&StartSession::history>, F<&StartSession::reason, Reason>,
-             F<&StartSession::configuration>> {};
+             F<&StartSession::parts_at>, F<&StartSession::history>,
+             F<&StartSession::reason, Reason>, F<&StartSession::configuration>> {};
 template <>
 struct Wire<Touched>
     : Fields<Touched, F<&Touched::volume>, F<&Touched::epoch>, F<&Touched::session>,
