@@ -24,6 +24,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "read_unanswerable",
     "unaligned_merge_on_stale_base",
     "member_leaves_before_cas",
+    "quorum_counts_voteless",
+    "quorum_shrinks_with_absence",
 };
 
 #ifdef TIDEMARK_PLANTED

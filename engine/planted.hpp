@@ -28,6 +28,8 @@ enum class Bug : std::uint8_t {
   read_unanswerable,                ///< Reads show records the mode could not yet answer (C20).
   unaligned_merge_on_stale_base,    ///< Merges read before earlier writes are numbered (C22).
   member_leaves_before_cas,         ///< The set shrinks before the control plane agreed (C11).
+  quorum_counts_voteless,           ///< Acks and promises of a copy without a vote count (C13).
+  quorum_shrinks_with_absence,      ///< Only connected voters are in the denominator (C13).
   count_,                           ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);

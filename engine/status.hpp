@@ -88,6 +88,8 @@ struct VolumeStatus {
   std::uint64_t stall_milliseconds_max =
       0;  ///< Longest time an acknowledged-by-commit request waited.
   std::vector<PeerStatus> peers;
+  /// How many of the recorded set must hold a record: all, in sync_quorum as quorum.hpp says.
+  std::uint64_t required = 0;
 };
 
 /// A named event of the recovery log with its moment.

@@ -30,15 +30,15 @@ std::size_t character_bytes(std::string_view text, std::size_t at) {
   const auto first = byte_at(text, at);
   if (first < 0x80) return 1;
   if (!continues(text, at + 1)) return 0;
-  const auto second = byte_at(text, at + 1);
+  const auto next = byte_at(text, at + 1);
   if (first >= 0xc2 && first <= 0xdf) return 2;
   if (!continues(text, at + 2)) return 0;
-  if (first == 0xe0 && second < 0xa0) return 0;
-  if (first == 0xed && second > 0x9f) return 0;
+  if (first == 0xe0 && next < 0xa0) return 0;
+  if (first == 0xed && next > 0x9f) return 0;
   if (first >= 0xe0 && first <= 0xef) return 3;
   if (!continues(text, at + 3)) return 0;
-  if (first == 0xf0 && second < 0x90) return 0;
-  if (first == 0xf4 && second > 0x8f) return 0;
+  if (first == 0xf0 && next < 0x90) return 0;
+  if (first == 0xf4 && next > 0x8f) return 0;
   return first >= 0xf0 && first <= 0xf4 ? 4 : 0;
 }
 

@@ -108,8 +108,9 @@ void ControlPlane::choose_when_ready(Volume& volume, const Moment& at, Effects& 
   const auto& record = volume.record;
   if (!volume.fencing_since) volume.fencing_since = at.now;  // Loaded: the wait begins anew.
   const bool all =
-      std::all_of(record.in_sync.begin(), record.in_sync.end(),
-                  [&](const SetMember& m) { return volume.promises.contains(m.replica); });
+      std::all_of(record.in_sync.begin(), record.in_sync.end(), [&](const SetMember& m) {
+        return volume.promises.contains(m.replica) || record.member(m.replica) == nullptr;
+      });
   if (!all && at.now - volume.fencing_since < promise_wait_) return;
   const auto choice = choose(record, volume.promises);
   if (!choice.winner) return;  // Whoever of the set comes back is asked, and then chosen.
