@@ -453,7 +453,7 @@ bool Cluster::stale_control_changes_nothing() {
 
 bool Cluster::settle() {
   if (!converge() || !read_all() || !stale_control_changes_nothing()) return false;
-  for (std::uint32_t n = 0; n < size() && options_.mode == engine::Mode::sync_all; ++n) {
+  for (std::uint32_t n = 0; n < size() && options_.mode != engine::Mode::best_effort; ++n) {
     if (serving() == n) continue;
     // A node may just be reconnecting to the control plane.
     if (!promote_soon(n)) {

@@ -36,6 +36,7 @@ enum class Fault : std::uint8_t {
   rebuilt_alone,  ///< The others go the moment a rebuilt copy counts.
   left_behind,    ///< A copy is away until the others' logs no longer reach back to it.
   rotten_alone,   ///< All lose power, and only a copy whose log rotted comes back at first.
+  removed_copy,   ///< An operator removes a copy, others fail meanwhile, and adds it again.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -73,6 +74,7 @@ class Faults {
   void rebuilt_alone();
   void left_behind();
   void rotten_alone();
+  void removed_copy();
   void alone_for_a_while();
   void rot();
   std::vector<InodePtr> files_of(std::uint32_t node, std::string_view kind);
