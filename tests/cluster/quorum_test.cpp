@@ -103,11 +103,11 @@ double slowdown(engine::Mode mode) {
   std::uint64_t healthy = 0;
   {
     Scene scene(three(mode));
-    healthy = p99(scene.waits(200));
+    healthy = p99(scene.waits(500));
   }
   Scene scene(three(mode));
   scene.node(2).disk().slow_factor = 100;
-  const auto slow = p99(scene.waits(200));
+  const auto slow = p99(scene.waits(500));
   scene.node(2).disk().slow_factor = 1;
   BOOST_TEST(scene.settle());
   return static_cast<double>(slow) / static_cast<double>(healthy);
@@ -190,7 +190,7 @@ BOOST_AUTO_TEST_CASE(a_disk_that_stands_still_delays_only_sync_all_and_only_unti
     Scene scene(three(mode));
     BOOST_TEST(scene.write_durably(0));
     auto& disk = scene.node(2).disk();
-    disk.slow_factor = 1'000'000;
+    disk.slow_factor = 100'000;
     const auto began = scene.now();
     BOOST_TEST(scene.write_durably(0));
     const auto waited = scene.now() - began;
@@ -308,13 +308,15 @@ BOOST_AUTO_TEST_CASE(a_copy_that_lost_data_and_one_behind_do_not_elect) {
 
 BOOST_AUTO_TEST_CASE(planted_a_copy_without_a_vote_elects_one_that_is_behind) {
   Scene scene(all_in_the_log());
+  scene.may_fail = true;
   engine::plant(engine::Bug::quorum_counts_voteless);
   one_lost_it_and_one_is_behind(scene);
-  scene.run_until([&] { return scene.serving().has_value(); }, 20 * second);
-  scene.read(0, 9);
+  scene.run_for(5 * second);
+  const auto v = scene.view();
   engine::plant(engine::Bug::none);
-  scene.may_fail = true;
-  BOOST_TEST(scene.failed());
+  BOOST_REQUIRE(v.has_value());
+  BOOST_TEST(v->phase == "settled");
+  BOOST_TEST(v->primary == scene.node(1).name());
 }
 
 // C3.
@@ -342,7 +344,7 @@ BOOST_AUTO_TEST_CASE(two_that_lose_their_memory_lose_the_cache_and_one_does_not)
     scene.run_for(2 * second);
     const auto epoch = scene.view()->epoch;
     scene.part(1, 0);
-    for (std::uint32_t n : {1U, 2U}) scene.node(n).disk().slow_factor = 50'000;
+    for (std::uint32_t n : {1U, 2U}) scene.node(n).disk().slow_factor = 20'000;
     BOOST_TEST(scene.write(6));
     scene.kill(1, Kill::power);
     if (both) scene.kill(2, Kill::power);
@@ -373,7 +375,7 @@ BOOST_AUTO_TEST_CASE(a_removed_voter_goes_when_the_others_have_all_and_a_new_one
   for (std::uint64_t b = 0; b < 8; ++b) BOOST_TEST(scene.write_durably(b));
   const auto body = fmt::format("{{\"action\":\"remove\",\"node\":\"{}\"}}", scene.node(2).name());
   // Of the two that stay both must have what is committed: one of them is behind.
-  scene.node(1).disk().slow_factor = 100'000;
+  scene.node(1).disk().slow_factor = 50'000;
   for (std::uint64_t b = 0; b < 8; ++b) BOOST_TEST(scene.write_durably(b));
   bool done = false;
   scene.admin_later("POST", path, body, [&](engine::AdminReply r) { done = r.status == 200; });
