@@ -4,6 +4,7 @@
 
 #include "actors/admin_json.hpp"
 #include "actors/control_admin.hpp"
+#include "engine/quorum.hpp"
 
 namespace tidemark::actors {
 namespace {
@@ -98,13 +99,27 @@ std::string node_name(const VolumeRecord& record, engine::ReplicaId replica) {
   return member == nullptr ? std::string() : member->node.name;
 }
 
+/// A voter that was removed and still counts has no node.
+std::string set_member_name(const VolumeRecord& record, engine::ReplicaId replica) {
+  const auto name = node_name(record, replica);
+  return name.empty() ? fmt::format("replica {} (removed)", replica) : name;
+}
+
+std::size_t required_of(const VolumeRecord& record) {
+  const auto recorded = record.in_sync.size();
+  if (record.spec.mode != engine::Mode::sync_quorum) return recorded;
+  return engine::required_voters(recorded, record.spec.min_copies);
+}
+
 json::object volume_json(const engine::control::ControlPlane& plane, const VolumeRecord& record,
                          const Locals& locals) {
   const auto primary = node_name(record, record.primary);
   const auto* local = local_volume(locals, primary, engine::to_string(record.spec.id));
   const auto* status = object_in(local, "status");
   json::array in_sync;
-  for (const auto& member : record.in_sync) in_sync.emplace_back(node_name(record, member.replica));
+  for (const auto& member : record.in_sync) {
+    in_sync.emplace_back(set_member_name(record, member.replica));
+  }
   json::array pending;
   for (const auto& what : plane.pending(record.spec.id)) pending.emplace_back(what);
   json::object volume{{"name", record.spec.name},
@@ -123,6 +138,7 @@ json::object volume_json(const engine::control::ControlPlane& plane, const Volum
                       {"serving", false},
                       {"waiting_for", ""},
                       {"in_sync", std::move(in_sync)},
+                      {"required", required_of(record)},
                       {"pending", std::move(pending)}};
   if (record.wish) volume["wanted_size_bytes"] = record.wish->size_bytes;
   for (const auto& node : plane.nodes()) {

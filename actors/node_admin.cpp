@@ -205,6 +205,7 @@ json::object volume_seen_from(const LocalView& view, const std::string& node) {
                       {"serving", view.volume && view.volume->serving},
                       {"waiting_for", view.problem},
                       {"in_sync", std::move(in_sync)},
+                      {"required", view.volume ? view.volume->required : 0},
                       {"pending", json::array{}}};
   if (primary != nullptr) volume["nbd_uri"] = fmt::format("nbd://{}/{}", primary->nbd, a.spec.name);
   if (view.volume) {

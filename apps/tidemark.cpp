@@ -175,7 +175,8 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
   made->add_option("NAME", words.name, "Its name")->required()->check(name_word);
   made->add_option("--size", words.size, "Its size, such as 1GiB (binary: 2G = 2GiB)")->required();
   made->add_option("--copies", words.copies, "How many nodes hold a copy")->capture_default_str();
-  made->add_option("--mode", words.mode, "sync_all or best_effort")->capture_default_str();
+  made->add_option("--mode", words.mode, "sync_all, sync_quorum or best_effort")
+      ->capture_default_str();
   made->add_option("--ack", words.ack,
                    "A write is answered when received by all copies, or when durable")
       ->capture_default_str();

@@ -1,8 +1,12 @@
 #include "engine/commit_rule.hpp"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 
+#include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/quorum.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -15,13 +19,39 @@ bool in_reign(Lsn lsn, Lsn epoch_record) {
   return lsn >= epoch_record;
 }
 
+/// What `required` of the voters have reached: the `required`-th greatest of their numbers.
+Lsn reached(const QuorumRule& rule, Lsn own, Lsn Voter::*number) {
+  CHECK(rule.required > 0);
+  const auto voters = rule.others.size() + 1;
+  CHECK(voters <= voters_max);
+  if (rule.required > voters) return {};
+  std::array<Lsn, voters_max> at;
+  at[0] = own;
+  for (std::size_t i = 0; i < rule.others.size(); ++i) at[i + 1] = rule.others[i].*number;
+  std::sort(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(voters), std::greater<>());
+  return at[rule.required - 1];
+}
+
 }  // namespace
 
+Lsn quorum_durable(const QuorumRule& rule, Lsn own_durable) {
+  return reached(rule, own_durable, &Voter::durable);
+}
+
+Lsn quorum_counted(const QuorumRule& rule, Lsn head) {
+  return reached(rule, head, &Voter::counted);
+}
+
 Lsn committed(const CommitInputs& in) {
-  Lsn limit = in.own_durable;
-  if (planted(Bug::flush_acked_before_local_sync)) limit = in.head;
-  if (in.mode != Mode::best_effort) {
+  Lsn own = in.own_durable;
+  if (planted(Bug::flush_acked_before_local_sync)) own = in.head;
+  Lsn limit = own;
+  if (in.mode == Mode::sync_all) {
     for (const auto& copy : in.others) limit = std::min(limit, copy.durable);
+  } else if (in.mode == Mode::sync_quorum) {
+    CHECK(!in.rules.empty());
+    limit = in.head;
+    for (const auto& rule : in.rules) limit = std::min(limit, quorum_durable(rule, own));
   }
   limit = std::min(limit, in.head);
   return in_reign(limit, in.epoch_record) ? limit : Lsn{};
@@ -30,8 +60,16 @@ Lsn committed(const CommitInputs& in) {
 Lsn answerable(const CommitInputs& in, Lsn committed) {
   if (committed == Lsn{} || !in_reign(committed, in.epoch_record)) return Lsn{};
   if (in.ack == AckPolicy::durable || in.mode == Mode::best_effort) return committed;
-  std::size_t copies = 1;
   Lsn floor = in.head;
+  if (in.mode == Mode::sync_quorum) {
+    for (const auto& rule : in.rules) {
+      // Alone it is no second copy that one lost node would leave.
+      if (rule.required < answer_copies_min) return committed;
+      floor = std::min(floor, quorum_counted(rule, in.head));
+    }
+    return std::max(committed, floor);
+  }
+  std::size_t copies = 1;
   for (const auto& copy : in.others) {
     if (copy.exact) ++copies;
     if (copy.must_receive) floor = std::min(floor, copy.received);

@@ -7,10 +7,14 @@
 //                        | answerable 6: every copy has it in memory (ack = received)
 //                        committed 5: every copy has it on disk
 //
-// Who counts is decided elsewhere (in_sync.hpp); here it is only counted (C3, C4, C11).
+// In sync_quorum the `required` greatest of them decide instead of all: with 2 of these 3 committed
+// is 6 and answerable 8. Who counts is decided elsewhere (in_sync.hpp); here it is only counted
+// (C3, C4, C11).
 #pragma once
 
+#include <cstddef>
 #include <span>
+#include <vector>
 
 #include "engine/types.hpp"
 
@@ -27,18 +31,35 @@ struct CountedCopy {
   bool must_receive = false;
 };
 
+/// A voter other than the primary, as one rule counts it.
+struct Voter {
+  Lsn durable;  ///< As in CountedCopy.
+  Lsn counted;  ///< For answers on receipt: received where it is exact, else durable (C4).
+};
+
+/// sync_quorum: one set of voters. Two rules stand while the set changes, and both must be met.
+struct QuorumRule {
+  std::size_t required = 1;   ///< See quorum.hpp.
+  std::vector<Voter> others;  ///< Without the primary, which is a voter too.
+};
+
 struct CommitInputs {
   Mode mode = Mode::sync_all;
   AckPolicy ack = AckPolicy::received;
   Lsn epoch_record;  ///< The reign's own record.
   Lsn head;          ///< Last numbered; all of it is in the primary's memory.
   Lsn own_durable;
-  std::span<const CountedCopy> others;
+  std::span<const CountedCopy> others;     ///< sync_all.
+  std::span<const QuorumRule> rules = {};  ///< sync_quorum; at least one.
 };
 
+/// The greatest LSN that `required` voters have on disk; Lsn{} when there are fewer voters.
+Lsn quorum_durable(const QuorumRule& rule, Lsn own_durable);
+/// The same for answers on receipt. `head`: all of it is in the primary's memory.
+Lsn quorum_counted(const QuorumRule& rule, Lsn head);
+
 /// The highest LSN that is durable wherever the mode demands; Lsn{} while that lies below
-/// the reign's own record (C3). sync_quorum is counted as sync_all, which is stricter: a
-/// majority rule is planned.
+/// the reign's own record (C3). In sync_quorum it may be beyond the own disk.
 Lsn committed(const CommitInputs& in);
 
 /// The highest LSN whose WRITE may be answered, and whose content may be read, given `committed`

@@ -4,6 +4,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/quorum.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -75,9 +76,15 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
     peer->reported = seen.durable;
     peer->progress_at = now;
   }
-  if (seen.proved) {
+  const bool voteless =
+      !seen.proved && (seen.state == PeerState::rebuilding || seen.state == PeerState::refused);
+  const bool takes_all = mode_ == Mode::sync_quorum && planted(Bug::quorum_counts_voteless);
+  if (seen.proved || (voteless && takes_all)) {
     peer->received = seen.received;
     peer->durable = seen.durable;
+  } else if (voteless && mode_ == Mode::sync_quorum) {
+    // What it acknowledged once is not what it has: it stays a voter that holds nothing (C13).
+    peer->received = peer->durable = Lsn{};
   }
   // Zero is also what a sender says of a replica that it has not heard of yet.
   if (seen.wal_free_bytes > 0) peer->had_room = true;
@@ -99,7 +106,7 @@ std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
     if (now - sent_at_ < limits_.propose_again_after) return std::nullopt;
   } else {
     if (now < quiet_until_ || content(log, now)) return std::nullopt;
-    auto choice = choose(log, now);
+    auto choice = mode_ == Mode::sync_quorum ? choose_voters(log) : choose(log, now);
     if (choice.next == recorded_) return std::nullopt;
     pending_ = std::move(choice.next);
     pending_reason_ = std::move(choice.reason);
@@ -152,7 +159,9 @@ bool InSync::reassign(const Assignment& assignment, MonoTime now) {
 
 void InSync::take_members(const Assignment& assignment, MonoTime now) {
   std::vector<Peer> peers;
+  members_.clear();
   for (const auto& member : assignment.members) {
+    members_.push_back(member.replica);
     if (member.replica == self_.replica) continue;
     Peer peer;
     if (const auto* known = find(member.replica)) {
@@ -178,7 +187,11 @@ void InSync::take_set(std::vector<SetMember> in_sync, Version version) {
   version_ = version;
   keep_recorded();
   pending_.reset();
-  for (auto& peer : peers_) peer.held_in = false;
+  for (auto& peer : peers_) {
+    peer.held_in = false;
+    const bool came_in = in(recorded_, peer.replica) != nullptr && recorded_exact(peer);
+    if (mode_ == Mode::sync_quorum && came_in) peer.counting = false;
+  }
   recount();
 }
 
@@ -194,6 +207,7 @@ void InSync::keep_recorded() {
 
 void InSync::recount() {
   counted_.clear();
+  if (mode_ == Mode::sync_quorum) return recount_rules();
   if (mode_ == Mode::best_effort) return;
   for (const auto& peer : peers_) {
     if (!counts(peer)) continue;
@@ -252,12 +266,19 @@ bool InSync::exact(ReplicaId replica) const {
 
 bool InSync::unsettled() const {
   if (pending_) return true;
+  if (mode_ == Mode::sync_quorum) return quorum_unsettled();
   return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
     return counts(p) && (is_away(p.state) || p.full || !p.proved);
   });
 }
 
+std::size_t InSync::required() const {
+  if (mode_ != Mode::sync_quorum) return recorded_.size();
+  return required_voters(recorded_.size(), min_copies_);
+}
+
 bool InSync::full_member_stays() const {
+  if (mode_ == Mode::sync_quorum) return quorum_is_full();
   return std::any_of(peers_.begin(), peers_.end(),
                      [](const Peer& p) { return p.full && p.held_in; });
 }

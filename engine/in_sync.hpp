@@ -12,6 +12,11 @@
 // Everybody but `outside` counts: a joining member from before the request, a leaving one until its
 // accepted answer; while an answer is unknown the union counts (C11). A member recorded under an
 // older incarnation counts for durability, not for `received`, until it is recorded again (C4).
+//
+// In sync_quorum the recorded set is that of the voters, and `required` of them decide (quorum.hpp).
+// Nobody leaves for being slow or away: only what an operator took out of the members does. While
+// the set changes, its rule and the next one's must both be met; the next set is asked for once all
+// that is committed and answered is so by its rule too.
 #pragma once
 
 #include <optional>
@@ -54,6 +59,7 @@ struct LogNumbers {
   Lsn head;
   Lsn committed;
   Lsn answerable;
+  Lsn own_durable{};  ///< On the primary's disk.
 };
 
 enum class Standing : std::uint8_t { outside, counting, joining, member, leaving };
@@ -79,8 +85,12 @@ class InSync {
   /// A newer version of the same epoch. True when it was taken.
   bool reassign(const Assignment& assignment, MonoTime now);
 
-  /// Everybody who counts but the primary itself; in best_effort nobody.
+  /// sync_all: everybody who counts but the primary itself.
   std::span<const CountedCopy> counted() const { return counted_; }
+  /// sync_quorum: the recorded voters' rule, and the next one's while the set changes.
+  std::span<const QuorumRule> rules() const { return rules_; }
+  /// How many of the recorded set must hold a record: all but in sync_quorum.
+  std::size_t required() const;
   Standing standing(ReplicaId replica) const;
   bool exact(ReplicaId replica) const;
   const std::vector<SetMember>& recorded() const { return recorded_; }
@@ -114,6 +124,8 @@ class InSync {
     MonoTime away_since;   ///< Meaningful while away.
     MonoTime progress_at;  ///< When durable last rose, or it last lacked nothing.
     Lsn barred_below;      ///< It stalled while counting: it counts again once durable here.
+    Lsn joins_durable;     ///< sync_quorum: where it must be to join, as of when it began to count.
+    Lsn joins_received;
   };
   struct Choice {
     std::vector<SetMember> next;
@@ -137,6 +149,22 @@ class InSync {
   bool witnessed(const Peer& peer, const LogNumbers& log) const;
   ProposeSet proposal() const;
 
+  // in_sync_quorum.cpp
+  QuorumRule rule_of(const std::vector<SetMember>& voters) const;
+  void recount_rules();
+  void update_joining(const LogNumbers& log, MonoTime now);
+  bool left(ReplicaId replica) const;
+  bool voters_change() const;
+  bool may_join(const Peer& peer) const;
+  std::vector<SetMember> next_voters(bool join, bool leave, bool only_witnessed) const;
+  bool may_stand_alone(const std::vector<SetMember>& voters, const LogNumbers& log) const;
+  Choice choose_voters(const LogNumbers& log) const;
+  std::string why_change(const std::vector<SetMember>& next, const LogNumbers& log) const;
+  bool quorum_unsettled() const;
+  bool quorum_is_full() const;
+  std::string quorum_waiting_for(const LogNumbers& log) const;
+  std::string missing_of(const std::vector<SetMember>& voters, const LogNumbers& log) const;
+
   InSyncLimits limits_;
   VolumeId volume_;
   Mode mode_;
@@ -148,10 +176,12 @@ class InSync {
   std::optional<std::vector<SetMember>> pending_;  ///< Proposed on version_, not answered.
   std::string pending_reason_;
   MonoTime sent_at_;
-  MonoTime quiet_until_;      ///< After a refusal nothing is proposed until then.
-  std::uint64_t number_ = 0;  ///< Of pending_: a refusal of an earlier proposal is not its.
-  std::vector<Peer> peers_;   ///< Ordered by ReplicaId.
+  MonoTime quiet_until_;            ///< After a refusal nothing is proposed until then.
+  std::uint64_t number_ = 0;        ///< Of pending_: a refusal of an earlier proposal is not its.
+  std::vector<Peer> peers_;         ///< Ordered by ReplicaId.
+  std::vector<ReplicaId> members_;  ///< Of the assignment, the primary included.
   std::vector<CountedCopy> counted_;
+  std::vector<QuorumRule> rules_;
   std::vector<Event> events_;
   std::string blocked_;  ///< What the last set_blocked said; empty when not blocked.
 };

@@ -25,6 +25,7 @@ void add_reason(std::string& reason, const std::string& more) {
 /// which it counted. One that stalls meanwhile is dropped: nothing was asked for yet, so
 /// nobody else counts it.
 void InSync::update_counting(const LogNumbers& log, MonoTime now) {
+  if (mode_ == Mode::sync_quorum) return update_joining(log, now);
   bool changed = false;
   for (auto& peer : peers_) {
     const bool in_line = peer.proved && peer.state == PeerState::streaming && peer.incarnation &&
@@ -65,6 +66,7 @@ std::string InSync::why_leave(const Peer& peer, const LogNumbers& log, MonoTime 
 
 /// Nobody has a reason to come or go: what is true nearly always, asked with every moved number.
 bool InSync::content(const LogNumbers& log, MonoTime now) const {
+  if (mode_ == Mode::sync_quorum) return !voters_change();
   if (!blocked_.empty()) return false;
   if (std::find(recorded_.begin(), recorded_.end(), self_) == recorded_.end()) return false;
   return std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
@@ -129,6 +131,7 @@ void InSync::keep_to_min_copies(Choice& choice, std::vector<SetMember> leaving) 
 }
 
 std::string InSync::waiting_for(const LogNumbers& log) const {
+  if (mode_ == Mode::sync_quorum) return quorum_waiting_for(log);
   std::string text;
   for (const auto& peer : peers_) {
     if (!counts(peer)) continue;

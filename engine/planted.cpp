@@ -42,6 +42,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "digest_asked_at_its_end",
     "failed_write_counts",
     "delta_forgets_own_past",
+    "quorum_counts_voteless",
+    "quorum_shrinks_with_absence",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -46,7 +46,9 @@ enum class Bug : std::uint8_t {
   digest_asked_at_its_end,  ///< The replica is asked for the digest at its end, not at cp (C21).
   failed_write_counts,      ///< A failed log write is taken for done (C23).
   delta_forgets_own_past,   ///< A delta leaves out what committed own records touched (C6).
-  count_,                   ///< Not a bug: how many there are.
+  quorum_counts_voteless,   ///< Acks and promises of a copy without a vote count (C13).
+  quorum_shrinks_with_absence,  ///< Only connected voters are in the denominator (C13).
+  count_,                       ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

@@ -68,8 +68,8 @@ struct PeerStatus {
   std::uint64_t session_base_blocks_all = 0;
   std::uint64_t session_milliseconds = 0;  ///< How long it has run or took.
   std::vector<std::string> pins;
-  std::uint64_t rebuild_limit = 0;             ///< Bytes per second of all rebuilds here; 0: none.
-  std::string rebuild_held_by;                 ///< turn, cap, governor, reference; empty: nothing.
+  std::uint64_t rebuild_limit = 0;     ///< Bytes per second of all rebuilds here; 0: none.
+  std::string rebuild_held_by;         ///< turn, cap, governor, reference; empty: nothing.
   std::string session_phase;           ///< Of the current or last session.
   std::uint64_t session_permille = 0;  ///< Of its way to the target, or of its base blocks.
   std::uint64_t session_rate = 0;      ///< Bytes per second over the last seconds.
@@ -115,6 +115,8 @@ struct VolumeStatus {
   std::uint64_t stall_milliseconds_max =
       0;  ///< Longest time an acknowledged-by-commit request waited.
   std::vector<PeerStatus> peers;
+  /// How many of the recorded set must hold a record: all, in sync_quorum as quorum.hpp says.
+  std::uint64_t required = 0;
 };
 
 /// A named event of the recovery log with its moment.

@@ -208,6 +208,7 @@ void VolumeMachine::advance() {
   in.head = log_->end();
   in.own_durable = durable_;
   in.others = in_sync_->counted();
+  in.rules = in_sync_->rules();
   if (const auto c = engine::committed(in); c > committed_) {
     committed_ = c;
     effects_.push_back(MoveCommitted{committed_});
@@ -277,7 +278,7 @@ void VolumeMachine::change_senders(const std::vector<SenderChange>& changes) {
 }
 
 LogNumbers VolumeMachine::numbers() const {
-  return {epoch_record_, log_->end(), committed_, answerable_};
+  return {epoch_record_, log_->end(), committed_, answerable_, durable_};
 }
 
 std::uint64_t VolumeMachine::tick_after() const {

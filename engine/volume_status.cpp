@@ -19,6 +19,7 @@ VolumeStatus VolumeMachine::status(std::vector<PeerStatus> peers, MonoTime now) 
   std::sort(status.peers.begin(), status.peers.end(),
             [](const PeerStatus& a, const PeerStatus& b) { return a.replica < b.replica; });
   if (!in_sync_) return status;
+  status.required = in_sync_->required();
   // A request that waits now has stalled for as long as it waits.
   const auto waited = longest_wait(now) / millisecond;
   status.stall_milliseconds_max = std::max(status.stall_milliseconds_max, waited);
@@ -60,7 +61,8 @@ std::string VolumeMachine::why_waiting(MonoTime now) const {
   }
   if (queued_.empty()) return who;
   return fmt::format("{} requests wait behind {} uncommitted bytes{}{}", queued_.size(),
-                     log_->bytes_after(committed_), who.empty() ? "" : ": ", who);
+                     log_->bytes_after(std::min(committed_, durable_)), who.empty() ? "" : ": ",
+                     who);
 }
 
 }  // namespace tidemark::engine

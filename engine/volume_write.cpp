@@ -112,7 +112,8 @@ void VolumeMachine::admit_waiting(Moment at) {
 
 bool VolumeMachine::room_for(const Change& change) const {
   if (merging_.size() >= limits_.merging_max) return false;
-  const auto uncommitted = log_->bytes_after(committed_) + merging_bytes_;
+  // What a quorum committed before the own disk has it is still held in memory for that disk.
+  const auto uncommitted = log_->bytes_after(std::min(committed_, durable_)) + merging_bytes_;
   // One request may always pass: the cap bounds memory, it must not forbid a large write for ever.
   return uncommitted == 0 || uncommitted + change.bytes <= limits_.uncommitted_bytes_max;
 }

@@ -487,7 +487,7 @@ bool Cluster::settle() {
   if (!converge() || !read_all() || !stale_control_changes_nothing()) return false;
   // Reads excuse what was lost by an operator's word, on one copy as on another.
   if (forced_ && !copies_equal()) return false;
-  for (std::uint32_t n = 0; n < size() && options_.mode == engine::Mode::sync_all; ++n) {
+  for (std::uint32_t n = 0; n < size() && options_.mode != engine::Mode::best_effort; ++n) {
     if (serving() == n || !hosts_a_copy(n)) continue;
     // A node may just be reconnecting to the control plane.
     if (!promote_soon(n)) {

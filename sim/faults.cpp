@@ -13,10 +13,11 @@ using engine::millisecond;
 using engine::second;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
-    "kill_primary", "kill_replica", "kill_two",  "kill_all",     "quick_restart", "power_one",
-    "power_all",    "isolate",      "one_way",   "cut_links",    "cut_client",    "promote",
-    "wipe_replica", "rot_replica",  "slow_disk", "failed_sync",  "full_disk",     "rebuilt_alone",
-    "left_behind",  "rotten_alone", "resize",    "resize_twice", "stuck_disk",    "forced",
+    "kill_primary", "kill_replica", "kill_two",      "kill_all",    "quick_restart",
+    "power_one",    "power_all",    "isolate",       "one_way",     "cut_links",
+    "cut_client",   "promote",      "wipe_replica",  "rot_replica", "slow_disk",
+    "failed_sync",  "full_disk",    "rebuilt_alone", "left_behind", "rotten_alone",
+    "resize",       "resize_twice", "stuck_disk",    "forced",      "removed_copy",
 };
 
 }  // namespace
@@ -280,6 +281,29 @@ void Faults::forced() {
     cluster_.run_for(pause());
     kill_and_boot(random_.chance(2, 3) ? replica_node() : primary_or_any());
   }
+}
+
+// Until the set is recorded without it the one that left counts, and holds nothing.
+void Faults::removed_copy() {
+  if (!whole_soon()) return;
+  const auto node = replica_node();
+  const auto ask = [&](std::string_view action) {
+    return fmt::format("{{\"action\":\"{}\",\"node\":\"{}\"}}", action, cluster_.node(node).name());
+  };
+  const std::string path = "/v1/volumes/data/replicas";
+  auto& disk = cluster_.node((node + 1) % cluster_.size()).disk();
+  if (random_.chance(1, 2)) disk.slow_factor = random_.between(1, 200);
+  if (make_busy) make_busy();
+  cluster_.run_for(random_.below(50) * millisecond);
+  cluster_.admin_later("POST", path, ask("remove"), [](engine::AdminReply) {});
+  cluster_.run_for(random_.below(20) * millisecond);
+  if (random_.chance(2, 3)) kill_and_boot(random_.chance(1, 2) ? primary_or_any() : any_node());
+  disk.slow_factor = 1;
+  for (int attempt = 0; attempt < 80 && !cluster_.failed(); ++attempt) {
+    const auto reply = cluster_.admin("POST", path, ask("add"));
+    if (reply.status == 200 || reply.status == 202) break;
+    cluster_.run_for(250 * millisecond);
+  }
   whole_soon();
 }
 
@@ -413,6 +437,8 @@ void Faults::inject(Fault fault) {
       return rotten_alone();
     case Fault::stuck_disk:
       return stick_disk();
+    case Fault::removed_copy:
+      return removed_copy();
     case Fault::count_:
       break;
   }

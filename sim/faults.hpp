@@ -40,6 +40,7 @@ enum class Fault : std::uint8_t {
   resize_twice,   ///< Shrunk and grown again, with something else going wrong in between.
   stuck_disk,     ///< A disk takes operations and completes none, for a while or until a restart.
   forced,         ///< An operator makes a copy the primary that lacks what was committed.
+  removed_copy,   ///< An operator removes a copy, others fail meanwhile, and adds it again.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -83,6 +84,7 @@ class Faults {
   void left_behind();
   void rotten_alone();
   void forced();
+  void removed_copy();
   void alone_for_a_while();
   void rot();
   std::vector<InodePtr> files_of(std::uint32_t node, std::string_view kind);

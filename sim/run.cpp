@@ -54,6 +54,14 @@ NetworkWeather draw_weather(Random& random) {
   return w;
 }
 
+/// Of its own source, so that what else a seed draws is the same in every mode.
+void draw_quorum(ClusterOptions& options) {
+  Random random(options.seed * 0x9e3779b97f4a7c15ULL + 5);
+  if (options.mode != engine::Mode::sync_all || !random.chance(2, 5)) return;
+  options.mode = engine::Mode::sync_quorum;
+  if (random.chance(1, 4)) options.min_copies = random.chance(1, 2) ? 1 : 3;
+}
+
 Draft draw(const RunOptions& options) {
   Random random(options.seed * 0x2545f4914f6cdd1dULL + 1);
   Draft d;
@@ -64,6 +72,7 @@ Draft draw(const RunOptions& options) {
   d.cluster.blocks = random.chance(2, 3) ? d.shape.blocks : 256;
   if (random.chance(1, 8)) d.cluster.mode = engine::Mode::best_effort;
   if (d.cluster.mode == engine::Mode::best_effort) d.cluster.min_copies = 1;
+  draw_quorum(d.cluster);
   if (random.chance(1, 4)) d.cluster.ack = engine::AckPolicy::durable;
   d.cluster.weather = draw_weather(random);
   d.cluster.tune = [fork = random.fork()](actors::Settings& s) { draw_settings(s, fork); };
@@ -78,11 +87,13 @@ Draft draw(const RunOptions& options) {
 
 std::string describe(const Draft& d) {
   return fmt::format(
-      "{} blocks, {}, ack {}, {} clients, depth {}, think {} ms, {} faults{}{}{}{}{}{}{}",
-      d.shape.blocks, to_string(d.cluster.mode), to_string(d.cluster.ack), d.clients, d.depth_max,
-      d.think_max / millisecond, d.faults, d.shape.unaligned ? ", unaligned" : "",
-      d.shape.trim ? ", trim" : "", d.shape.zeroes ? ", zeroes" : "",
-      d.shape.big_one_in != 0 ? ", big" : "", d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
+      "{} blocks, {}, min_copies {}, ack {}, {} clients, depth {}, think {} ms, {} "
+      "faults{}{}{}{}{}{}{}",
+      d.shape.blocks, to_string(d.cluster.mode), d.cluster.min_copies, to_string(d.cluster.ack),
+      d.clients, d.depth_max, d.think_max / millisecond, d.faults,
+      d.shape.unaligned ? ", unaligned" : "", d.shape.trim ? ", trim" : "",
+      d.shape.zeroes ? ", zeroes" : "", d.shape.big_one_in != 0 ? ", big" : "",
+      d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
       d.cluster.weather.stale_control_one_in != 0 ? ", stale control" : "",
       d.resizes ? ", resizes" : "");
 }

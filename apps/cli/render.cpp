@@ -116,6 +116,10 @@ std::string replicas_of(const json::value& volume) {
                text(replica, "durable"), lag_of(replica), session_of(replica), why});
   }
   auto lines = table.text();
+  if (text(volume, "mode") == "sync_quorum") {
+    lines += fmt::format("  quorum: {} of {} voters must have a record\n",
+                         number(volume, "required"), list(volume, "in_sync").size());
+  }
   if (const auto waiting = text(volume, "waiting_for", ""); !waiting.empty())
     lines += "  waiting: " + waiting + "\n";
   if (!list(volume, "pending").empty())

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/planted.hpp"
+#include "engine/quorum.hpp"
 
 namespace tidemark::engine::control {
 namespace {
@@ -72,6 +73,28 @@ bool holds_all_answered(const VolumeRecord& volume, const Promise& promise) {
 
 }  // namespace
 
+Poll count_votes(const VolumeRecord& volume, const Promises& promises) {
+  Poll poll;
+  poll.voters = volume.in_sync.size();
+  poll.required = required_voters(poll.voters, volume.spec.min_copies);
+  poll.needed = votes_needed(poll.voters, poll.required);
+  for (const auto& [replica, promise] : promises) {
+    if (volume.in_set(replica) == nullptr) continue;
+    const bool voteless = promise.accepted && planted(Bug::quorum_counts_voteless);
+    if (eligible(volume, promise)) {
+      ++poll.votes;
+      if (exact(volume, promise)) ++poll.accounted;
+    } else {
+      if (voteless) ++poll.votes;
+      poll.voteless +=
+          fmt::format("; {} has no vote: {}", name_of(volume, replica),
+                      promise.accepted ? fmt::format("its copy is {}", to_string(promise.base))
+                                       : promise.problem);
+    }
+  }
+  return poll;
+}
+
 Choice choose(const VolumeRecord& volume, const Promises& promises) {
   Choice choice;
   const Promise* best = nullptr;
@@ -81,6 +104,11 @@ Choice choose(const VolumeRecord& volume, const Promises& promises) {
     if (best == nullptr || rank(volume, *best) < rank(volume, promise)) best = &promise;
   }
   if (best == nullptr) return choice;
+  if (volume.spec.mode == Mode::sync_quorum) {
+    const auto poll = count_votes(volume, promises);
+    if (poll.votes < poll.needed) return {};
+    choice.exact = poll.voters - poll.accounted < poll.required;
+  }
   choice.winner = best->replica;
   choice.why = numbers(volume, *best);
   if (!volume.wanted) return choice;

@@ -28,6 +28,16 @@ std::optional<std::string> too_many_gone(const VolumeRecord& record) {
       record.gone.size());
 }
 
+/// In sync_quorum voters leave one at a time: each step must be safe with all that may fail in it.
+std::optional<std::string> voter_is_leaving(const VolumeRecord& record) {
+  const auto* left = record.left_voter();
+  if (left == nullptr) return std::nullopt;
+  return fmt::format(
+      "replica {} was removed and still counts among the voters until the primary has all that is "
+      "committed on enough of the others; try again when it no longer stands under `pending`",
+      left->replica);
+}
+
 }  // namespace
 
 std::optional<Error> flaw(const CreateVolume& wish) {
@@ -45,12 +55,6 @@ std::optional<Error> flaw(const CreateVolume& wish) {
   if (spec.min_copies < 1 || spec.min_copies > spec.copies) {
     return wrong(fmt::format("min_copies {} is not between 1 and copies = {}", spec.min_copies,
                              spec.copies));
-  }
-  if (spec.mode == Mode::sync_quorum) {
-    return Error{Errc::not_yet,
-                 fmt::format("create volume \"{}\": mode sync_quorum is not built yet; "
-                             "sync_all and best_effort are",
-                             spec.name)};
   }
   if (spec.mode == Mode::best_effort && spec.min_copies != 1) {
     return wrong(fmt::format("mode best_effort implies min_copies = 1, not {}", spec.min_copies));
@@ -200,6 +204,9 @@ Result<Effects> ControlPlane::remove_replica(const std::string& name, const std:
     return Error{Errc::refused, tried + "it is the primary; promote another node first"};
   }
   const bool counts = record.in_set(member->replica) != nullptr;
+  if (auto leaving = voter_is_leaving(record); leaving && counts) {
+    return Error{Errc::unavailable, tried + *leaving};
+  }
   if (counts && record.in_sync.size() <= record.spec.min_copies) {
     return Error{
         Errc::refused,
@@ -246,6 +253,9 @@ Result<Effects> ControlPlane::replace_replica(const std::string& name, const std
     return Error{Errc::refused, tried + target + " has a copy already"};
   }
   if (auto full = too_many_gone(record)) return Error{Errc::refused, tried + *full};
+  if (auto leaving = voter_is_leaving(record); leaving && record.in_set(old->replica) != nullptr) {
+    return Error{Errc::unavailable, tried + *leaving};
+  }
   if (!nodes_.contains(target)) return Error{Errc::not_found, tried + "there is no node " + target};
   Effects out;
   if (target == node && strangers_.contains(node) && session_of(old->node) == nullptr) {
@@ -263,7 +273,9 @@ Result<Effects> ControlPlane::replace_replica(const std::string& name, const std
   }
   const bool same_home = home.id == old->node;
   const bool counts = record.in_set(old->replica) != nullptr;
-  if (same_home && counts && record.in_sync.size() <= record.spec.min_copies) {
+  // In sync_quorum its voice stays until the new copy counts: the set does not shrink.
+  const bool shrinks = same_home && counts && record.spec.mode != Mode::sync_quorum;
+  if (shrinks && record.in_sync.size() <= record.spec.min_copies) {
     return Error{
         Errc::refused,
         tried + fmt::format("it counts, the in-sync set has {} copies and min_copies is {}; "

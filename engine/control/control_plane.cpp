@@ -210,10 +210,12 @@ std::string ControlPlane::objection(const Volume& volume, const Session& from,
   bool primary_in = false;
   for (const auto& entry : m.in_sync) {
     const auto* member = record.member(entry.replica);
-    if (member == nullptr) return fmt::format("replica {} is no member", entry.replica);
+    const auto* stands = record.in_set(entry.replica);
     if (!seen.insert(entry.replica).second)
       return fmt::format("replica {} stands twice", entry.replica);
-    const auto* stands = record.in_set(entry.replica);
+    if (member == nullptr && stands != nullptr && *stands == entry)
+      continue;  // It left: see leave().
+    if (member == nullptr) return fmt::format("replica {} is no member", entry.replica);
     const auto node = nodes_.find(member->node.name);
     const bool known = node != nodes_.end() && node->second.id == member->node;
     // Between the primary's witness and this request the member may have started again (KIP-903).
@@ -226,6 +228,12 @@ std::string ControlPlane::objection(const Volume& volume, const Session& from,
       primary_in = entry.incarnation == record.primary_incarnation;
   }
   if (!primary_in) return "the primary in its incarnation must be in the set";
+  if (record.spec.mode == Mode::sync_quorum) {
+    for (const auto& voter : record.in_sync) {
+      if (seen.contains(voter.replica) || record.member(voter.replica) == nullptr) continue;
+      return fmt::format("replica {} is a voter until an operator removes it", voter.replica);
+    }
+  }
   const auto floor = std::min<std::size_t>(record.spec.min_copies, record.in_sync.size());
   if (m.in_sync.size() < floor) {
     return fmt::format("{} copies would be fewer than min_copies = {}", m.in_sync.size(),
@@ -330,7 +338,9 @@ void ControlPlane::unassign_gone(const Volume& volume, const NodeId& node, Effec
   }
 }
 
-/// Out of members and set; its node is told until it says that the directory is gone.
+/// Out of members and set; its node is told until it says that the directory is gone. A voter of
+/// sync_quorum stays in the set, without data or vote, until the primary asks for the set without it:
+/// only the primary knows that all it committed is so by the smaller set's rule too (C12).
 void ControlPlane::leave(Volume& volume, ReplicaId replica) const {
   auto& record = volume.record;
   const auto* member = record.member(replica);
@@ -338,7 +348,9 @@ void ControlPlane::leave(Volume& volume, ReplicaId replica) const {
   const auto known = nodes_.find(member->node.name);
   const bool may_come = known != nodes_.end() && known->second.id == member->node;
   if (may_come) record.gone.push_back(*member);
-  std::erase_if(record.in_sync, [&](const SetMember& m) { return m.replica == replica; });
+  if (record.spec.mode != Mode::sync_quorum || record.deleting) {
+    std::erase_if(record.in_sync, [&](const SetMember& m) { return m.replica == replica; });
+  }
   std::erase_if(record.members, [&](const Placement& p) { return p.replica == replica; });
   // Whom it was to replace stays.
   for (auto& p : record.members) {

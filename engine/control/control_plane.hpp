@@ -185,6 +185,7 @@ class ControlPlane {
   Volume* find(const VolumeId& id);
   Volume* find(const std::string& name);
   Result<Volume*> wished(const std::string& name);
+  std::string pending_promotion(const Volume& volume) const;
   Result<std::vector<NodeRecord>> choose_nodes(const CreateVolume& wish) const;
   std::size_t volumes_on(const NodeId& node) const;
 

@@ -109,8 +109,9 @@ void ControlPlane::choose_when_ready(Volume& volume, const Moment& at, Effects& 
   const auto& record = volume.record;
   if (!volume.fencing_since) volume.fencing_since = at.now;  // Loaded: the wait begins anew.
   const bool all =
-      std::all_of(record.in_sync.begin(), record.in_sync.end(),
-                  [&](const SetMember& m) { return volume.promises.contains(m.replica); });
+      std::all_of(record.in_sync.begin(), record.in_sync.end(), [&](const SetMember& m) {
+        return volume.promises.contains(m.replica) || record.member(m.replica) == nullptr;
+      });
   const bool wanted = !volume.forced || volume.promises.contains(record.wanted);
   if (!(all && wanted) && at.now - volume.fencing_since < promise_wait_) return;
   const auto choice =

@@ -42,6 +42,13 @@ const Placement* VolumeRecord::on_node(const std::string& name) const {
   const auto* found = first(members, stays);
   return found != nullptr ? found : first(members, there);
 }
+const SetMember* VolumeRecord::left_voter() const {
+  const auto found = std::find_if(in_sync.begin(), in_sync.end(), [this](const SetMember& m) {
+    return member(m.replica) == nullptr;
+  });
+  return found == in_sync.end() ? nullptr : &*found;
+}
+
 const SetMember* VolumeRecord::in_set(ReplicaId replica) const {
   return first(in_sync, [&](const SetMember& m) { return m.replica == replica; });
 }

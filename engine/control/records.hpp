@@ -54,7 +54,9 @@ struct VolumeRecord {
   Incarnation primary_incarnation;
   std::uint8_t marks = 0;
   std::vector<Placement> members;  ///< Ordered by ReplicaId.
-  std::vector<SetMember> in_sync;  ///< Ordered by ReplicaId. A subset of members.
+  /// Ordered by ReplicaId. A subset of members; in sync_quorum the voters: one that was removed stays
+  /// until the primary has asked for the set without it.
+  std::vector<SetMember> in_sync;
   std::vector<Placement>
       gone;       ///< Replicas whose node has not yet said that their directory is deleted.
   Epoch fencing;  ///< Reserved for the next reign while promises are taken; 0: settled.
@@ -71,6 +73,9 @@ struct VolumeRecord {
   const Placement* on_node(const std::string& name) const;
   const SetMember* in_set(ReplicaId replica) const;
   bool settled() const { return !fencing; }
+  /// In sync_quorum: a voter that is no member any more, if there is one. It has no data and no vote,
+  /// and is still counted among the voters.
+  const SetMember* left_voter() const;
 };
 std::string key_of(const VolumeRecord& volume);
 std::string encode(const VolumeRecord& volume);

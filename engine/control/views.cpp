@@ -70,6 +70,25 @@ std::optional<std::string> ControlPlane::node_of(LinkKey link) const {
   return session->node.name;
 }
 
+std::string ControlPlane::pending_promotion(const Volume& volume) const {
+  const auto& record = volume.record;
+  std::string awaited;
+  for (const auto& m : record.in_sync) {
+    const auto* member = record.member(m.replica);
+    if (member == nullptr || volume.promises.contains(m.replica)) continue;
+    awaited += (awaited.empty() ? "" : ", ") + member->node.name;
+  }
+  auto text = fmt::format("epoch {} is being promised", record.fencing);
+  if (record.spec.mode == Mode::sync_quorum) {
+    const auto poll = count_votes(record, volume.promises);
+    text += fmt::format("; {} of the {} votes that {} voters need are there{}", poll.votes,
+                        poll.needed, poll.voters, poll.voteless);
+  } else if (awaited.empty()) {
+    text += ", but no copy that promised may be primary";
+  }
+  return awaited.empty() ? text : text + "; no answer yet from " + awaited;
+}
+
 std::vector<std::string> ControlPlane::pending(const VolumeId& id) const {
   std::vector<std::string> what;
   const auto found = volumes_.find(id);
@@ -78,15 +97,10 @@ std::vector<std::string> ControlPlane::pending(const VolumeId& id) const {
   for (const auto& p : volume.record.gone) {
     what.push_back(fmt::format("{} has not yet deleted replica {}", p.node.name, p.replica));
   }
-  if (!volume.record.settled()) {
-    std::string awaited;
-    for (const auto& m : volume.record.in_sync) {
-      if (volume.promises.contains(m.replica)) continue;
-      awaited += (awaited.empty() ? "" : ", ") + volume.record.member(m.replica)->node.name;
-    }
-    what.push_back(fmt::format("epoch {} is being promised{}", volume.record.fencing,
-                               awaited.empty() ? ", but no copy that promised may be primary"
-                                               : "; no answer yet from " + awaited));
+  if (!volume.record.settled()) what.push_back(pending_promotion(volume));
+  if (const auto* left = volume.record.left_voter()) {
+    what.push_back(
+        fmt::format("replica {} was removed and still counts among the voters", left->replica));
   }
   if (const auto& wish = volume.record.wish) {
     what.push_back(fmt::format("a change of its size from {} to {} bytes is under way",
@@ -117,10 +131,14 @@ std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id) con
     if (session_of(p.node) != nullptr) what.push_back(p.node.name);
   }
   if (!volume.record.settled()) what.push_back("a promotion is under way");
-  // A primary that is away makes nothing a record.
   const auto* primary = volume.record.member(volume.record.primary);
+  // A primary that is away makes nothing a record.
   if (volume.record.wish && primary != nullptr && session_of(primary->node) != nullptr) {
     what.push_back("a change of its size is under way");
+  }
+  if (volume.record.left_voter() != nullptr && primary != nullptr &&
+      session_of(primary->node) != nullptr) {
+    what.push_back(primary->node.name);
   }
   for (const auto& member : volume.record.members) {
     if (awaited(volume, member) && session_of(member.node) != nullptr) {

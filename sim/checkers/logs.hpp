@@ -26,7 +26,7 @@ class Logs {
  public:
   using OnFailure = std::function<void(std::string cls, std::string text)>;
 
-  /// `ordered`: committed records never fork (sync_all). In best_effort they may.
+  /// `ordered`: committed records never fork (sync_all, sync_quorum). In best_effort they may.
   Logs(bool ordered, OnFailure fail) : ordered_(ordered), fail_(std::move(fail)) {}
 
   /// Bytes on disks were damaged on purpose: the last records that nothing on the disk proves

@@ -274,8 +274,6 @@ BOOST_AUTO_TEST_CASE(wrong_requests_are_refused_with_a_sentence) {
        R"("size_bytes" must be a whole number)");
   says(refused("POST", "/v1/volumes", R"({"name":"w","size_bytes":1048576,"mode":"fast"})"),
        "400 invalid: mode \"fast\"");
-  says(refused("POST", "/v1/volumes", R"({"name":"w","size_bytes":1048576,"mode":"sync_quorum"})"),
-       "501 not_yet");
   says(refused("POST", "/v1/volumes", R"({"name":"w","size_bytes":1048576,"ack":"maybe"})"),
        "400 invalid: ack \"maybe\"");
   says(refused("POST", "/v1/volumes", R"({"name":"w","size_bytes":1048576,"copies":4})"),

@@ -240,7 +240,7 @@ class Strangers(ClusterCase):
             (["volume", "create", "bad name", "--size", "1GiB"], "name"), (["volume", "create", "v2", "--size", "1GB"], "GiB"),
             (["volume", "create", "v2", "--size", "1000"], "4096"), (["volume", "create", "v2"], "--size"),
             (["volume", "create", "vol", "--size", "128MiB"], "of that name"), (["volume", "create", "v2", "--size", "64MiB", "--copies", "9"], "copies"),
-            (["volume", "create", "v2", "--size", "64MiB", "--mode", "sync_quorum"], "sync_quorum"), (["volume", "show", "nope"], "nope"),
+            (["volume", "create", "v2", "--size", "64MiB", "--mode", "majority"], "sync_quorum"), (["volume", "show", "nope"], "nope"),
             (["volume", "delete", "nope"], "nope"), (["promote", "vol", "node7"], "node7"), (["replica", "replace", "vol", "node7"], "node7"),
             (["frobnicate"], "unknown command \"frobnicate\""),
         ]

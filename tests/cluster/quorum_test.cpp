@@ -1,0 +1,395 @@
+// sync_quorum on the simulated cluster: who is waited for, who may reign, and what that costs.
+#define BOOST_TEST_DYN_LINK
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/messages.hpp"
+#include "engine/planted.hpp"
+#include "sim/cluster.hpp"
+
+using namespace tidemark;
+using namespace tidemark::sim;
+using engine::millisecond;
+using engine::second;
+
+namespace quorum_scenes {
+namespace {
+
+ClusterOptions three(engine::Mode mode = engine::Mode::sync_quorum) {
+  ClusterOptions options;
+  options.mode = mode;
+  return options;
+}
+
+/// Nothing is flushed to the extents, so that all that was written stands in the logs.
+ClusterOptions all_in_the_log() {
+  auto options = three();
+  options.tune = [](actors::Settings& s) {
+    s.flush_bytes = 1ull << 30;
+    s.flush_after = 3600 * second;
+  };
+  return options;
+}
+
+class Scene : public Cluster {
+ public:
+  explicit Scene(ClusterOptions options = three()) : Cluster(std::move(options)) {
+    BOOST_REQUIRE_MESSAGE(start(), why());
+  }
+  ~Scene() { BOOST_CHECK_MESSAGE(may_fail || !failed(), why()); }
+  std::string why() const {
+    return failure() ? failure()->cls + ": " + failure()->text : std::string("it did not fail");
+  }
+  std::optional<CopyView> copy(std::uint32_t n) {
+    const auto v = view();
+    if (!v) return std::nullopt;
+    for (const auto& c : v->copies) {
+      if (c.node == node(n).name()) return c;
+    }
+    return std::nullopt;
+  }
+  bool write_durably(std::uint64_t block) { return write(block, 1, true); }
+  /// No records between two nodes.
+  void part(std::uint32_t a, std::uint32_t b) {
+    block(a, b);
+    block(b, a);
+  }
+  /// How long each of so many FUA writes waits, sorted.
+  std::vector<std::uint64_t> waits(std::uint64_t writes) {
+    std::vector<std::uint64_t> all;
+    for (std::uint64_t i = 0; i < writes; ++i) {
+      const auto began = now();
+      BOOST_TEST(write_durably(i % 64));
+      all.push_back(now() - began);
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+  /// The store of the node takes no write any more: its role ends, its process lives.
+  void break_store(std::uint32_t n) { node(n).disk().fail_writes = 1'000'000; }
+  void mend_store(std::uint32_t n) {
+    node(n).disk().fail_writes = 0;
+    kill(n);
+    boot(n);
+  }
+  /// Flips a bit of the first records of a stopped node's log.
+  void rot_log(std::uint32_t n) {
+    rot_was_injected();
+    Random random(5);
+    auto& disk = node(n).disk();
+    for (const auto& path : disk.files(node(n).directory() + "/volumes")) {
+      if (!path.ends_with(".seg")) continue;
+      const auto inode = disk.inode(path);
+      if (inode->written_end() > 4 * page_bytes) inode->rot(page_bytes, 2 * page_bytes, random);
+    }
+  }
+  /// Of what is sure as long as nothing broke.
+  void expects(bool held) const {
+    if (!failed()) BOOST_TEST(held);
+  }
+  bool may_fail = false;
+};
+
+std::uint64_t p99(const std::vector<std::uint64_t>& sorted) {
+  return sorted[sorted.size() * 99 / 100];
+}
+
+/// FUA writes with the disk of one replica 100 times slower, against the same with it healthy.
+double slowdown(engine::Mode mode) {
+  std::uint64_t healthy = 0;
+  {
+    Scene scene(three(mode));
+    healthy = p99(scene.waits(500));
+  }
+  Scene scene(three(mode));
+  scene.node(2).disk().slow_factor = 100;
+  const auto slow = p99(scene.waits(500));
+  scene.node(2).disk().slow_factor = 1;
+  BOOST_TEST(scene.settle());
+  return static_cast<double>(slow) / static_cast<double>(healthy);
+}
+
+/// Committed by the primary 0 and by 2, while 1 is behind; then 2 loses it, and the primary goes.
+void one_lost_it_and_one_is_behind(Scene& scene) {
+  BOOST_TEST(scene.write_durably(1));
+  scene.part(0, 1);
+  for (std::uint64_t b = 1; b < 9; ++b) BOOST_TEST(scene.write_durably(b));
+  scene.kill(2);
+  scene.rot_log(2);
+  scene.boot(2);
+  scene.run_for(2 * second);
+  scene.break_store(0);
+  // The primary meets its broken disk.
+  scene.send({engine::FrontOp::write, {0, 8}, true, false});
+  scene.run_for(1 * second);
+  scene.heal();
+}
+
+void wish_for(Scene& scene, std::uint32_t n) {
+  const auto body = fmt::format("{{\"node\":\"{}\"}}", scene.node(n).name());
+  scene.admin_later("POST", "/v1/volumes/data/promote", body, [](engine::AdminReply) {});
+}
+
+/// Node 1 writes 1 MiB to itself only; 2 begins a reign on itself only; 1 reigns again, and a part of
+/// what it wrote comes to be on a majority, but not the record of its new epoch; 2 reigns.
+void an_older_epochs_records_reach_a_majority(Scene& scene) {
+  scene.expects(scene.promote(1));
+  scene.run_for(1 * second);
+  auto& net = scene.world().net;
+  net.records_lag[0] = net.records_lag[2] = 1'000 * second;
+  for (std::uint64_t i = 0; i < 16; ++i) {
+    scene.expects(scene.send({engine::FrontOp::write, {i * 128, 128}, false, false}));
+  }
+  scene.run_for(100 * millisecond);
+  scene.kill(1);
+  wish_for(scene, 2);
+  scene.run_for(5 * second);
+  scene.expects(scene.view()->primary == scene.node(2).name());
+  scene.expects(!scene.serving().has_value());
+  scene.kill(2);
+  net.records_lag.clear();
+
+  bool reached = false;
+  const auto hear = net.on_delivery;
+  net.on_delivery = [&](const Life& receiver, const engine::Message& m) {
+    hear(receiver, m);
+    const auto* records = std::get_if<engine::Records>(&m);
+    if (reached || receiver.node != 0 || records == nullptr || records->records.empty()) return;
+    reached = true;
+    scene.block(1, 0);
+  };
+  scene.boot(1);
+  scene.run_for(1 * second);
+  wish_for(scene, 1);
+  scene.expects(scene.run_until([&] { return reached; }, 20 * second));
+  scene.run_for(1 * second);
+  net.on_delivery = hear;
+  scene.kill(1);
+  scene.heal();
+  scene.boot(2);
+  scene.run_for(1 * second);
+  wish_for(scene, 2);
+  scene.expects(scene.run_until([&] { return scene.serving() == 2U; }, 20 * second));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(quorum)
+
+BOOST_AUTO_TEST_CASE(a_slow_replica_delays_no_write_and_stays_a_voter) {
+  BOOST_TEST(slowdown(engine::Mode::sync_quorum) < 1.3);
+  BOOST_TEST(slowdown(engine::Mode::sync_all) > 3.0);
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_that_stands_still_delays_only_sync_all_and_only_until_it_is_left_out) {
+  for (const auto mode : {engine::Mode::sync_quorum, engine::Mode::sync_all}) {
+    Scene scene(three(mode));
+    BOOST_TEST(scene.write_durably(0));
+    auto& disk = scene.node(2).disk();
+    disk.slow_factor = 100'000;
+    const auto began = scene.now();
+    BOOST_TEST(scene.write_durably(0));
+    const auto waited = scene.now() - began;
+    const bool quorum = mode == engine::Mode::sync_quorum;
+    BOOST_TEST((waited < 100 * millisecond) == quorum);
+    BOOST_TEST(waited < 3 * second);
+    BOOST_TEST(scene.copy(2)->in_set == quorum);
+    disk.slow_factor = 1;
+    BOOST_TEST(scene.settle());
+    BOOST_TEST(scene.copy(2)->in_set);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_primary_commits_by_the_others_and_loses_nothing_when_it_dies) {
+  Scene scene;
+  BOOST_TEST(scene.promote(1));
+  scene.node(1).disk().slow_factor = 10'000;
+  for (std::uint64_t b = 0; b < 8; ++b) BOOST_TEST(scene.write_durably(b));
+  scene.kill(1, Kill::power);
+  scene.node(1).disk().slow_factor = 1;
+  scene.boot(1);
+  BOOST_TEST(scene.read(0, 8));
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(a_dead_voter_delays_nothing_and_leaves_nobody_short) {
+  Scene scene;
+  scene.kill(2);
+  const auto began = scene.now();
+  for (std::uint64_t b = 0; b < 8; ++b) BOOST_TEST(scene.write_durably(b));
+  BOOST_TEST((scene.now() - began) < 100 * millisecond);
+  BOOST_TEST(scene.copy(2)->in_set);
+  BOOST_TEST(scene.view()->waiting_for == "");
+  scene.boot(2);
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(without_a_majority_writes_wait_and_status_says_for_whom) {
+  Scene scene;
+  scene.kill(1);
+  scene.kill(2);
+  bool answered = false;
+  BOOST_TEST(scene.send({engine::FrontOp::write, {0, 8}, true, false},
+                        [&](const auto& error) { answered = !error; }));
+  scene.run_for(10 * second);
+  BOOST_TEST(!answered);
+  const auto v = scene.view();
+  BOOST_REQUIRE(v.has_value());
+  BOOST_TEST(v->waiting_for.find("2 of the 3 voters") != std::string::npos);
+  BOOST_TEST(v->waiting_for.find("is away") != std::string::npos);
+  scene.boot(1);
+  BOOST_TEST(scene.run_until([&] { return answered; }));
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(planted_the_absent_leave_the_denominator_and_a_flushed_write_is_lost) {
+  Scene scene;
+  BOOST_TEST(scene.promote(1));
+  scene.kill(0);
+  scene.kill(2);
+  engine::plant(engine::Bug::quorum_shrinks_with_absence);
+  scene.write_durably(3);
+  engine::plant(engine::Bug::none);
+  scene.kill(1);
+  scene.boot(0);
+  scene.boot(2);
+  scene.promote(2);
+  scene.read(3);
+  scene.may_fail = true;
+  BOOST_TEST(scene.failed());
+}
+
+BOOST_AUTO_TEST_CASE(when_the_primary_dies_the_longer_of_the_others_reigns_whomever_one_wants) {
+  Scene scene;
+  BOOST_TEST(scene.promote(1));
+  scene.part(1, 2);
+  for (std::uint64_t b = 0; b < 20; ++b) BOOST_TEST(scene.write_durably(b));
+  scene.kill(1);
+  BOOST_TEST(!scene.promote(2));
+  BOOST_TEST(scene.run_until([&] { return scene.serving() == 0U; }, 10 * second));
+  BOOST_TEST(scene.read(0, 20));
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(fewer_votes_than_needed_wait_and_an_operator_changes_nothing) {
+  Scene scene;
+  BOOST_TEST(scene.write_durably(4));
+  for (std::uint32_t n = 0; n < 3; ++n) scene.kill(n);
+  scene.boot(0);
+  scene.run_for(10 * second);
+  BOOST_TEST(!scene.serving().has_value());
+  BOOST_TEST(!scene.promote(0));
+  BOOST_TEST(!scene.serving().has_value());
+  const auto v = scene.view();
+  BOOST_REQUIRE(v.has_value());
+  BOOST_TEST(v->phase == "fencing");
+  scene.boot(2);
+  BOOST_TEST(scene.run_until([&] { return scene.serving().has_value(); }, 10 * second));
+  BOOST_TEST(scene.read(4));
+  BOOST_TEST(scene.settle());
+}
+
+// C13.
+BOOST_AUTO_TEST_CASE(a_copy_that_lost_data_and_one_behind_do_not_elect) {
+  Scene scene(all_in_the_log());
+  one_lost_it_and_one_is_behind(scene);
+  scene.run_for(20 * second);
+  BOOST_TEST(!scene.serving().has_value());
+  scene.mend_store(0);
+  BOOST_TEST(scene.run_until([&] { return scene.serving().has_value(); }, 20 * second));
+  BOOST_TEST(scene.read(0, 9));
+  BOOST_TEST(scene.replace(2));
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(planted_a_copy_without_a_vote_elects_one_that_is_behind) {
+  Scene scene(all_in_the_log());
+  scene.may_fail = true;
+  engine::plant(engine::Bug::quorum_counts_voteless);
+  one_lost_it_and_one_is_behind(scene);
+  scene.run_for(5 * second);
+  const auto v = scene.view();
+  engine::plant(engine::Bug::none);
+  BOOST_REQUIRE(v.has_value());
+  BOOST_TEST(v->phase == "settled");
+  BOOST_TEST(v->primary == scene.node(1).name());
+}
+
+// C3.
+BOOST_AUTO_TEST_CASE(an_older_epochs_records_on_a_majority_are_not_committed) {
+  Scene scene;
+  an_older_epochs_records_reach_a_majority(scene);
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(planted_an_older_epochs_records_are_counted_and_overwritten) {
+  Scene scene;
+  scene.may_fail = true;
+  engine::plant(engine::Bug::commit_counts_old_epoch);
+  an_older_epochs_records_reach_a_majority(scene);
+  scene.settle();
+  engine::plant(engine::Bug::none);
+  BOOST_TEST(scene.failed());
+}
+
+// C4: answered, in the memory of two, on no disk; both go. What is lost is said, never hidden.
+BOOST_AUTO_TEST_CASE(two_that_lose_their_memory_lose_the_cache_and_one_does_not) {
+  for (const bool both : {false, true}) {
+    Scene scene;
+    BOOST_TEST(scene.promote(1));
+    scene.run_for(2 * second);
+    const auto epoch = scene.view()->epoch;
+    scene.part(1, 0);
+    for (std::uint32_t n : {1U, 2U}) scene.node(n).disk().slow_factor = 20'000;
+    BOOST_TEST(scene.write(6));
+    scene.kill(1, Kill::power);
+    if (both) scene.kill(2, Kill::power);
+    for (std::uint32_t n : {1U, 2U}) scene.node(n).disk().slow_factor = 1;
+    scene.heal();
+    scene.boot(1);
+    scene.boot(2);
+    BOOST_TEST(scene.run_until([&] { return scene.serving().has_value(); }, 20 * second));
+    BOOST_TEST(scene.view()->epoch > epoch);
+    BOOST_TEST(scene.read(6));  // judged: lost only where the reign said so
+    BOOST_TEST(scene.settle());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_wiped_voter_is_replaced_and_stays_in_the_count_until_then) {
+  Scene scene;
+  BOOST_TEST(scene.write_durably(0));
+  scene.wipe(2);
+  scene.run_for(500 * millisecond);
+  scene.boot(2);
+  BOOST_TEST(scene.replace(2));
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(a_removed_voter_goes_when_the_others_have_all_and_a_new_one_comes) {
+  Scene scene;
+  const auto path = std::string("/v1/volumes/data/replicas");
+  for (std::uint64_t b = 0; b < 8; ++b) BOOST_TEST(scene.write_durably(b));
+  const auto body = fmt::format("{{\"action\":\"remove\",\"node\":\"{}\"}}", scene.node(2).name());
+  // Of the two that stay both must have what is committed: one of them is behind.
+  scene.node(1).disk().slow_factor = 50'000;
+  for (std::uint64_t b = 0; b < 8; ++b) BOOST_TEST(scene.write_durably(b));
+  bool done = false;
+  scene.admin_later("POST", path, body, [&](engine::AdminReply r) { done = r.status == 200; });
+  scene.run_for(1 * second);
+  BOOST_TEST(!done);
+  BOOST_TEST(scene.view()->pending);
+  scene.node(1).disk().slow_factor = 1;
+  BOOST_TEST(scene.run_until([&] { return done; }, 60 * second));
+  BOOST_TEST(scene.write_durably(9));
+  const auto back = fmt::format("{{\"action\":\"add\",\"node\":\"{}\"}}", scene.node(2).name());
+  BOOST_TEST(scene.admin("POST", path, back).status < 300);
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace quorum_scenes
