@@ -97,6 +97,8 @@ class Cluster {
   /// Nothing passes from one node to another.
   void block(std::uint32_t from, std::uint32_t to) { world_.net.block(from, to); }
   void cut(std::uint32_t a, std::uint32_t b) { world_.net.cut(a, b); }
+  /// Its clients stay; who connects anew finds another node, until heal().
+  void admit_nobody_new(std::uint32_t node) { isolated_[node] = true; }
   /// Removes every block.
   void heal();
   bool alive(std::uint32_t node) const { return nodes_[node]->alive(); }

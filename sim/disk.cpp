@@ -266,7 +266,7 @@ void SimDisk::process_killed() {
     const bool lands = image_.late_writes == LateWrites::as_the_seed_says
                            ? drawn
                            : image_.late_writes == LateWrites::all_land;
-    const auto delay = random.below(late_landing_max);
+    const auto delay = random.below(image_.late_landing_max);
     // The image outlives its processes; this object does not.
     events_.after(delay, nullptr, "late_write", [image = &image_, lands, w = std::move(writing)] {
       if (!lands) return;

@@ -18,9 +18,6 @@ namespace tidemark::sim {
 
 class SimDisk final : public storage::Disk {
  public:
-  /// What a killed process had submitted lands within this time, or never.
-  static constexpr std::uint64_t late_landing_max = 4 * engine::millisecond;
-
   SimDisk(Events& events, Trace& trace, DiskImage& image, LifePtr life)
       : events_(events), trace_(trace), image_(image), life_(std::move(life)) {}
 

@@ -126,6 +126,8 @@ class DiskImage {
   bool stuck = false;  ///< Takes operations and completes none.
   /// Operations of which this says true do not complete until it says false; null: none.
   std::function<bool(DiskOp, const std::string& path)> holds;
+  /// What a killed process had submitted lands within so many nanoseconds, or never.
+  std::uint64_t late_landing_max = 4'000'000;
   LateWrites late_writes = LateWrites::as_the_seed_says;
 
  private:

@@ -130,6 +130,60 @@ BOOST_AUTO_TEST_CASE(a_flush_is_not_answered_before_the_own_disk_has_it) {
   must_break(Bug::flush_acked_before_local_sync, {"flushed_from_memory"}, story, apart());
 }
 
+// C18. A control plane restored from a backup makes a copy primary that lacks committed records. A
+// member that has them refuses to cut them, and the volume waits rather than serving old data.
+BOOST_AUTO_TEST_CASE(a_primary_out_of_a_backup_cannot_cut_what_was_committed) {
+  const Story story = [](Stage& s) {
+    const auto backup = s.control_records();
+    s.kill(3);
+    s.write(0);
+    s.flush();
+    s.run_for(1 * second);
+    s.kill(0);
+    s.restore_control(backup);
+    s.kill(1);
+    s.part_from_control(2);
+    s.boot(3);
+    s.boot(0);
+    s.run_for(1 * second);
+    s.wish(3);
+    s.run_until([&] { return s.serves(3); }, 10 * second);
+    s.must(s.serves(3), "not_staged", "node4 was not promoted");
+    s.heal();
+    s.later(FrontOp::read, 0);
+    s.run_for(10 * second);
+    const auto copy = s.copy(2);
+    const bool refused =
+        copy && (copy->state == "refused" || copy->reason.find("committed") != std::string::npos);
+    s.must(refused, "not_refused", copy ? copy->state + " " + copy->reason : "no status");
+  };
+  must_hold(story, lazy(apart()));
+  must_break(Bug::truncates_below_committed, fork_or_loss, story, lazy(apart()));
+}
+
+// C18, C20. The control plane cannot reach the primary and promotes another. The first still
+// reaches the replicas: their higher promise ends its reign before anybody reads old data from it.
+BOOST_AUTO_TEST_CASE(a_primary_steps_down_when_a_replica_has_promised_more) {
+  const Story story = [](Stage& s) {
+    s.write(0);
+    s.flush();
+    s.part_from_control(1);
+    s.wish(2);
+    s.run_until([&] { return s.serves(2); }, 10 * second);
+    s.admit_nobody_new(1);
+    const auto other = s.add_client();
+    bool answered = false;
+    s.run_until([&] { return other->connected(); }, 10 * second);
+    other->ask({FrontOp::write, {0, sim::cells_per_block}, true, false},
+               [&](const auto& error) { answered = !error; });
+    s.run_until([&] { return answered; }, 10 * second);
+    s.must(answered, "not_staged", "the new primary answered no write");
+    s.read(0);
+  };
+  must_hold(story, apart(), 3);
+  must_break(Bug::higher_promise_ignored, loss, story, apart(), 3);
+}
+
 // C20. A write is numbered and shipped to nobody, and it is read. The primary dies: the old value
 // is read again. So the first read waits until the write could be answered.
 BOOST_AUTO_TEST_CASE(a_read_shows_nothing_that_only_the_primary_has) {

@@ -77,6 +77,32 @@ BOOST_AUTO_TEST_CASE(what_was_durable_of_the_old_reign_is_not_durable_of_the_new
   must_break(Bug::ack_of_other_session, {"counted_unwritten", "not_converged"}, story, apart());
 }
 
+// C15. A process is killed with writes in flight and is started again at once. They land after
+// recovery has read, over what was appended since.
+BOOST_AUTO_TEST_CASE(recovery_waits_for_the_writes_of_the_process_before) {
+  const Story story = [](Stage& s) {
+    const auto p = s.primary();
+    s.hold_log(p);
+    s.node(p).disk().late_writes = sim::LateWrites::all_land;
+    s.node(p).disk().late_landing_max = 300 * millisecond;
+    for (std::uint64_t b = 0; b < 24; ++b) {
+      s.later_write(b);
+      s.run_for(20'000);
+    }
+    s.kill(p);
+    s.let_go(p);
+    s.boot(p);
+    for (std::uint64_t b = 0; b < 24; ++b) s.write(b);
+    s.kill(p);
+    s.boot(p);
+    s.settle();
+  };
+  must_hold(story, {}, 3);
+  must_break(Bug::recovery_ignores_late_writes,
+             {"durable_lost", "not_converged", "lost_flushed", "corrupt", "two_logs", "check"},
+             story, {}, 12);
+}
+
 // C22. Two writes to sectors of one block read the same base; the second would undo the first.
 BOOST_AUTO_TEST_CASE(neighbours_within_a_block_do_not_undo_each_other) {
   const Story story = [](Stage& s) {
