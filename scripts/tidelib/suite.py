@@ -118,6 +118,8 @@ def run(options):
         if part == "house":
             suite.command("the house", ["scripts/check-house", "--archives", "build/release"])
             suite.command("the house check fails on planted breaches", ["/usr/bin/python3", "tests/scripts/check_house_test.py"])
+            suite.command("the pages on events and metrics", ["scripts/check-pages"])
+            suite.command("the check of pages fails on planted lies", ["/usr/bin/python3", "tests/scripts/check_pages_test.py"])
         elif part == "units":
             suite.unit_tests("release")
         elif part == "sim":
