@@ -122,7 +122,11 @@ json::object session_json(const engine::PeerStatus& s) {
                        {"base_blocks", s.session_base_blocks},
                        {"base_blocks_all", s.session_base_blocks_all},
                        {"milliseconds", s.session_milliseconds},
-                       {"pins", names(s.pins)}};
+                       {"pins", names(s.pins)},
+                       {"phase", s.session_phase},
+                       {"progress_permille", s.session_permille},
+                       {"bytes_per_second", s.session_rate}};
+  if (s.session_eta_milliseconds) session["eta_milliseconds"] = *s.session_eta_milliseconds;
   if (s.kind != engine::SessionKind::rebuild) return session;
   session["rebuild_limit_bytes_per_second"] = s.rebuild_limit;
   session["rebuild_held_by"] = s.rebuild_held_by;
@@ -137,6 +141,8 @@ json::object to_json(const engine::PeerStatus& s) {
                     {"durable", s.durable.value}, {"lag_lsns", s.lag_lsns},
                     {"lag_bytes", s.lag_bytes},   {"lag_milliseconds", s.lag_milliseconds}};
   if (s.session) peer["session"] = session_json(s);
+  peer["failed_in_a_row"] = s.failed_in_a_row;
+  peer["escalated"] = s.escalated;
   return peer;
 }
 
@@ -199,10 +205,23 @@ json::object to_json(const engine::LoggedEvent& logged, const std::string& node)
   for (const auto& [key, value] : logged.event.fields) fields[key] = value;
   return {{"at", to_text(logged.at)},
           {"node", node},
+          {"sequence", logged.sequence},
           {"level", engine::to_string(logged.event.level)},
           {"name", logged.event.name},
           {"fields", std::move(fields)},
           {"text", engine::render(logged.event)}};
+}
+
+json::object to_json(const engine::RecoveryLog::Page& page, const std::string& node,
+                     engine::Incarnation incarnation) {
+  json::array events;
+  for (const auto& logged : page.events) events.push_back(to_json(logged, node));
+  json::object object{{"node", node},
+                      {"incarnation", incarnation.value},
+                      {"last", page.last},
+                      {"events", std::move(events)}};
+  if (page.gap) object["gap"] = json::object{{"first", page.gap->first}, {"last", page.gap->last}};
+  return object;
 }
 
 json::object to_json(const engine::control::NodeView& node, const std::string& host) {

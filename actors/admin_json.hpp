@@ -13,6 +13,7 @@
 
 #include "actors/interfaces.hpp"
 #include "engine/control/control_plane.hpp"
+#include "engine/event_page.hpp"
 #include "engine/messages.hpp"
 #include "engine/result.hpp"
 #include "engine/status.hpp"
@@ -40,6 +41,10 @@ json::object to_json(const engine::VolumeStatus& status);
 json::object to_json(const ReceiverStatus& status);
 json::object to_json(const engine::Assignment& assignment);
 json::object to_json(const engine::LoggedEvent& event, const std::string& node);
+/// One source's page: {node, incarnation, last, [gap], events}.
+json::object to_json(const engine::RecoveryLog::Page& page, const std::string& node,
+                     engine::Incarnation incarnation);
+json::object to_json(const engine::RecoveryPreview& preview);  // preview_json.cpp
 json::object to_json(const engine::control::NodeView& node, const std::string& host);
 /// 2025-01-31T12:00:00.123Z
 std::string to_text(engine::WallTime at);

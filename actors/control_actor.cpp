@@ -240,9 +240,7 @@ void ControlShell::perform(engine::control::Drop& effect) {
 
 void ControlShell::perform(engine::control::Report& effect) {
   if (effect.volume) {
-    auto& log = logs_[effect.volume];
-    log.push_back({env_->clock.wall(), effect.event});
-    if (log.size() > engine::recovery_log_max) log.pop_front();
+    logs_[effect.volume].add(env_->clock.wall(), effect.event);
     if (plane_.volume(effect.volume) == nullptr) logs_.erase(effect.volume);  // forgotten
   }
   env_->events.event(effect.event);

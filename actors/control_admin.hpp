@@ -2,6 +2,7 @@
 // Copyable: what must wait for nodes keeps a copy.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,13 @@
 #include "actors/control_shell.hpp"
 
 namespace tidemark::actors {
+
+/// The last event that a reader saw of one source's log.
+struct EventPlace {
+  std::uint64_t incarnation = 0;  ///< Of the log; 0: whichever there is.
+  std::uint64_t sequence = 0;
+};
+using EventPlaces = std::map<std::string, EventPlace>;  ///< By source.
 
 struct ControlAdmin {
   ControlAdmin(ControlShell& control, engine::AdminAsk asked, AdminAnswer done);
@@ -20,6 +28,9 @@ struct ControlAdmin {
   void volumes();
   void volume();
   void events();
+  void events_since();
+  void gather_events(const EventPlaces& since, engine::MonoTime deadline);
+  void preview();
   void create();
   void remove();
   void promote();

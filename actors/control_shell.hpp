@@ -15,6 +15,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/link_turns.hpp"
 #include "engine/control/control_plane.hpp"
+#include "engine/event_page.hpp"
 
 namespace tidemark::actors {
 
@@ -104,7 +105,7 @@ class ControlShell {
   void finish(std::uint64_t ask, engine::AdminReply reply);
 
   friend struct ControlAdmin;  // One operator's request: control_admin.cpp, control_status.cpp,
-                               // control_compare.cpp.
+                               // control_compare.cpp, control_events.cpp.
 
   ControlSelf me_;
   EnvironmentPtr env_;
@@ -118,7 +119,7 @@ class ControlShell {
   std::uint64_t next_ask_ = 1;
   std::uint64_t beats_ = 0;
   std::vector<Waiting> waiting_;
-  std::map<engine::VolumeId, std::deque<engine::LoggedEvent>> logs_;
+  std::map<engine::VolumeId, engine::RecoveryLog> logs_;
   std::set<engine::VolumeId> comparing_;  ///< One comparison of a volume at a time.
   engine::TimerId beat_timer_ = 0;
   engine::TimerId choice_timer_ = 0;

@@ -83,7 +83,7 @@ json::object replica_json(const VolumeRecord& record, const engine::control::Pla
   const auto* peer = primary ? nullptr : peer_of(primary_status, member.replica.value);
   copy(peer,
        {"state", "reason", "exact", "received", "durable", "lag_lsns", "lag_bytes",
-        "lag_milliseconds", "session"},
+        "lag_milliseconds", "session", "failed_in_a_row", "escalated"},
        replica);
   // A node that is gone says more about its replica than a sender that still tries.
   if (!locals.contains(member.node.name) && peer == nullptr) {
@@ -245,45 +245,6 @@ void ControlAdmin::status_of(const engine::VolumeId& id, std::uint16_t status) {
           answer_error({engine::Errc::not_found, "the volume was deleted meanwhile"}));
     self.answer(answer_json(status, volume_json(self.shell.plane_, *now, locals)));
   });
-}
-
-void ControlAdmin::events() {
-  const auto* record = shell.plane_.volume(parts[2]);
-  if (record == nullptr) {
-    return answer(
-        answer_error({engine::Errc::not_found, fmt::format("there is no volume {}", parts[2])}));
-  }
-  std::vector<std::string> nodes;
-  for (const auto& member : record->members) nodes.push_back(member.node.name);
-  const auto id = record->spec.id;
-  gather(shell, nodes, "/v1/local/events/" + parts[2],
-         [self = *this, id, nodes](const Locals& locals) {
-           std::vector<json::object> all;
-           const auto own = self.shell.logs_.find(id);
-           if (own != self.shell.logs_.end()) {
-             for (const auto& logged : own->second) all.push_back(to_json(logged, "control"));
-           }
-           for (const auto& [node, local] : locals) {
-             const auto* events = local.if_contains("events");
-             if (events == nullptr || !events->is_array()) continue;
-             for (const auto& event : events->as_array()) {
-               if (event.is_object()) all.push_back(event.as_object());
-             }
-           }
-           const auto when = [](const json::object& event) {
-             const auto* at = event.if_contains("at");
-             return at != nullptr && at->is_string() ? std::string(at->as_string()) : std::string();
-           };
-           std::stable_sort(all.begin(), all.end(),
-                            [&](const auto& a, const auto& b) { return when(a) < when(b); });
-           json::array events, unreachable;
-           for (auto& event : all) events.push_back(std::move(event));
-           for (const auto& node : nodes) {
-             if (!locals.contains(node)) unreachable.emplace_back(node);
-           }
-           self.answer(answer_json(200, json::object{{"events", std::move(events)},
-                                                     {"unreachable", std::move(unreachable)}}));
-         });
 }
 
 }  // namespace tidemark::actors

@@ -16,15 +16,13 @@ void EventLog::event(const engine::Event& event) {
   for (const auto& [key, value] : event.fields) {
     if (key != "volume" || event.level == engine::Level::debug) continue;
     if (!logs_.contains(value) && logs_.size() >= volumes_max) logs_.erase(logs_.begin());
-    auto& log = logs_[value];
-    log.push_back({clock_.wall(), event});
-    if (log.size() > engine::recovery_log_max) log.pop_front();
+    logs_[value].add(clock_.wall(), event);
     break;
   }
   next_.event(event);
 }
 
-const std::deque<engine::LoggedEvent>* EventLog::of(const std::string& volume) const {
+const engine::RecoveryLog* EventLog::of(const std::string& volume) const {
   const auto found = logs_.find(volume);
   return found == logs_.end() ? nullptr : &found->second;
 }

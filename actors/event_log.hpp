@@ -2,13 +2,13 @@
 // in front of the sink they go to anyway.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "actors/environment.hpp"
 #include "engine/event.hpp"
+#include "engine/event_page.hpp"
 #include "engine/status.hpp"
 #include "engine/timer.hpp"
 
@@ -21,12 +21,13 @@ class EventLog final : public engine::EventSink {
   /// Keeps what names a volume (field "volume"), at most recovery_log_max each;
   /// passes everything on.
   void event(const engine::Event& event) override;
-  const std::deque<engine::LoggedEvent>* of(const std::string& volume) const;
+  /// Null: nothing was told of it.
+  const engine::RecoveryLog* of(const std::string& volume) const;
 
  private:
   engine::EventSink& next_;
   const engine::Clock& clock_;
-  std::map<std::string, std::deque<engine::LoggedEvent>> logs_;
+  std::map<std::string, engine::RecoveryLog> logs_;
 };
 
 /// Names the volume in what its store, role and senders tell,

@@ -27,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/preview_messages.hpp"
 #include "engine/assignment.hpp"
 #include "engine/event.hpp"
 #include "engine/front.hpp"
@@ -274,7 +275,7 @@ using Store = caf::typed_actor<
     caf::replies_to<HoldFlush>::with<FlushHeld>, caf::replies_to<HashCopy>::with<CopyHash>,
     caf::reacts_to<ReleaseFlush>, caf::replies_to<AskStoreStatus>::with<engine::StoreStatus>,
     caf::replies_to<StopStore>::with<StoreDone>, caf::replies_to<DestroyStore>::with<StoreDone>,
-    caf::replies_to<OpenStore>::with<StoreOpened>>;
+    caf::replies_to<OpenStore>::with<StoreOpened>, caf::replies_to<AskMoveCost>::with<MoveCostIs>>;
 
 // === Volume: the primary's side of one volume ====================================================
 
@@ -333,11 +334,11 @@ struct RoleStopped {
   engine::Lsn committed;
 };
 
-using Volume = caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<StoreProgressed>,
-                                caf::reacts_to<PeerProgressed>, caf::reacts_to<StoreFailed>,
-                                caf::reacts_to<Reassigned>, caf::reacts_to<SetAnswered>,
-                                caf::replies_to<AskVolumeStatus>::with<engine::VolumeStatus>,
-                                caf::replies_to<StopRole>::with<RoleStopped>>;
+using Volume = caf::typed_actor<
+    caf::reacts_to<Submit>, caf::reacts_to<StoreProgressed>, caf::reacts_to<PeerProgressed>,
+    caf::reacts_to<StoreFailed>, caf::reacts_to<Reassigned>, caf::reacts_to<SetAnswered>,
+    caf::replies_to<AskVolumeStatus>::with<engine::VolumeStatus>,
+    caf::replies_to<StopRole>::with<RoleStopped>, caf::replies_to<AskPreview>::with<PreviewIs>>;
 
 // === Sender: the primary's one cursor towards one replica ========================================
 
@@ -355,9 +356,10 @@ struct PeerReassigned {
 struct AskPeerStatus {};
 struct StopSender {};
 
-using Sender = caf::typed_actor<caf::reacts_to<RecordsNumbered>, caf::reacts_to<PeerReassigned>,
-                                caf::replies_to<AskPeerStatus>::with<engine::PeerStatus>,
-                                caf::reacts_to<StopSender>>;
+using Sender =
+    caf::typed_actor<caf::reacts_to<RecordsNumbered>, caf::reacts_to<PeerReassigned>,
+                     caf::replies_to<AskPeerStatus>::with<engine::PeerStatus>,
+                     caf::reacts_to<StopSender>, caf::replies_to<AskPreview>::with<PreviewIs>>;
 
 // === Receiver: the replica's side of one volume ==================================================
 

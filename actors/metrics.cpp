@@ -1,6 +1,7 @@
 #include "actors/metrics.hpp"
 
 #include <functional>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -127,7 +128,52 @@ constexpr Metric<PeerStatus> of_peer[] = {
     {"tidemark_peer_session_bytes", Kind::gauge,
      "Sent in the current or last session, frames included.",
      [](const auto& s) { return s.session_bytes; }},
+    {"tidemark_peer_session_base_blocks", Kind::gauge,
+     "Base blocks sent in the current or last session.",
+     [](const auto& s) { return s.session_base_blocks; }},
+    {"tidemark_peer_session_milliseconds", Kind::gauge,
+     "How long the current or last session has run or took.",
+     [](const auto& s) { return s.session_milliseconds; }},
+    {"tidemark_peer_session_rate_bytes_per_second", Kind::gauge,
+     "Sent in the session that runs, over the last seconds.",
+     [](const auto& s) { return s.session_rate; }},
+    {"tidemark_peer_pins", Kind::gauge, "Pins that the session holds.",
+     [](const auto& s) { return std::uint64_t{s.pins.size()}; }},
+    {"tidemark_peer_failed_sessions", Kind::gauge,
+     "Sessions of one kind that failed in a row and got nowhere.",
+     [](const auto& s) { return std::uint64_t{s.failed_in_a_row}; }},
+    {"tidemark_recovery_escalations_total", Kind::counter,
+     "How often recovery was found to fail again and again.",
+     [](const auto& s) { return s.counts.escalations; }},
+    {"tidemark_recovery_sent_bytes_total", Kind::counter,
+     "Sent in sessions that are over, frames included.",
+     [](const auto& s) { return s.counts.bytes; }},
+    {"tidemark_recovery_base_blocks_total", Kind::counter,
+     "Base blocks sent in sessions that are over.",
+     [](const auto& s) { return s.counts.base_blocks; }},
+    {"tidemark_recovery_milliseconds_total", Kind::counter,
+     "Time that sessions took that are over.", [](const auto& s) { return s.counts.milliseconds; }},
 };
+
+using engine::RecoveryCounts;
+constexpr std::string_view session_kinds[] = {"handshake", "catch_up", "rebuild"};
+constexpr std::string_view session_results[] = {"completed", "failed", "superseded"};
+static_assert(std::size(session_kinds) == RecoveryCounts::kinds);
+static_assert(std::size(session_results) == RecoveryCounts::results);
+
+/// One sample for each kind and result of a peer's sessions.
+std::string session_samples(const Labels& peer, const RecoveryCounts& counts) {
+  std::string text;
+  for (std::size_t kind = 0; kind < RecoveryCounts::kinds; ++kind) {
+    for (std::size_t result = 0; result < RecoveryCounts::results; ++result) {
+      auto labels = peer;
+      labels.emplace_back("kind", std::string(session_kinds[kind]));
+      labels.emplace_back("result", std::string(session_results[result]));
+      text += sample("tidemark_recovery_sessions_total", labels, counts.sessions[kind][result]);
+    }
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -163,6 +209,16 @@ std::string metrics_text(const engine::NodeId& node, engine::Incarnation incarna
         with_peer.emplace_back("peer", peer.node.name);
         text += sample(metric.name, with_peer, metric.value(peer));
       }
+    }
+  }
+  text += head("tidemark_recovery_sessions_total", Kind::counter,
+               "Sessions that are over, by what they did and how they ended.");
+  for (const auto& v : volumes) {
+    if (!v.volume) continue;
+    for (const auto& peer : v.volume->peers) {
+      auto with_peer = labels(v);
+      with_peer.emplace_back("peer", peer.node.name);
+      text += session_samples(with_peer, peer.counts);
     }
   }
   return text;

@@ -17,8 +17,11 @@ void NodeShell::admin(engine::AdminAsk ask, AdminAnswer answer) {
   const bool local = parts.size() >= 2 && parts[0] == "v1" && parts[1] == "local";
   if (ask.method == "GET" && ask.path == "/metrics") return metrics(std::move(answer));
   if (ask.method == "GET" && local && parts.size() == 2) return local_status(std::move(answer));
-  if (ask.method == "GET" && local && parts.size() == 4 && parts[2] == "events") {
-    return local_events(parts[3], std::move(answer));
+  if (ask.method == "POST" && local && parts.size() == 4 && parts[2] == "events") {
+    return local_events(parts[3], ask.body, std::move(answer));
+  }
+  if (ask.method == "GET" && local && parts.size() == 5 && parts[2] == "plan") {
+    return local_preview(parts[3], parts[4], std::move(answer));
   }
   if (ask.method == "POST" && local && parts.size() == 4 && parts[2] == "compare") {
     return local_compare(parts[3], ask.body, std::move(answer));
@@ -31,6 +34,9 @@ void NodeShell::admin(engine::AdminAsk ask, AdminAnswer answer) {
         answer_error({Errc::not_found, fmt::format("there is no {} {}", ask.method, ask.path)}));
   }
   ask.target.clear();
+  if (ask.method == "GET" && parts.size() == 5 && parts[1] == "volumes" && parts[3] == "plan") {
+    return preview(std::move(ask), std::move(answer));
+  }
   if (ask.method != "GET" || ask.path != "/v1/status")
     return forward(std::move(ask), std::move(answer));
   forward(std::move(ask), [this, answer = std::move(answer)](AdminReply reply) mutable {
@@ -242,14 +248,6 @@ void NodeShell::fallback_status(AdminAnswer answer) {
                                          {"nodes", json::array{json::value(std::move(node))}},
                                          {"volumes", std::move(volumes)}}));
   });
-}
-
-void NodeShell::local_events(const std::string& volume, AdminAnswer answer) {
-  json::array events;
-  if (const auto* log = log_->of(volume)) {
-    for (const auto& logged : *log) events.push_back(to_json(logged, env_->node.name));
-  }
-  answer(answer_json(200, json::object{{"events", std::move(events)}}));
 }
 
 /// Below it a rebuild would not end; what is meant is a unit forgotten.

@@ -123,7 +123,9 @@ class NodeShell {
   void local_compare(const std::string& step, const std::string& body, AdminAnswer answer);
   void gather(std::function<void(std::vector<LocalView>)> then);
   void set_rebuild_rate(const std::string& body, AdminAnswer answer);
-  void local_events(const std::string& volume, AdminAnswer answer);
+  void local_events(const std::string& volume, const std::string& body, AdminAnswer answer);
+  void local_preview(const std::string& volume, const std::string& replica, AdminAnswer answer);
+  void preview(engine::AdminAsk ask, AdminAnswer answer);
 
   NodePointer self_;
   NodeSelf me_;

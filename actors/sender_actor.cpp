@@ -8,6 +8,7 @@
 
 #include "actors/interfaces.hpp"
 #include "actors/link_relay.hpp"
+#include "actors/preview_turns.hpp"
 #include "actors/spawn.hpp"
 #include "engine/sender.hpp"
 
@@ -318,6 +319,11 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
         if (m.arming != self->state.arming) return;
         self->state.armed_for.reset();
         run(self, outflow::Ticked{});
+      },
+      [self](const AskPreview&) {
+        const auto& now = self->state;
+        return preview_with(self, now.store,
+                            engine::Preview(now.machine->view(), now.env->clock.now()));
       },
   };
 }

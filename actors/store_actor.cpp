@@ -212,6 +212,10 @@ class StoreState {
             return StoreOpened{facts_of(*opened, seed_.replica)};
           });
         },
+        [this](const AskMoveCost& m) {
+          if (!store_.opened()) return MoveCostIs{not_open()};
+          return MoveCostIs{store_.cost_of(m.question)};
+        },
         [this](const StoreTurn&) { take_turn(); },
     };
   }

@@ -209,6 +209,16 @@ caf::result<engine::VolumeStatus> VolumeActor::status() {
   return gathering->promise;
 }
 
+caf::result<PreviewIs> VolumeActor::preview(engine::ReplicaId replica) {
+  const auto sender = senders.find(replica);
+  if (sender == senders.end()) {
+    return PreviewIs{engine::Error{
+        engine::Errc::unavailable,
+        fmt::format("replica {} has no sender now: nothing is done about it", replica)}};
+  }
+  return self->delegate(sender->second, AskPreview{replica});
+}
+
 namespace {
 
 VolumeShell::behavior_type volume_actor(VolumeShell::stateful_pointer<VolumeActor> self,
@@ -244,6 +254,7 @@ VolumeShell::behavior_type volume_actor(VolumeShell::stateful_pointer<VolumeActo
         state.stop(promise, m.reason);
         return promise;
       },
+      [&state](const AskPreview& m) { return state.preview(m.replica); },
   };
 }
 

@@ -56,6 +56,7 @@ struct VolumeActor {
   void sender_went_down(const caf::down_msg& down);
   void sender_due(engine::ReplicaId replica);
   caf::result<engine::VolumeStatus> status();
+  caf::result<PreviewIs> preview(engine::ReplicaId replica);
 
   template <class Event>
   void handle(Event event) {

@@ -5,15 +5,14 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "apps/cli/client.hpp"
+#include "apps/cli/recovery.hpp"
 #include "apps/cli/render.hpp"
 #include "apps/cli/verify.hpp"
 #include "engine/types.hpp"
@@ -68,18 +67,6 @@ std::string render_done(const json::value& reply) {
                            cli::printable(std::string_view(value.as_string())));
   }
   return words.empty() ? "done\n" : words;
-}
-
-// `status --watch`: the same picture again each second, until interrupted.
-int status(const Common& common, bool watch) {
-  for (;;) {
-    const auto reply = common.client.ask("GET", "/v1/status");
-    if (watch && !common.json) fmt::print("\x1b[H\x1b[2J");
-    const int code = show(common, reply, cli::render_status);
-    std::fflush(stdout);
-    if (!watch || (code != cli::ok && common.json)) return code;
-    std::this_thread::sleep_for(std::chrono::seconds(1));
-  }
 }
 
 int compare(const Common& common, const std::string& volume) {
@@ -220,8 +207,7 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
   on("compare", "Compare all copies at one LSN, also under load; exit 1 unless all are equal",
      [&] { return compare(common, name); });
   on("events", "The volume's recovery log", [&] {
-    return show(common, common.client.ask("GET", "/v1/volumes/" + name + "/events"),
-                cli::render_events);
+    return cli::events(common.client, {name, {}, false}, common.json);
   });
 }
 
@@ -268,9 +254,19 @@ int set_rebuild_rate(const Common& common, const std::string& rate) {
 
 void other_commands(CLI::App& app, Common& common, std::function<int()>& action) {
   static bool watch = false;
+  static double interval = 1;
   auto* state = app.add_subcommand("status", "Nodes, volumes, replicas, sessions and lag");
-  state->add_flag("--watch", watch, "Again each second, until interrupted");
-  state->callback([&] { action = [&] { return status(common, watch); }; });
+  auto* again = state->add_flag("--watch", watch, "Again and again, with the sessions that run");
+  state->add_option("--interval", interval, "Seconds between two looks")
+      ->needs(again)
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
+  state->callback([&] {
+    action = [&] {
+      if (watch) return cli::watch(common.client, interval, common.json);
+      return show(common, common.client.ask("GET", "/v1/status"), cli::render_status);
+    };
+  });
 
   auto* node = app.add_subcommand("node", "List, readmit and pace nodes");
   node->require_subcommand(1);
@@ -309,6 +305,30 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
                   render_done);
     };
   });
+}
+
+void recovery_commands(CLI::App& app, Common& common, std::function<int()>& action) {
+  static std::string volume, replica;
+  auto* plan = app.add_subcommand(
+      "plan", "What recovery of a replica would do now and why, without doing it");
+  plan->add_option("VOLUME", volume, "The volume")->required()->check(name_word);
+  plan->add_option("REPLICA", replica, "The node of the copy, or the replica's number")
+      ->required()
+      ->check(name_word);
+  plan->callback([&] {
+    action = [&] {
+      return show(common, common.client.ask("GET", "/v1/volumes/" + volume + "/plan/" + replica),
+                  cli::render_plan);
+    };
+  });
+  static cli::EventWords words;
+  auto* events = app.add_subcommand("events", "A volume's recovery log, from all who keep a part");
+  events->add_option("VOLUME", words.volume, "The volume")->required()->check(name_word);
+  events->add_flag("--follow", words.follow, "Go on with what happens, until interrupted");
+  events->add_option("--since", words.since,
+                     "Only what follows event N of each source, or of one: NODE:N");
+  events->callback(
+      [&] { action = [&] { return cli::events(common.client, words, common.json); }; });
 }
 
 /// Those on the directory of a stopped node.
@@ -381,6 +401,7 @@ int main(int argc, char** argv) {
   volume_commands(app, common, action);
   replica_commands(app, common, action);
   other_commands(app, common, action);
+  recovery_commands(app, common, action);
   directory_commands(app, common, action);
   try {
     app.parse(argc, argv);

@@ -363,7 +363,32 @@ void Faults::stick_disk() {
   cluster_.boot(node);
 }
 
+/// An operator who looks is a fault too, if what he sees changes or breaks anything.
+void Faults::look() {
+  const auto done = [this](const char* what) {
+    return [this, what](const engine::AdminReply& reply) {
+      const bool known =
+          reply.status == 200 || reply.status == 400 || reply.status == 404 || reply.status == 503;
+      if (!known)
+        cluster_.fail("operator", fmt::format("{}: {} {}", what, reply.status, reply.body));
+    };
+  };
+  for (std::uint32_t n = 0; n < cluster_.size(); ++n) {
+    const auto path = fmt::format("/v1/volumes/data/plan/{}", cluster_.node(n).name());
+    cluster_.admin_later("GET", path, "", done("a plan"), any_node());
+  }
+  const auto body = fmt::format(R"({{"wait_milliseconds":{}}})", random_.below(1000));
+  cluster_.admin_later("POST", "/v1/volumes/data/events", body, done("events"), any_node());
+  cluster_.admin_later("GET", "/metrics", "", done("metrics"), any_node());
+}
+
 void Faults::inject(Fault fault) {
+  look();
+  happen(fault);
+  look();
+}
+
+void Faults::happen(Fault fault) {
   auto& world = cluster_.world();
   world.trace.note(cluster_.now(), fmt::format("fault {}", to_string(fault)));
   ++counts_[std::string(to_string(fault))];

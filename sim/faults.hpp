@@ -68,6 +68,8 @@ class Faults {
   std::uint64_t crashes_and_cuts() const { return crashes_; }
 
  private:
+  void look();
+  void happen(Fault fault);
   std::uint32_t any_node();
   std::uint32_t primary_or_any();
   /// A copy's node that is not the primary's.

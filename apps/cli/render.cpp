@@ -174,13 +174,35 @@ std::string render_status(const json::value& reply) {
   return lines;
 }
 
-std::string render_events(const json::value& reply) {
-  std::string lines;
-  for (const auto& event : list(reply, "events")) {
-    lines +=
-        fmt::format("{}  {}  {}\n", text(event, "at"), text(event, "node"), text(event, "text"));
+std::string render_sessions(const json::value& reply) {
+  Table table({"VOLUME", "REPLICA", "STATE", "SESSION", "PHASE", "TARGET", "DONE", "RATE", "ETA",
+               "SENT", "LAG", "PINS", "WHY"});
+  for (const auto& volume : list(reply, "volumes")) {
+    for (const auto& replica : list(volume, "replicas")) {
+      const auto* session = at(replica, "session");
+      if (text(replica, "role") == "primary" || session == nullptr || !session->is_object())
+        continue;
+      const auto phase = text(*session, "phase");
+      const bool runs = phase != "done" && phase != "ended";
+      if (text(replica, "state") == "streaming" && !runs) continue;
+      const auto* eta = at(*session, "eta_milliseconds");
+      table.add(
+          {text(volume, "name"), text(replica, "node"), text(replica, "state"),
+           fmt::format("{} {}", text(*session, "kind"), text(*session, "id")), phase,
+           text(*session, "target"),
+           runs ? fmt::format("{:.1f} %",
+                              static_cast<double>(number(*session, "progress_permille")) / 10.0)
+                : "-",
+           runs ? engine::format_size(number(*session, "bytes_per_second")) + "/s" : "-",
+           eta == nullptr || !runs
+               ? "-"
+               : fmt::format("{:.0f} s",
+                             static_cast<double>(number(*session, "eta_milliseconds")) / 1000.0),
+           engine::format_size(number(*session, "bytes")), lag_of(replica),
+           joined(list(*session, "pins")), text(replica, "reason", "")});
+    }
   }
-  return lines.empty() ? "no events\n" : lines;
+  return table.empty() ? "" : "\n" + table.text();
 }
 
 std::string render_compare(const json::value& reply) {

@@ -295,15 +295,24 @@ class Daemon {
 
   void observe(const nbd::ConnectionEvent& e) {
     using Kind = nbd::ConnectionEvent::Kind;
-    const char* name = e.kind == Kind::accepted  ? "client_connected"
-                       : e.kind == Kind::refused ? "client_refused"
-                       : e.kind == Kind::ended   ? "client_ended"
-                                                 : "client_accept_failed";
-    events_.event(
-        engine::Event(e.kind == Kind::refused ? engine::Level::warning : engine::Level::info, name)
-            .with("peer", e.peer)
-            .with("export", e.export_name)
-            .with("reason", e.reason));
+    const auto tell = [&](engine::Event event) {
+      events_.event(std::move(event)
+                        .with("peer", e.peer)
+                        .with("export", e.export_name)
+                        .with("reason", e.reason));
+    };
+    using engine::Event;
+    using engine::Level;
+    switch (e.kind) {
+      case Kind::accepted:
+        return tell(Event(Level::info, "client_connected"));
+      case Kind::refused:
+        return tell(Event(Level::warning, "client_refused"));
+      case Kind::ended:
+        return tell(Event(Level::info, "client_ended"));
+      case Kind::accept_failed:
+        return tell(Event(Level::info, "client_accept_failed"));
+    }
   }
 
   // In this order of destruction, last to first:

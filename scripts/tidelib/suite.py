@@ -120,6 +120,8 @@ def run(options):
             suite.command("the house check fails on planted breaches", ["/usr/bin/python3", "tests/scripts/check_house_test.py"])
             suite.command("the rule list", ["scripts/check-rules"])
             suite.command("the check of the rule list fails on each flaw", ["/usr/bin/python3", "tests/scripts/check_rules_test.py"])
+            suite.command("the pages on events and metrics", ["scripts/check-pages"])
+            suite.command("the check of pages fails on planted lies", ["/usr/bin/python3", "tests/scripts/check_pages_test.py"])
         elif part == "units":
             suite.unit_tests("release")
         elif part == "sim":

@@ -185,6 +185,20 @@ BOOST_AUTO_TEST_CASE(a_node_answers_about_itself) {
   BOOST_TEST((*nothing)->status == 404);
 }
 
+BOOST_AUTO_TEST_CASE(a_node_tells_its_part_of_a_recovery_log) {
+  NodeWorld w;
+  w.registered();
+  const auto answer = w.ask(w.node, "POST", "/v1/local/events/v", R"({"since":3})");
+  BOOST_REQUIRE(answer->has_value());
+  BOOST_TEST((*answer)->status == 200);
+  BOOST_TEST(field(**answer, "node") == "node2");
+  BOOST_TEST(field(**answer, "events") == "[]");
+  const auto wrong = w.ask(w.node, "POST", "/v1/local/events/v", R"({"since":"x"})");
+  BOOST_TEST((*wrong)->status == 400);
+  const auto plan = w.ask(w.node, "GET", "/v1/local/plan/x/2");
+  BOOST_TEST((*plan)->status == 404);
+}
+
 BOOST_AUTO_TEST_CASE(a_stop_is_answered_and_ends_the_node) {
   NodeWorld w;
   const auto link = w.registered();

@@ -156,6 +156,10 @@ inline Store::behavior_type memory_store(Store::pointer self, MemoryLogPtr m) {
       [done](const StopStore&) { return done(); },
       [done](const DestroyStore&) { return done(); },
       [no](const OpenStore&) { return StoreOpened{no}; },
+      [](const AskMoveCost& asked) {
+        return MoveCostIs{
+            engine::MoveCost{asked.question.log_to - asked.question.log_after, 0, 0, 0, false}};
+      },
   };
 }
 
@@ -245,6 +249,9 @@ inline Volume::behavior_type volume_notes(std::shared_ptr<VolumeHears> heard) {
       [](const SetAnswered&) {},
       [](const AskVolumeStatus&) { return engine::VolumeStatus{}; },
       [](const StopRole&) { return RoleStopped{}; },
+      [](const AskPreview&) {
+        return PreviewIs{engine::Error{engine::Errc::not_yet, "no"}};
+      },
   };
 }
 

@@ -115,6 +115,45 @@ BOOST_AUTO_TEST_CASE(a_stopped_sender_ends_and_nothing_fires_into_it) {
   BOOST_TEST(w.near_log->pins.empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_preview_asks_the_store_and_touches_neither_session_nor_pins) {
+  ReplicationWorld w(20, 5);
+  w.spawn_both();
+  const AskPreview question{engine::ReplicaId(2)};
+  auto answer = w.ask<PreviewIs>(w.sender, question);
+  BOOST_REQUIRE(answer.has_value() && answer->preview.has_value());
+  BOOST_TEST((answer->preview->basis == engine::PreviewBasis::in_line));
+  w.network.unreachable = true;
+  w.network.cut();
+  w.run();
+  w.number(30);
+  const auto heard = w.heard->size();
+  answer = w.ask<PreviewIs>(w.sender, question);
+  BOOST_REQUIRE(answer.has_value() && answer->preview.has_value());
+  const auto& preview = *answer->preview;
+  BOOST_TEST((preview.basis == engine::PreviewBasis::known_facts));
+  BOOST_TEST((preview.outcome->row == engine::OutcomeRow::log_retained));
+  BOOST_TEST(preview.move.log_records == 10u);
+  BOOST_TEST(preview.move.log_bytes == 10u);  // As the store of this world counts.
+  BOOST_TEST(w.heard->size() == heard);
+  BOOST_TEST(w.near_log->pins.empty());
+  w.network.unreachable = false;
+  w.pass(2000);
+  BOOST_TEST(w.equal());
+}
+
+BOOST_AUTO_TEST_CASE(a_preview_of_a_store_that_is_gone_is_an_error) {
+  ReplicationWorld w(20, 5);
+  w.spawn_both();
+  w.network.unreachable = true;
+  w.network.cut();
+  w.run();
+  caf::anon_send_exit(caf::actor_cast<caf::actor>(w.near_store), caf::exit_reason::kill);
+  w.run();
+  const auto answer = w.ask<PreviewIs>(w.sender, AskPreview{engine::ReplicaId(2)});
+  BOOST_REQUIRE(answer.has_value());
+  BOOST_TEST(!answer->preview.has_value());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_SUITE(receiver_actor)
 

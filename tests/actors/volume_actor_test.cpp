@@ -223,6 +223,24 @@ BOOST_AUTO_TEST_CASE(status_gathers_what_the_senders_say) {
   BOOST_TEST(status.peers[0].exact);
 }
 
+BOOST_AUTO_TEST_CASE(a_preview_is_the_senders_and_one_without_a_sender_is_told) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  const auto of = [&](std::uint64_t replica) {
+    caf::scoped_actor self{w.system};
+    auto asked = self->request(w.volume, caf::infinite, AskPreview{engine::ReplicaId(replica)});
+    w.run();
+    std::optional<PreviewIs> answer;
+    asked.receive([&](const PreviewIs& a) { answer = a; }, [](const caf::error&) {});
+    BOOST_REQUIRE(answer.has_value());
+    return answer->preview;
+  };
+  BOOST_TEST(of(2)->says == "nothing to do");
+  const auto none = of(9);
+  BOOST_REQUIRE(!none.has_value());
+  BOOST_TEST((none.error().code == engine::Errc::unavailable));
+}
+
 BOOST_AUTO_TEST_CASE(a_sender_that_dies_is_replaced_at_once_and_ever_later_when_it_dies_young) {
   VolumeWorld w;
   w.everybody_has(1);

@@ -189,6 +189,10 @@ inline Store::behavior_type store_behavior(Store::pointer self, std::shared_ptr<
       [no](const StopStore&) { return StoreDone{no}; },
       [no](const DestroyStore&) { return StoreDone{no}; },
       [no](const OpenStore&) { return StoreOpened{no}; },
+      [](const AskMoveCost& m) {
+        return MoveCostIs{
+            engine::MoveCost{m.question.log_to - m.question.log_after, 0, 0, 0, false}};
+      },
   };
 }
 
@@ -212,6 +216,13 @@ inline Sender::behavior_type sender_behavior(Sender::pointer self, engine::Repli
       [notes, self](const StopSender&) {
         notes->stopped = true;
         self->quit();
+      },
+      [peer](const AskPreview& m) {
+        BOOST_TEST((m.replica == peer));
+        engine::RecoveryPreview preview;
+        preview.replica = peer;
+        preview.says = "nothing to do";
+        return PreviewIs{preview};
       },
   };
 }

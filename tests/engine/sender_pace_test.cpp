@@ -11,7 +11,7 @@ BlockRange range(std::uint64_t first, std::uint64_t count) { return {BlockIndex(
 
 /// A replica that is rebuilt and has asked for the eight blocks of the volume.
 struct Paced : Rig {
-  Paced() : Rig(20, 1 << 20, true) {
+  Paced() : Rig(20, 1 << 20, {}, true) {
     on(Started{});
     open();
     probe(facts(3), 11, 12);

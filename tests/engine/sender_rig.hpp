@@ -27,8 +27,8 @@ inline bool has(const std::string& text, std::string_view what) { return count(t
 
 /// A sender of replica 1 towards replica 2, and all that it asked for since the last look.
 struct Rig {
-  explicit Rig(std::uint64_t end = 10, std::uint64_t credit = 1 << 20, bool paced = false,
-               Budget budget = {}) {
+  explicit Rig(std::uint64_t end = 10, std::uint64_t credit = 1 << 20, Budget budget = {},
+               bool paced = false) {
     log.epoch(1, 11);
     log.grow_to(end);
     SenderConfig config;
