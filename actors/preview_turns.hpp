@@ -32,7 +32,7 @@ class PreviewTurns : public std::enable_shared_from_this<PreviewTurns<Self>> {
       return;
     }
     const auto question = *preview_.question();
-    std::visit([this](const auto& q) { ask(q); }, question);
+    std::visit([this](const auto& q) { this->ask(q); }, question);
   }
   void ask(const engine::Preview::AskOwn&) {
     put<engine::StoreStatus>(AskStoreStatus{}, [](auto& preview, const engine::StoreStatus& s) {
