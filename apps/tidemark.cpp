@@ -292,16 +292,20 @@ void other_commands(CLI::App& app, Common& common, std::function<int()>& action)
   paced->callback([&] { action = [&] { return set_rebuild_rate(common, rate); }; });
 
   static std::string volume, to;
+  static bool force = false;
   auto* promote = app.add_subcommand("promote", "Make a node the primary of a volume");
   promote->add_option("VOLUME", volume, "The volume")->required()->check(name_word);
   promote->add_option("NODE", to, "The node, which must hold everything")
       ->required()
       ->check(name_word);
+  promote->add_flag("--force", force,
+                    "Also if it lacks committed writes: they are lost to the volume");
   promote->callback([&] {
     action = [&] {
       return show(common,
                   common.client.ask("POST", "/v1/volumes/" + volume + "/promote",
-                                    json::object{{"node", to}}),
+                                    force ? json::object{{"node", to}, {"force", true}}
+                                          : json::object{{"node", to}}),
                   render_done);
     };
   });
@@ -329,6 +333,35 @@ void recovery_commands(CLI::App& app, Common& common, std::function<int()>& acti
                      "Only what follows event N of each source, or of one: NODE:N");
   events->callback(
       [&] { action = [&] { return cli::events(common.client, words, common.json); }; });
+}
+
+/// What was sealed of committed records that a volume lost.
+void fork_commands(CLI::App& app, Common& common, std::function<int()>& action) {
+  static cli::ForkWords words;
+  auto* fork = app.add_subcommand(
+      "fork", "Committed records that a volume lost, sealed in the directory of a stopped node");
+  fork->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, bool one,
+                       int (*run)(const cli::ForkWords&, bool)) {
+    auto* command = fork->add_subcommand(name, help);
+    command->add_option("DIR", words.directory, "A node's data directory, or a replica's within it")
+        ->required();
+    if (one) command->add_option("ID", words.id, "The fork, as `fork list` names it")->required();
+    command->add_option("--volume", words.volume, "The volume, where the node holds several")
+        ->check(name_word);
+    command->callback([&common, &action, run] {
+      common.offline = true;
+      action = [&common, run] { return run(words, common.json); };
+    });
+    return command;
+  };
+  add("list", "What was sealed", false, cli::list_forks);
+  add("show", "Print its records; exit 1 where it is damaged", true, cli::show_fork);
+  add("export", "Write the blocks it holds to a new sparse file, each at its place", true,
+      cli::export_fork)
+      ->add_option("FILE", words.file, "The file, which must not exist")
+      ->required();
+  add("drop", "Delete it for good", true, cli::drop_fork);
 }
 
 /// Those on the directory of a stopped node.
@@ -360,6 +393,8 @@ void directory_commands(CLI::App& app, Common& common, std::function<int()>& act
   dumped->add_option("--to", dump.to, "The last LSN")->check(CLI::PositiveNumber);
   dumped->add_option("--limit", dump.limit, "Print at most so many")->check(CLI::PositiveNumber);
   dumped->add_flag("--batches", dump.batches, "Print the headers of the batches too");
+
+  fork_commands(app, common, action);
 
   auto* superblock = app.add_subcommand("superblock", "Look into a stopped node's superblocks");
   superblock->require_subcommand(1);

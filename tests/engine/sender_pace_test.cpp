@@ -115,3 +115,5 @@ BOOST_AUTO_TEST_CASE(a_grant_for_a_session_that_is_over_is_dropped) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tidemark::engine::outflow
