@@ -374,7 +374,7 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
   if (first.value >= engine::volume_blocks_max || blocks_max == 0) {
     co_return Error{Errc::invalid, fmt::format("base read at block {}: no volume has it", first)};
   }
-  auto run = co_await extents_->read_run(first, blocks_max);
+  auto run = co_await extents_->read_run(first, blocks_max, engine::base_ask_blocks_max);
   if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {
     run = co_await extents_->read_run(first, 1);
   }
