@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 
 #include "engine/check.hpp"
 #include "storage/disk_tasks.hpp"
@@ -417,8 +415,10 @@ Task<Result<std::vector<ExtentPiece>>> Extents::read(BlockRange range) {
   co_return pieces;
 }
 
-Task<Result<ExtentPiece>> Extents::read_run(BlockIndex first, std::uint64_t blocks_max) {
-  const auto range = between(first, BlockIndex(layout_.volume_blocks));
+Task<Result<ExtentPiece>> Extents::read_run(BlockIndex first, std::uint64_t blocks_max,
+                                            std::uint64_t hole_max) {
+  auto range = between(first, BlockIndex(layout_.volume_blocks));
+  range.count = std::min(range.count, std::max(blocks_max, hole_max));
   const auto held =
       co_await guard_.acquire({first, std::min(range.count, blocks_max)}, RangeGuard::Use::read);
   auto piece = co_await read_piece(range, blocks_max);

@@ -66,8 +66,10 @@ class Extents {
   /// The blocks of `range`, verified. Errc::corrupt names the first block
   /// that does not match its checksum.
   Task<engine::Result<std::vector<ExtentPiece>>> read(engine::BlockRange range);
-  /// From `first`: one hole, or data of at most `blocks_max` blocks.
-  Task<engine::Result<ExtentPiece>> read_run(engine::BlockIndex first, std::uint64_t blocks_max);
+  /// From `first`: one hole of about `hole_max` blocks at most, or data of at most `blocks_max`. A hole
+  /// is looked for no farther than that: a file has holes up to its end, however small the volume.
+  Task<engine::Result<ExtentPiece>> read_run(engine::BlockIndex first, std::uint64_t blocks_max,
+                                             std::uint64_t hole_max = ~std::uint64_t{0});
   /// Runs that are holes or not: at most `runs_max` of them, from the begin of `range`.
   Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range,
                                                                    std::size_t runs_max);

@@ -362,7 +362,7 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
       co_return BasePiece{{{first, 1}, std::move(data), {record->sum(at)}}, flusher_->ceiling()};
     }
   }
-  auto run = co_await extents_->read_run(first, blocks_max);
+  auto run = co_await extents_->read_run(first, blocks_max, engine::base_ask_blocks_max);
   if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {
     run = co_await extents_->read_run(first, 1);
   }

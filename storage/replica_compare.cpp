@@ -166,7 +166,7 @@ Task<Result<std::uint64_t>> ReplicaStore::hash_group(BlockRange group,
   for (auto at = group.first; at < group.end();) {
     const auto most =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(hash_read_blocks, group.end() - at));
-    auto run = co_await extents_->read_run(at, most);
+    auto run = co_await extents_->read_run(at, most, group.end() - at);
     if (!run && run.error().code == Errc::corrupt && most > 1)
       run = co_await extents_->read_run(at, 1);
     if (!run && run.error().code == Errc::corrupt) {
