@@ -187,11 +187,6 @@ void Cluster::wipe(std::uint32_t n) {
   nodes_[n]->wipe();
 }
 
-bool Cluster::hosts_a_copy(std::uint32_t n) const {
-  const auto& hosts = options_.hosts;
-  return hosts.empty() || std::find(hosts.begin(), hosts.end(), n) != hosts.end();
-}
-
 void Cluster::isolate(std::uint32_t n) {
   isolated_[n] = true;
   for (std::uint32_t other = 0; other < size(); ++other) {

@@ -1,4 +1,7 @@
-// The control plane's memory, taken away and put back: what a host restored from a backup believes.
+// The control plane's memory, taken away and put back: what a host restored from a backup believes; and where it may
+// put copies.
+#include <algorithm>
+
 #include "engine/check.hpp"
 #include "engine/control/records.hpp"
 #include "sim/cluster.hpp"
@@ -19,6 +22,11 @@ void Cluster::restore_control(const std::map<std::string, std::string>& records)
   std::erase_if(pairs,
                 [](const auto& p) { return p.first.starts_with(engine::control::key_prefix); });
   pairs.insert(records.begin(), records.end());
+}
+
+bool Cluster::hosts_a_copy(std::uint32_t n) const {
+  const auto& hosts = options_.hosts;
+  return hosts.empty() || std::find(hosts.begin(), hosts.end(), n) != hosts.end();
 }
 
 }  // namespace tidemark::sim
