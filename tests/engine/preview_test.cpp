@@ -179,7 +179,7 @@ BOOST_AUTO_TEST_CASE(what_was_never_compared_is_said) {
   auto other = rig.facts(9);
   rig.touched = Lsn(4);
   rig.probe(other, 11, 10);
-  rig.hear(DigestIs{volume(), Epoch(1), rig.session, Lsn(4), Digest{9, 9}});  // Not ours.
+  rig.hear(DigestIs{volume(), Epoch(1), rig.session, Lsn(4), {}});  // No longer known there.
   rig.on(OwnDigestRead{rig.session, Lsn(10), rig.log.digest(Lsn(10))});
   lose_link(rig);
   Source source{rig.log, Lsn(11), Lsn(10), Lsn(6)};
