@@ -237,8 +237,9 @@ std::string_view why_not_hunted(Bug bug) {
     case Bug::rebuild_forgotten_by_restart:
     case Bug::base_serves_memory:
     case Bug::committed_beyond_log:
-    case Bug::higher_promise_ignored:
       return "none of 120 seeds found it; its history shows it";
+    case Bug::higher_promise_ignored:
+      return "neither 270 seeds nor its history found it";
     default:
       return {};
   }
