@@ -1,4 +1,5 @@
-// All actors and all messages between them: who reads this file knows the system.
+// All actors and all messages between them: who reads this file knows the system. Long because it is
+// that one place.
 //
 //   front end ==Submit==> Volume ==AppendRecords==> Store       primary's node; a Store per replica
 //                         Volume ==RecordsNumbered==> Sender    one per other member

@@ -90,8 +90,15 @@ class StoreState {
         disk_(seed_.env->disk, seed_.env->timers,
               {seed_.env->settings.disk_degraded_after, seed_.env->settings.disk_eject_after}),
         store_(config_of(seed_, disk_)) {
-    disk_.on_stuck = [this](std::uint64_t age) { tell_disk("disk_stuck", age); };
-    disk_.on_recovered = [this] { tell_disk("disk_recovered", 0); };
+    disk_.on_stuck = [this](std::uint64_t age) {
+      seed_.env->events.event(engine::Event(engine::Level::error, "disk_stuck")
+                                  .with("volume", seed_.spec.name)
+                                  .with("milliseconds", age / engine::millisecond));
+    };
+    disk_.on_recovered = [this] {
+      seed_.env->events.event(
+          engine::Event(engine::Level::info, "disk_recovered").with("volume", seed_.spec.name));
+    };
     disk_.on_ejected = [this](std::uint64_t age) { eject(age); };
     store_.on_progress = [this] { note_progress(); };
     store_.on_failed = [this](Error error) { note_failure(std::move(error)); };
@@ -231,16 +238,11 @@ class StoreState {
     return fmt::format("disk stuck: an operation has taken {} ms", age / engine::millisecond);
   }
 
-  void tell_disk(const char* what, std::uint64_t age) {
-    engine::Event event(age > 0 ? engine::Level::error : engine::Level::info, what);
-    if (age > 0)
-      event.fields.emplace_back("milliseconds", std::to_string(age / engine::millisecond));
-    seed_.env->events.event(event);
-  }
-
   /// What is under way may never end. Nobody is to wait for it: not the role, not the node's stop.
   void eject(std::uint64_t age) {
-    tell_disk("disk_ejected", age);
+    seed_.env->events.event(engine::Event(engine::Level::error, "disk_ejected")
+                                .with("volume", seed_.spec.name)
+                                .with("milliseconds", age / engine::millisecond));
     const Error error{Errc::io_failed, stuck_text(age)};
     store_.give_up(error);
     if (!failure_) failure_ = error;  // Also of a store that is still being opened.

@@ -221,8 +221,7 @@ int many_seeds(const Arguments& arguments) {
 std::string_view why_not_hunted(Bug bug) {
   switch (bug) {
     case Bug::commit_counts_old_epoch:
-      return "it takes three promotions in a row with records stuck in between; its scenario shows "
-             "it";
+      return "a replica counts once it has the epoch's own record as well; unit tests show it";
     case Bug::member_leaves_before_cas:
     case Bug::joins_without_counting:
       return "with a copy on the control host a better log is always among the promises; its "

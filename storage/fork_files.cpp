@@ -107,9 +107,9 @@ Result<ForkHead> decode_fork_head(std::span<const std::byte> block) {
   return head;
 }
 
-void ForkFiles::tell(engine::Level level, const std::string& name, const ForkHead& head,
-                     const std::string& why) const {
-  events_.event(engine::Event(level, name)
+void ForkFiles::tell_sealed(const ForkHead& head, const std::string& why) const {
+  const auto level = head.complete() ? engine::Level::warning : engine::Level::error;
+  events_.event(engine::Event(level, "fork_sealed")
                     .with("replica", head.replica)
                     .with("fork", head.id())
                     .with("parts_at", head.parts_at)
@@ -117,6 +117,15 @@ void ForkFiles::tell(engine::Level level, const std::string& name, const ForkHea
                     .with("last", head.last)
                     .with("end", head.end)
                     .with("complete", head.complete())
+                    .with("why", why));
+}
+
+void ForkFiles::tell_not_sealed(const ForkHead& head, const std::string& why) const {
+  events_.event(engine::Event(engine::Level::error, "fork_not_sealed")
+                    .with("replica", head.replica)
+                    .with("fork", head.id())
+                    .with("parts_at", head.parts_at)
+                    .with("end", head.end)
                     .with("why", why));
 }
 
@@ -148,7 +157,7 @@ Task<bool> ForkFiles::drop_oldest(std::size_t count) {
 Task<Status> ForkFiles::seal(Wal& wal, ForkHead head) {
   if (head.first > head.end) {
     head.last = head.end;
-    tell(engine::Level::error, "fork_not_sealed", head, "the log has none of it any more");
+    tell_not_sealed(head, "the log has none of it any more");
     co_return Done{};
   }
   auto made = co_await make_directory(disk_, directory_);
@@ -161,7 +170,7 @@ Task<Status> ForkFiles::seal(Wal& wal, ForkHead head) {
     sealed = made;
   }
   if (sealed || sealed.error().code != Errc::no_space) co_return sealed;
-  tell(engine::Level::error, "fork_not_sealed", head, sealed.error().text);
+  tell_not_sealed(head, sealed.error().text);
   co_return Done{};
 }
 
@@ -205,7 +214,7 @@ Task<Status> ForkFiles::write(Wal& wal, ForkHead head, const std::string& path) 
     from = head.last.next();
   }
   if (head.last < head.first) {
-    tell(engine::Level::error, "fork_not_sealed", head, stopped->text);
+    tell_not_sealed(head, stopped->text);
     co_return Done{};  // The next one removes the file.
   }
   const auto block = encode_fork_head(head);
@@ -223,8 +232,7 @@ Task<Status> ForkFiles::write(Wal& wal, ForkHead head, const std::string& path) 
   if (!kept) co_return kept;
   kept = co_await sync_directory(disk_, directory_.substr(0, directory_.rfind('/')));
   if (!kept) co_return kept;
-  tell(head.complete() ? engine::Level::warning : engine::Level::error, "fork_sealed", head,
-       stopped ? stopped->text : "");
+  tell_sealed(head, stopped ? stopped->text : "");
   co_return Done{};
 }
 

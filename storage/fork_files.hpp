@@ -63,8 +63,8 @@ class ForkFiles {
                                              const std::vector<engine::RecordPtr>& records);
   /// Until at most `count` are left. False: there are no more.
   Task<bool> drop_oldest(std::size_t count);
-  void tell(engine::Level level, const std::string& name, const ForkHead& head,
-            const std::string& why = "") const;
+  void tell_sealed(const ForkHead& head, const std::string& why) const;
+  void tell_not_sealed(const ForkHead& head, const std::string& why) const;
 
   Disk& disk_;
   engine::EventSink& events_;
