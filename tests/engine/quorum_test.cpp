@@ -23,7 +23,7 @@ Lsn model_committed(const CommitInputs& in) {
     bool everywhere = true;
     for (const auto& rule : in.rules) {
       std::size_t have = in.own_durable >= l ? 1 : 0;
-      for (const auto& voter : rule.others) have += voter.durable >= l ? 1 : 0;
+      for (const auto& voter : rule.others) have += voter.durable >= l ? 1U : 0U;
       everywhere = everywhere && have >= rule.required;
     }
     if (everywhere) return l;
@@ -38,7 +38,7 @@ Lsn model_answerable(const CommitInputs& in, Lsn committed) {
     bool everywhere = true;
     for (const auto& rule : in.rules) {
       std::size_t have = 1;
-      for (const auto& voter : rule.others) have += voter.counted >= l ? 1 : 0;
+      for (const auto& voter : rule.others) have += voter.counted >= l ? 1U : 0U;
       everywhere = everywhere && have >= rule.required && rule.required > 1;
     }
     if (everywhere) return l;
