@@ -43,9 +43,9 @@ EnvironmentPtr with_sink(EnvironmentPtr below, std::unique_ptr<engine::EventSink
     Environment env;
   };
   const auto& b = *below;
-  Environment env{b.clock,       b.timers,   b.rng,     b.disk,         b.kv,          b.network,
-                  *sink,         b.settings, b.cluster, b.node,         b.incarnation, b.directory,
-                  b.replication, b.nbd,      b.control, b.hosts_control};
+  Environment env{b.clock,       b.timers,   b.rng,     b.disk,          b.kv,          b.network,
+                  *sink,         b.settings, b.cluster, b.node,          b.incarnation, b.directory,
+                  b.replication, b.nbd,      b.control, b.hosts_control, b.more_metrics};
   auto world = std::make_shared<World>(World{std::move(below), std::move(sink), std::move(env)});
   return EnvironmentPtr(world, &world->env);
 }

@@ -129,15 +129,24 @@ void ForkFiles::tell_not_sealed(const ForkHead& head, const std::string& why) co
                     .with("why", why));
 }
 
+/// What a crash left of one that was being written.
+Task<Status> ForkFiles::remove_unfinished() {
+  auto names = co_await list_directory(disk_, directory_);
+  if (!names) co_return names.error();
+  for (const auto& name : *names) {
+    if (!name.ends_with(fresh_suffix)) continue;
+    auto removed = co_await remove_file(disk_, directory_ + "/" + name);
+    if (!removed) co_return removed;
+  }
+  co_return Done{};
+}
+
 Task<bool> ForkFiles::drop_oldest(std::size_t count) {
   auto names = co_await list_directory(disk_, directory_);
   if (!names) co_return false;
   std::vector<std::string> sealed;
   for (const auto& name : *names) {
-    // What a crash left of one that was being written.
-    const bool fresh = name.ends_with(fresh_suffix);
-    if (fresh) (void)co_await remove_file(disk_, directory_ + "/" + name);
-    if (!fresh) sealed.push_back(name);
+    if (!name.ends_with(fresh_suffix)) sealed.push_back(name);
   }
   if (sealed.size() <= count) co_return false;
   std::sort(sealed.begin(), sealed.end(), [](const auto& a, const auto& b) {
@@ -162,6 +171,7 @@ Task<Status> ForkFiles::seal(Wal& wal, ForkHead head) {
   }
   auto made = co_await make_directory(disk_, directory_);
   const bool there = made || made.error().code == Errc::already_exists;
+  (void)co_await remove_unfinished();
   (void)co_await drop_oldest(forks_max - 1);
   Status sealed = Done{};
   if (there) {
@@ -170,6 +180,7 @@ Task<Status> ForkFiles::seal(Wal& wal, ForkHead head) {
     sealed = made;
   }
   if (sealed || sealed.error().code != Errc::no_space) co_return sealed;
+  (void)co_await remove_unfinished();  // It gives its space back.
   tell_not_sealed(head, sealed.error().text);
   co_return Done{};
 }

@@ -61,6 +61,7 @@ class ForkFiles {
   Task<engine::Status> write(Wal& wal, ForkHead head, const std::string& path);
   Task<engine::Result<std::uint64_t>> append(const FilePtr& file, std::uint64_t at,
                                              const std::vector<engine::RecordPtr>& records);
+  Task<engine::Status> remove_unfinished();
   /// Until at most `count` are left. False: there are no more.
   Task<bool> drop_oldest(std::size_t count);
   void tell_sealed(const ForkHead& head, const std::string& why) const;

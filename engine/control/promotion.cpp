@@ -125,6 +125,8 @@ void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at,
   const auto& promise = volume.promises.at(*choice.winner);
   CHECK(promise.accepted);
   CHECK(promise.epoch == record.fencing);
+  // A reign whose record did not come into this log has told nobody what was lost by it.
+  const auto untold = promise.last_epoch < record.epoch ? record.marks : std::uint8_t{0};
   record.epoch = record.fencing;
   record.fencing = Epoch();
   record.nonce = at.random[0];
@@ -136,6 +138,7 @@ void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at,
     record.marks = static_cast<std::uint8_t>(record.marks | EpochBody::forced);
     record.in_sync.clear();  // What they hold may be another past.
   }
+  record.marks = static_cast<std::uint8_t>(record.marks | untold);
   volume.forced = false;
   record.wanted = ReplicaId();
   // Its own log is now the truth, so it is exact by definition;
