@@ -137,6 +137,12 @@ bool History::forced_between(Reign from, Reign to) const {
   return false;
 }
 
+/// Answered or seen before the read began; what is not may have come behind it.
+bool History::known_before(const Entry& e, const Read& r) const {
+  const auto& o = op(e);
+  return (answered(o) && o.ended < r.began) || (e.seen_in != 0 && e.seen_at < r.began);
+}
+
 bool History::in_force(const Entry& e, const Read& r) const {
   const auto& o = op(e);
   // What was seen or answered since counts again.
@@ -235,7 +241,7 @@ bool History::may_return(const Cell& cell, const Entry& e, const Read& r) const 
   if (certainly_after(e, successor)) return false;
   const auto kept = [&](const Entry& other) {
     const bool behind = other.op == e.gone_for || certainly_after(other, e);
-    return other.op != e.op && behind && is_flushed(other) &&
+    return other.op != e.op && behind && is_flushed(other) && known_before(other, r) &&
            !forced_between(std::max(op(other).reign, other.seen_in), r.reign);
   };
   return std::none_of(cell.live.begin(), cell.live.end(), kept) &&

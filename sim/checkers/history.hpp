@@ -115,6 +115,7 @@ class History {
   bool certainly_after(const Entry& later, const Entry& earlier) const;
   bool excused(Reign from, Reign to) const;
   bool forced_between(Reign from, Reign to) const;
+  bool known_before(const Entry& e, const Read& r) const;
   const Entry* blocker(const Cell& cell, const Entry& candidate, const Read& r) const;
   bool is_flushed(const Entry& e) const;
   bool may_return(const Cell& cell, const Entry& e, const Read& r) const;
