@@ -105,15 +105,21 @@ bool digests_equal(const OutcomeFacts& f) {
   return f.our_digest && f.their_digest && *f.our_digest == *f.their_digest;
 }
 
+/// Nothing that an incomplete copy was told committed lies behind where the logs part, nor is any
+/// flushed. What it knew of that, it may have forgotten in a crash.
+bool parts_behind_committed(const OutcomeFacts& f) {
+  const auto& r = f.replica;
+  const auto cp = f.common_point;
+  const bool flush_unknown = r.received > cp && loss_excused(f.history, r.history, cp) && !r.clean;
+  return cp >= r.committed && cp >= r.checkpoint && !flush_unknown;
+}
+
 // It has no vote, so nothing speaks against beginning anew: what is kept must be proved.
 Row row_of_incomplete(const OutcomeFacts& f) {
   const auto& r = f.replica;
   const auto cp = f.common_point;
   if (!r.rebuild || !possible(r)) return Row::base_unknown;
-  // What it knew committed, and flushed by that, it may have forgotten in a crash.
-  const bool flush_unknown = r.received > cp && loss_excused(f.history, r.history, cp) && !r.clean;
-  const bool kept = cp >= r.committed && cp >= r.checkpoint && !flush_unknown;
-  if (!kept || abandoned(f.history, r.rebuild->epoch, r.rebuild->flush_lsn)) {
+  if (!parts_behind_committed(f) || abandoned(f.history, r.rebuild->epoch, r.rebuild->flush_lsn)) {
     return Row::base_abandoned;
   }
   if (!digests_equal(f)) return Row::base_unproved;
@@ -257,6 +263,23 @@ std::string reason(Row row, const OutcomeFacts& f) {
   return "";
 }
 
+/// Behind it lies what was committed, or may have been, and goes (C18).
+std::optional<Lsn> parts_at(Row row, const OutcomeFacts& f) {
+  const bool unequal = f.our_digest && f.their_digest && !digests_equal(f);
+  switch (row) {
+    case Row::digests_unequal_touched:
+    case Row::digests_unequal:
+      return f.equal_at.value_or(Lsn{});
+    // No image, but its log is one: somebody's data.
+    case Row::base_unproved:
+      return unequal && f.replica.committed ? std::optional(Lsn{}) : std::nullopt;
+    case Row::base_abandoned:
+      return parts_behind_committed(f) ? std::nullopt : std::optional(f.common_point);
+    default:
+      return parts_from_committed(row) ? std::optional(f.common_point) : std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(OutcomeKind kind) {
@@ -345,11 +368,7 @@ Outcome decide(const OutcomeFacts& facts) {
   outcome.kind = rule(row).kind;
   outcome.better = rule(row).better;
   outcome.common_point = facts.common_point;
-  if (row == Row::digests_unequal_touched || row == Row::digests_unequal) {
-    outcome.parts_at = facts.equal_at.value_or(Lsn{});
-  } else if (parts_from_committed(row)) {
-    outcome.parts_at = facts.common_point;
-  }
+  outcome.parts_at = parts_at(row, facts);
   outcome.proof = fmt::format("{}: {} (R={} D={} K={} C={} S={} H={} cp={})", to_string(row),
                               reason(row, facts), r.received, r.durable, r.checkpoint, r.committed,
                               facts.retained, facts.head, facts.common_point);

@@ -37,11 +37,26 @@ Error no_fork(std::string_view what) {
   return {Errc::corrupt, fmt::format("reading a fork: {}", what)};
 }
 
-/// Epochs rise, so the oldest comes first; 0 for what is no fork's name.
-std::uint64_t epoch_of(const std::string& name) {
+struct ForkName {
   std::uint64_t epoch = 0;
-  (void)std::from_chars(name.data(), name.data() + name.size(), epoch);
-  return epoch;
+  std::uint64_t parts_at = 0;
+  std::uint64_t end = 0;
+  /// Epochs rise, so the oldest comes first.
+  auto operator<=>(const ForkName&) const = default;
+};
+
+/// Nothing for a file that is no fork of ours.
+std::optional<ForkName> parse_name(std::string_view text) {
+  ForkName name;
+  const auto* at = text.data();
+  const auto* const end = at + text.size();
+  for (auto* part : {&name.epoch, &name.parts_at, &name.end}) {
+    if (part != &name.epoch && (at == end || *at++ != '-')) return std::nullopt;
+    const auto read = std::from_chars(at, end, *part);
+    if (read.ec != std::errc()) return std::nullopt;
+    at = read.ptr;
+  }
+  return at == end ? std::optional(name) : std::nullopt;
 }
 
 engine::Slice frame_of(const std::vector<RecordPtr>& records) {
@@ -144,20 +159,18 @@ Task<Status> ForkFiles::remove_unfinished() {
 Task<bool> ForkFiles::drop_oldest(std::size_t count) {
   auto names = co_await list_directory(disk_, directory_);
   if (!names) co_return false;
-  std::vector<std::string> sealed;
-  for (const auto& name : *names) {
-    if (!name.ends_with(fresh_suffix)) sealed.push_back(name);
+  std::vector<std::pair<ForkName, std::string>> sealed;
+  for (auto& text : *names) {
+    if (const auto name = parse_name(text)) sealed.emplace_back(*name, std::move(text));
   }
   if (sealed.size() <= count) co_return false;
-  std::sort(sealed.begin(), sealed.end(), [](const auto& a, const auto& b) {
-    return std::pair(epoch_of(a), a) < std::pair(epoch_of(b), b);
-  });
+  std::sort(sealed.begin(), sealed.end());
   for (std::size_t i = 0; i + count < sealed.size(); ++i) {
-    auto removed = co_await remove_file(disk_, directory_ + "/" + sealed[i]);
+    auto removed = co_await remove_file(disk_, directory_ + "/" + sealed[i].second);
     if (!removed) co_return false;
     events_.event(engine::Event(engine::Level::warning, "fork_dropped")
                       .with("directory", directory_)
-                      .with("fork", sealed[i])
+                      .with("fork", sealed[i].second)
                       .with("reason", "a newer one needs its place"));
   }
   co_return true;
@@ -172,17 +185,24 @@ Task<Status> ForkFiles::seal(Wal& wal, ForkHead head) {
   auto made = co_await make_directory(disk_, directory_);
   const bool there = made || made.error().code == Errc::already_exists;
   (void)co_await remove_unfinished();
-  (void)co_await drop_oldest(forks_max - 1);
-  Status sealed = Done{};
-  if (there) {
-    sealed = co_await write(wal, head, directory_ + "/" + head.id());
-  } else {
-    sealed = made;
+  Status sealed = made;
+  if (there) sealed = co_await seal_to(wal, head, directory_ + "/" + head.id());
+  if (sealed) {
+    (void)co_await drop_oldest(forks_max);  // Not before the new one is there.
+    co_return sealed;
   }
-  if (sealed || sealed.error().code != Errc::no_space) co_return sealed;
+  if (sealed.error().code != Errc::no_space) co_return sealed;
   (void)co_await remove_unfinished();  // It gives its space back.
   tell_not_sealed(head, sealed.error().text);
   co_return Done{};
+}
+
+Status ForkFiles::room_for(std::uint64_t bytes) const {
+  const auto space = disk_.space(directory_);
+  if (!space || space->free_bytes >= reserve_bytes_ + bytes) return Done{};
+  return Error{Errc::no_space,
+               fmt::format("{} bytes for a fork in {}: {} are free, {} are kept in reserve", bytes,
+                           directory_, space->free_bytes, reserve_bytes_)};
 }
 
 Task<Result<std::uint64_t>> ForkFiles::append(const FilePtr& file, std::uint64_t at,
@@ -190,7 +210,8 @@ Task<Result<std::uint64_t>> ForkFiles::append(const FilePtr& file, std::uint64_t
   auto frame = frame_of(records);
   const auto bytes = frame.size();
   for (;;) {
-    auto written = co_await write_file(disk_, file, at, frame);
+    auto written = room_for(bytes);
+    if (written) written = co_await write_file(disk_, file, at, frame);
     if (written) co_return at + bytes;
     if (written.error().code != Errc::no_space) co_return written.error();
     const bool dropped = co_await drop_oldest(0);
@@ -198,53 +219,79 @@ Task<Result<std::uint64_t>> ForkFiles::append(const FilePtr& file, std::uint64_t
   }
 }
 
-Task<Status> ForkFiles::write(Wal& wal, ForkHead head, const std::string& path) {
+Task<std::optional<ForkHead>> ForkFiles::head_of(const std::string& path) {
+  auto file = co_await open_file(disk_, path, OpenOptions{});
+  if (!file) co_return std::nullopt;
+  auto block = co_await read_file(disk_, *file, 0, block_bytes);
+  if (!block) co_return std::nullopt;
+  auto head = decode_fork_head({block->data(), block->size()});
+  if (!head) co_return std::nullopt;
+  co_return *head;
+}
+
+Task<Status> ForkFiles::seal_to(Wal& wal, ForkHead head, const std::string& path) {
+  const auto earlier = co_await head_of(path);
+  if (earlier && earlier->complete()) co_return Done{};  // By an attempt that a crash ended.
   const auto fresh = path + std::string(fresh_suffix);
   OpenOptions options;
   options.create = true;
   auto file = co_await open_file(disk_, fresh, options);
   if (!file) co_return file.error();
-  std::uint64_t at = block_bytes;
-  std::optional<Error> stopped;  ///< Why not all is kept.
-  head.last = head.parts_at;
-  for (auto from = head.first; from <= head.end && at < fork_bytes_max;) {
-    auto records = co_await wal.read(from, head.end, fork_frame_bytes);
-    if (!records) {
-      stopped = records.error();
-      break;
-    }
-    auto end = co_await append(*file, at, *records);
-    if (!end && end.error().code != Errc::no_space) co_return end.error();
-    if (!end) {
-      stopped = end.error();
-      break;
-    }
-    at = *end;
-    head.last = records->back()->lsn();
-    head.digest = records->back()->header().digest;
-    from = head.last.next();
+  auto written = co_await write(wal, head, *file);
+  if (!written) co_return written.error();
+  const auto& sealed = *written;
+  const bool more =
+      !earlier || sealed.head.first < earlier->first || sealed.head.last > earlier->last;
+  if (sealed.empty() || !more) {
+    if (!earlier) tell_not_sealed(head, sealed.short_of);
+    auto removed = co_await remove_file(disk_, fresh);
+    co_return removed;
   }
-  if (head.last < head.first) {
-    tell_not_sealed(head, stopped->text);
-    co_return Done{};  // The next one removes the file.
-  }
-  const auto block = encode_fork_head(head);
-  auto buffer = engine::Buffer::zeroed(block_bytes);
-  std::copy(block.begin(), block.end(), buffer.data());
-  auto headed = co_await write_file(disk_, *file, 0, std::move(buffer).freeze());
-  if (!headed) co_return headed;
-  auto sized = co_await resize_file(disk_, *file, at);  // Without what a full disk left half.
-  if (!sized) co_return sized;
-  auto synced = co_await sync_file(disk_, *file);
-  if (!synced) co_return synced;
   auto renamed = co_await rename_file(disk_, fresh, path);
   if (!renamed) co_return renamed;
   auto kept = co_await sync_directory(disk_, directory_);
   if (!kept) co_return kept;
   kept = co_await sync_directory(disk_, directory_.substr(0, directory_.rfind('/')));
   if (!kept) co_return kept;
-  tell_sealed(head, stopped ? stopped->text : "");
+  tell_sealed(sealed.head, sealed.short_of);
   co_return Done{};
+}
+
+Task<Result<ForkFiles::Sealed>> ForkFiles::write(Wal& wal, ForkHead head, FilePtr file) {
+  // Its place is taken before the disk can be full.
+  auto headed = co_await write_file(disk_, file, 0, engine::Buffer::zeroed(block_bytes).freeze());
+  if (!headed) co_return headed.error();
+  std::uint64_t at = block_bytes;
+  Sealed sealed{head, {}};
+  sealed.head.last = head.parts_at;
+  for (auto from = head.first; from <= head.end && at < fork_bytes_max;) {
+    auto records = co_await wal.read(from, head.end, fork_frame_bytes);
+    if (!records) {
+      sealed.short_of = records.error().text;
+      break;
+    }
+    auto end = co_await append(file, at, *records);
+    if (!end && end.error().code != Errc::no_space) co_return end.error();
+    if (!end) {
+      sealed.short_of = end.error().text;
+      break;
+    }
+    at = *end;
+    sealed.head.last = records->back()->lsn();
+    sealed.head.digest = records->back()->header().digest;
+    from = sealed.head.last.next();
+  }
+  if (sealed.empty()) co_return sealed;
+  const auto block = encode_fork_head(sealed.head);
+  auto buffer = engine::Buffer::zeroed(block_bytes);
+  std::copy(block.begin(), block.end(), buffer.data());
+  headed = co_await write_file(disk_, file, 0, std::move(buffer).freeze());
+  if (!headed) co_return headed.error();
+  auto sized = co_await resize_file(disk_, file, at);  // Without what a full disk left half.
+  if (!sized) co_return sized.error();
+  auto synced = co_await sync_file(disk_, file);
+  if (!synced) co_return synced.error();
+  co_return sealed;
 }
 
 namespace {

@@ -4,11 +4,13 @@
 //   forks/<epoch>-<parts at>-<end>    head | frame | frame | ...
 //
 // Written under another name, synced, renamed: a fork is whole or not there. It is bounded in number and
-// size, and never in the way: where there is no space, what fits is kept, and the rest is told.
+// size, and never in the way: where there is no space beyond the disk's reserve, what fits is kept, and
+// the rest is told.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +23,7 @@
 
 namespace tidemark::storage {
 
-/// Of one replica; the oldest goes for a new one. 4 x 256 MiB: as much as a log keeps by default.
+/// Of one replica; the oldest goes once a new one is there. 4 x 256 MiB: as much as a log keeps by default.
 inline constexpr std::size_t forks_max = 4;
 /// Payload; of a longer suffix the first records are kept.
 inline constexpr std::uint64_t fork_bytes_max = 256ull << 20;
@@ -50,19 +52,35 @@ engine::Result<ForkHead> decode_fork_head(std::span<const std::byte> block);
 
 class ForkFiles {
  public:
-  ForkFiles(Disk& disk, engine::EventSink& events, std::string directory)
-      : disk_(disk), events_(events), directory_(std::move(directory)) {}
+  /// `reserve_bytes`: left free on the disk, for the superblock and the catalog.
+  ForkFiles(Disk& disk, engine::EventSink& events, std::string directory,
+            std::uint64_t reserve_bytes)
+      : disk_(disk),
+        events_(events),
+        directory_(std::move(directory)),
+        reserve_bytes_(reserve_bytes) {}
 
   /// Durably keeps records [head.first, head.end] of the log, as many as there is room for; fills in
-  /// `last` and `digest`. Only what would end a store is an error.
+  /// `last` and `digest`. What an earlier attempt sealed of it stays where this one has no more. Only
+  /// what would end a store is an error.
   Task<engine::Status> seal(Wal& wal, ForkHead head);
 
  private:
-  Task<engine::Status> write(Wal& wal, ForkHead head, const std::string& path);
+  Task<engine::Status> seal_to(Wal& wal, ForkHead head, const std::string& path);
+  struct Sealed {
+    ForkHead head;
+    std::string short_of;  ///< Why not all is kept; empty: all is.
+    bool empty() const { return head.last < head.first; }
+  };
+  Task<engine::Result<Sealed>> write(Wal& wal, ForkHead head, FilePtr file);
+  /// Of a fork that stands there whole; its records are not looked at.
+  Task<std::optional<ForkHead>> head_of(const std::string& path);
   Task<engine::Result<std::uint64_t>> append(const FilePtr& file, std::uint64_t at,
                                              const std::vector<engine::RecordPtr>& records);
   Task<engine::Status> remove_unfinished();
-  /// Until at most `count` are left. False: there are no more.
+  /// Of this reserve a fork takes nothing.
+  engine::Status room_for(std::uint64_t bytes) const;
+  /// Until at most `count` are left; other files are not ours. False: there are no more.
   Task<bool> drop_oldest(std::size_t count);
   void tell_sealed(const ForkHead& head, const std::string& why) const;
   void tell_not_sealed(const ForkHead& head, const std::string& why) const;
@@ -70,6 +88,7 @@ class ForkFiles {
   Disk& disk_;
   engine::EventSink& events_;
   std::string directory_;
+  std::uint64_t reserve_bytes_;
 };
 
 /// Reads a fork's records, each verified, from the oldest on.

@@ -356,6 +356,27 @@ BOOST_AUTO_TEST_CASE(the_replicas_committed_suffix_begins_where_the_logs_part) {
   BOOST_TEST((decide(facts(c)).parts_at == Lsn(30)));
 }
 
+// C18: a copy that was being made has a log too.
+BOOST_AUTO_TEST_CASE(the_committed_suffix_of_an_incomplete_copy_is_kept_as_well) {
+  Case c{.R = 110, .D = 110, .K = 50, .C = 110, .H = 61, .S = 1, .cp = 60};
+  c.base = BaseState::incomplete;
+  c.rebuilt = Rebuilt::ours;
+  BOOST_TEST((decide(facts(c)).row == OutcomeRow::base_abandoned));
+  BOOST_TEST((decide(facts(c)).parts_at == Lsn(60)));
+  // Of no reign that may lose anything, and never committed.
+  c = {.R = 110, .D = 110, .K = 50, .C = 55, .H = 61, .S = 1, .cp = 60};
+  c.base = BaseState::incomplete;
+  c.rebuilt = Rebuilt::abandoned;
+  BOOST_TEST((decide(facts(c)).row == OutcomeRow::base_abandoned));
+  BOOST_TEST(!decide(facts(c)).parts_at.has_value());
+  c.rebuilt = Rebuilt::ours;
+  c.digests = Compared::unequal;
+  BOOST_TEST((decide(facts(c)).row == OutcomeRow::base_unproved));
+  BOOST_TEST((decide(facts(c)).parts_at == Lsn()));
+  c.digests = Compared::theirs_unknown;
+  BOOST_TEST(!decide(facts(c)).parts_at.has_value());
+}
+
 // C9: what was copied of an abandoned past is not kept.
 BOOST_AUTO_TEST_CASE(content_is_abandoned_where_a_later_reign_began_at_or_before_it) {
   const EpochHistory ours(

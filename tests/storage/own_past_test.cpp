@@ -230,6 +230,53 @@ BOOST_AUTO_TEST_CASE(the_oldest_fork_goes_for_a_new_one) {
   BOOST_CHECK(p.target.events.text.find("fork_dropped") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_file_that_is_no_fork_is_neither_counted_nor_dropped) {
+  Parted p;
+  BOOST_REQUIRE(p.target.finish(directory_made(p.target, "/node/replica/forks")).has_value());
+  storage::OpenOptions options;
+  options.create = true;
+  const std::array names{"notes", "1-2", "1-2-3-4", "0-1-x", "00-1-9.old"};
+  for (const auto* name : names) {
+    const auto path = "/node/replica/forks/" + std::string(name);
+    BOOST_REQUIRE(p.target.finish(file_opened(p.target, path, options)).has_value());
+  }
+  BOOST_REQUIRE(p.begin(engine::OwnPast{p.parts_at, p.parts_at}).has_value());
+  for (const auto* name : names) BOOST_CHECK(p.forks().find(name) != std::string::npos);
+  BOOST_CHECK(p.target.events.text.find("fork_dropped") == std::string::npos);
+}
+
+// A crash came between the fork and the superblock.
+BOOST_AUTO_TEST_CASE(a_fork_that_an_earlier_attempt_sealed_stands_and_costs_no_other) {
+  Parted first;
+  BOOST_REQUIRE(first.begin(engine::OwnPast{first.parts_at, first.parts_at}).has_value());
+  Parted p;
+  BOOST_REQUIRE(p.target.finish(directory_made(p.target, "/node/replica/forks")).has_value());
+  storage::OpenOptions options;
+  options.create = true;
+  for (std::uint64_t epoch = 1; epoch <= storage::forks_max; ++epoch) {
+    const auto name = epoch == 1 ? "1-3-6" : "0-" + std::to_string(epoch) + "-9";
+    const auto path = "/node/replica/forks/" + name;
+    BOOST_REQUIRE(p.target.finish(file_opened(p.target, path, options)).has_value());
+  }
+  p.target.file_of("forks/1-3-6") = first.target.file_of("forks/1-3-6");
+  BOOST_REQUIRE(p.begin(engine::OwnPast{p.parts_at, p.parts_at}).has_value());
+  BOOST_CHECK(p.forks().find("1-3-6: 4 5 6") != std::string::npos);
+  BOOST_CHECK(p.target.events.text.find("fork_dropped") == std::string::npos);
+}
+
+// What the superblock and the catalog live on is not a fork's.
+BOOST_AUTO_TEST_CASE(a_fork_leaves_the_disks_reserve_alone) {
+  Parted p;
+  p.target.limits.reserve_bytes = 1u << 20;
+  p.target.crash(MemoryDisk::Loss::process, 1);
+  (void)p.target.open();
+  p.target.disk->capacity_bytes =
+      p.target.disk->used_bytes() + p.target.limits.reserve_bytes + 4096;
+  BOOST_REQUIRE(p.begin(engine::OwnPast{p.parts_at, p.parts_at}).has_value());
+  BOOST_CHECK_EQUAL(p.forks(), "");
+  BOOST_CHECK(p.target.events.text.find("fork_not_sealed") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(digests_are_known_from_the_log_and_at_boundaries_of_what_was_pruned) {
   StoreWorld w;
   w.fill_log();
