@@ -15,13 +15,23 @@ BlockRange cut_blocks(const Configuration& from, const Configuration& to) {
 void ConfigurationHistory::begin(Lsn lsn, const Configuration& next) {
   if (!starts_.empty() && starts_.back().configuration == next) return;
   CHECK(starts_.empty() || starts_.back().first < lsn);
-  if (starts_.size() == configuration_history_max) starts_.erase(starts_.begin());
   starts_.push_back({next, lsn});
 }
 
 void ConfigurationHistory::truncate(Lsn end) {
   // The first one is what the log began with, or all that is known.
   while (starts_.size() > 1 && starts_.back().first > end) starts_.pop_back();
+}
+
+void ConfigurationHistory::forget_before(Lsn lsn) {
+  auto spare =
+      starts_.size() > configuration_history_max ? starts_.size() - configuration_history_max : 0;
+  // What is in force at `lsn` is kept, and all behind it.
+  const auto behind = std::find_if(starts_.begin(), starts_.end(),
+                                   [lsn](const ConfigurationStart& s) { return s.first > lsn; });
+  const auto upto = static_cast<std::size_t>(behind - starts_.begin());
+  spare = std::min(spare, upto == 0 ? 0 : upto - 1);
+  starts_.erase(starts_.begin(), starts_.begin() + static_cast<std::ptrdiff_t>(spare));
 }
 
 std::optional<Configuration> ConfigurationHistory::at(Lsn lsn) const {

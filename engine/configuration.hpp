@@ -40,8 +40,8 @@ struct ConfigurationStart {
   auto operator<=>(const ConfigurationStart&) const = default;
 };
 
-/// More changes than lie between two checkpoints, unless an operator is faster than the flusher:
-/// then the oldest are dropped.
+/// Changes up to a checkpoint that a superblock remembers. Those behind it are all kept: they stand in
+/// the log, and a start reads them from there.
 inline constexpr std::size_t configuration_history_max = 64;
 
 /// Ordered by LSN. Never empty but when made without anything.
@@ -57,6 +57,8 @@ class ConfigurationHistory {
   void begin(Lsn lsn, const Configuration& next);
   /// Forgets what was said beyond `end`: the log was truncated there.
   void truncate(Lsn end);
+  /// Drops the oldest of more than configuration_history_max; never what is in force at `lsn` or later.
+  void forget_before(Lsn lsn);
   /// In force at `lsn`: as the records up to it say. Nothing below the oldest that is remembered.
   std::optional<Configuration> at(Lsn lsn) const;
   /// The smallest number of blocks at `lsn` and at any place behind it.

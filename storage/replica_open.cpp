@@ -296,6 +296,7 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
   const auto start = wal_->prunable_start(previous_checkpoint_);
   auto history = history_;
   history.truncate(at.lsn);
+  configurations_.forget_before(at.lsn);
   auto configurations = configurations_;
   configurations.truncate(at.lsn);
   const auto durable = wal_->durable();

@@ -82,14 +82,34 @@ BOOST_AUTO_TEST_CASE(what_is_in_force_already_is_no_change) {
   BOOST_TEST(h.last().first == Lsn());
 }
 
-BOOST_AUTO_TEST_CASE(a_history_that_is_full_forgets_the_oldest_and_says_so) {
+/// Says `count` sizes, one every ten LSNs.
+ConfigurationHistory sizes(std::uint64_t count) {
   ConfigurationHistory h(Configuration{mib, Mode::sync_all, 2});
-  for (std::uint64_t i = 1; i <= configuration_history_max; ++i) {
+  for (std::uint64_t i = 1; i <= count; ++i)
     h.begin(Lsn(i * 10), {mib + i * kib4, Mode::sync_all, 2});
-  }
+  return h;
+}
+
+BOOST_AUTO_TEST_CASE(a_history_that_is_full_forgets_the_oldest_and_says_so) {
+  auto h = sizes(configuration_history_max);
+  h.forget_before(Lsn(1000));
   BOOST_TEST(h.starts().size() == configuration_history_max);
   BOOST_TEST(!h.at(Lsn(9)).has_value());
   BOOST_TEST(h.at(Lsn(10))->size_bytes == mib + kib4);
+}
+
+// More changes than a superblock holds between two checkpoints: a start reads them from the log again.
+BOOST_AUTO_TEST_CASE(nothing_is_forgotten_that_is_in_force_at_a_checkpoint_or_behind_it) {
+  auto h = sizes(3 * configuration_history_max);
+  h.forget_before(Lsn(25));
+  BOOST_TEST(!h.at(Lsn(19)).has_value());
+  BOOST_TEST(h.at(Lsn(25))->size_bytes == mib + 2 * kib4);
+  BOOST_TEST(h.starts().size() == 3 * configuration_history_max - 1);
+  h.truncate(Lsn(25));
+  BOOST_TEST(h.starts().size() == 1u);
+  auto early = sizes(3 * configuration_history_max);
+  early.forget_before(Lsn(9));
+  BOOST_TEST(early.starts().size() == 3 * configuration_history_max + 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_shrink_cuts_what_lies_behind_the_new_end_and_a_grow_nothing) {

@@ -93,6 +93,30 @@ bool live(ResizedWorld& w, std::uint64_t operations) {
 
 BOOST_AUTO_TEST_SUITE(resize)
 
+// More than a superblock remembers: a start finds them in the log.
+BOOST_AUTO_TEST_CASE(any_number_of_sizes_between_two_checkpoints_survives_a_crash) {
+  ResizedWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.resize(90)});
+  w.flush();
+  std::vector<engine::RecordPtr> records;
+  const auto changes = 2 * engine::configuration_history_max + 3;
+  for (std::uint64_t i = 0; i < changes; ++i) records.push_back(w.resize(91 + i % 2));
+  w.append_durably(records);
+  for (const bool flushed : {false, true}) {
+    if (flushed) {
+      w.append_durably({w.write(1, 1)});
+      w.flush();
+    }
+    w.crash(MemoryDisk::Loss::power, 1);
+    const auto opened = w.open();
+    BOOST_CHECK_EQUAL(opened.configurations.current().blocks(), 91u);
+    BOOST_CHECK_EQUAL(w.difference_at(opened.end.lsn), "");
+  }
+  BOOST_CHECK_EQUAL(w.store->facts().configurations.starts().size(),
+                    engine::configuration_history_max);
+}
+
 BOOST_AUTO_TEST_CASE(after_a_crash_anywhere_size_and_content_are_those_of_the_log_that_is_left) {
   std::uint64_t points = 0;
   for (const auto loss : {MemoryDisk::Loss::power, MemoryDisk::Loss::process}) {
