@@ -208,7 +208,8 @@ class StoreState {
           return run<StoreDone>(store_.stop(m.clean),
                                 [this](auto status) { return ended(std::move(status)); });
         },
-        [this](const DestroyStore&) {
+        [this](const DestroyStore&) -> caf::result<StoreDone> {
+          if (disk_.ejected()) return end_now();
           return run<StoreDone>(store_.destroy(),
                                 [this](auto status) { return ended(std::move(status)); });
         },

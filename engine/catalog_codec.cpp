@@ -1,5 +1,7 @@
 #include "engine/catalog_codec.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -10,6 +12,16 @@ namespace tidemark::engine {
 
 static_assert(std::endian::native == std::endian::little,
               "numbers are stored as the machine holds them");
+
+Status check_catalog_format(std::string_view key, std::string_view value) {
+  if (value.size() < 2) return Done{};
+  const auto kind = static_cast<std::uint8_t>(value[0]);
+  const auto version = static_cast<std::uint8_t>(value[1]);
+  constexpr auto last = static_cast<std::uint8_t>(CatalogKind::control_counters);
+  if (kind == 0 || kind > last || version == 0 || version == catalog_version) return Done{};
+  return Error{Errc::invalid, fmt::format("the value of {} is of format {}, this build reads {}",
+                                          key, version, catalog_version)};
+}
 
 CatalogWriter::CatalogWriter(CatalogKind kind) {
   byte(static_cast<std::uint8_t>(kind));

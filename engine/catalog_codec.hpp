@@ -15,6 +15,7 @@
 
 #include "engine/assignment.hpp"
 #include "engine/check.hpp"
+#include "engine/result.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::engine {
@@ -30,6 +31,9 @@ enum class CatalogKind : std::uint8_t {
 inline constexpr std::uint8_t catalog_version = 2;
 inline constexpr std::size_t catalog_string_bytes_max = 4096;
 inline constexpr std::size_t catalog_list_max = 64;
+
+/// Errc::invalid: the value is whole but of another build's format. Anything else is for the decoder.
+Status check_catalog_format(std::string_view key, std::string_view value);
 
 class CatalogWriter {
  public:

@@ -31,7 +31,7 @@ namespace tidemark::engine {
 
 // --- any connection ------------------------------------------------------------------------------
 
-inline constexpr std::uint16_t protocol_version = 1;
+inline constexpr std::uint16_t protocol_version = 2;
 
 /// What a connection is for; fixed by its Hello.
 enum class Purpose : std::uint8_t {

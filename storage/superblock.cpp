@@ -74,6 +74,7 @@ std::vector<engine::EpochStart> get_history(ByteReader& r) {
 }
 
 void put_configurations(ByteWriter& w, const engine::ConfigurationHistory& history) {
+  CHECK(history.starts().size() <= engine::configuration_history_max);
   w.put(static_cast<std::uint32_t>(history.starts().size()));
   for (const auto& s : history.starts()) {
     w.put(s.first.value);
@@ -350,6 +351,11 @@ Task<Result<Superblock>> SuperblockFile::open() {
   const auto view = std::span<const std::byte>(bytes->data(), bytes->size());
   const std::array slots{decode_superblock(view.first(superblock_slot_bytes)),
                          decode_superblock(view.subspan(superblock_slot_bytes))};
+  // The other slot may be older: it is not what another build left.
+  for (const auto& slot : slots) {
+    if (slot || slot.error().code != Errc::invalid) continue;
+    co_return Error{Errc::invalid, fmt::format("open of {}: {}", path_, slot.error().text)};
+  }
   const auto in_force = slot_in_force(slots);
   if (!in_force) {
     co_return Error{Errc::corrupt, fmt::format("open of {}: slot 0: {}; slot 1: {}", path_,

@@ -11,16 +11,18 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <variant>
+
+#include "storage/disk_worker.hpp"
 
 namespace tidemark::storage {
 
@@ -117,16 +119,34 @@ class UringDisk::Ring {
   }
 
   ~Ring() {
-    dropped_ = true;
-    while (in_flight_ > 0) {
-      flush();  // what the kernel refused before, it takes once others are done
-      io_uring_submit_and_wait(&ring_, 1);
-      reap();
-    }
+    settle(std::nullopt);
     io_uring_queue_exit(&ring_);
   }
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
+
+  /// Until nothing is in flight, or no longer than that.
+  bool settle(std::optional<std::chrono::milliseconds> wait_max) {
+    using Clock = std::chrono::steady_clock;
+    const auto began = Clock::now();
+    dropped_ = true;
+    while (in_flight_ > 0) {
+      flush();  // what the kernel refused before, it takes once others are done
+      __kernel_timespec* limit = nullptr;
+      __kernel_timespec rest{};
+      if (wait_max) {
+        const auto left = std::chrono::nanoseconds(*wait_max) - (Clock::now() - began);
+        if (left <= left.zero()) return false;
+        constexpr long long second = 1'000'000'000;
+        rest = {left.count() / second, left.count() % second};
+        limit = &rest;
+      }
+      io_uring_cqe* completion = nullptr;
+      io_uring_submit_and_wait_timeout(&ring_, &completion, 1, limit, nullptr);
+      reap();
+    }
+    return true;
+  }
 
   Request* take(Request::Kind kind, const FilePtr& file) {
     if (idle_.empty()) {
@@ -305,31 +325,6 @@ class UringDisk::Ring {
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 
-// Blocking calls on one thread; answers come back to the loop, unless the disk is gone by then.
-class UringDisk::Worker {
- public:
-  explicit Worker(asio::io_context& loop) : loop_(loop), pool_(1) {}
-  ~Worker() {
-    alive_.reset();
-    pool_.join();
-  }
-
-  template <class Call, class Done>
-  void run(Call call, Done done) {
-    asio::post(pool_, [this, alive = std::weak_ptr<char>(alive_), call = std::move(call),
-                       done = std::move(done)]() mutable {
-      asio::post(loop_, [alive, result = call(), done = std::move(done)]() mutable {
-        if (!alive.expired()) done(std::move(result));
-      });
-    });
-  }
-
- private:
-  asio::io_context& loop_;
-  asio::thread_pool pool_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
-};
-
 namespace {
 
 engine::Result<FilePtr> open_now(const std::string& path, OpenOptions options) {
@@ -377,9 +372,13 @@ engine::Result<std::vector<std::string>> list_now(const std::string& path) {
 }  // namespace
 
 UringDisk::UringDisk(asio::io_context& loop)
-    : ring_(std::make_unique<Ring>(loop)), worker_(std::make_unique<Worker>(loop)) {}
+    : ring_(std::make_unique<Ring>(loop)), worker_(std::make_unique<DiskWorker>(loop)) {}
 
 UringDisk::~UringDisk() = default;
+
+bool UringDisk::settle(std::chrono::milliseconds wait_max) {
+  return ring_->settle(wait_max) && worker_->settle(wait_max);
+}
 
 void UringDisk::open(const std::string& path, OpenOptions options, OnOpen done) {
   worker_->run([path, options] { return open_now(path, options); }, std::move(done));

@@ -7,11 +7,14 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <chrono>
 #include <memory>
 
 #include "storage/disk.hpp"
 
 namespace tidemark::storage {
+
+class DiskWorker;
 
 class UringDisk final : public Disk {
  public:
@@ -23,6 +26,10 @@ class UringDisk final : public Disk {
   explicit UringDisk(boost::asio::io_context& loop);
   /// Waits for what is in flight, whose memory the kernel still uses; completions are dropped.
   ~UringDisk() override;
+  /// The last call, once the loop has ended: waits for what is in flight, completions are dropped.
+  /// False: after `wait_max` the disk still holds something. Then the destructor may wait for ever,
+  /// and only the end of the process lets go.
+  bool settle(std::chrono::milliseconds wait_max);
 
   void open(const std::string& path, OpenOptions options, OnOpen done) override;
   void write(const FilePtr& file, std::uint64_t offset, std::vector<engine::Slice> data,
@@ -43,9 +50,8 @@ class UringDisk final : public Disk {
 
  private:
   class Ring;
-  class Worker;
   std::unique_ptr<Ring> ring_;
-  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<DiskWorker> worker_;
 };
 
 }  // namespace tidemark::storage

@@ -150,9 +150,11 @@ class Verify {
     }
     for (const auto& [key, value] : *catalog) {
       if (!key.starts_with(engine::roles::local_prefix)) continue;
+      const auto readable = engine::check_catalog_format(key, value);
       auto local = engine::decode_local_volume(value);
       if (!local) {
-        wrong(path, fmt::format("the value of {} makes no sense", key));
+        wrong(path, readable ? fmt::format("the value of {} makes no sense", key)
+                             : readable.error().text);
       } else {
         auto directory = node_.path + "/" + local->directory;
         known_.emplace(std::move(directory), std::move(*local));

@@ -19,6 +19,9 @@
 #include "actors/runtime/loop.hpp"
 #include "actors/spawn.hpp"
 #include "apps/descriptor_limit.hpp"
+#include "engine/catalog_codec.hpp"
+#include "engine/control/records.hpp"
+#include "engine/node_roles.hpp"
 #include "engine/volume.hpp"
 #include "storage/owner_lock.hpp"
 #include "storage/rocks_kv.hpp"
@@ -70,6 +73,8 @@ std::shared_ptr<spdlog::logger> make_logger(const std::string& level) {
 
 // A stopping server answers what is in flight for so long; then clients send it again elsewhere.
 constexpr std::chrono::seconds drain_max{5};
+// All stores have ended: what a disk holds by then is of one that was given up as stuck.
+constexpr std::chrono::seconds disk_wait_max{5};
 
 // What NBD clients may have in flight fits into a volume's queue: load alone is never refused.
 static_assert(engine::VolumeLimits{}.waiting_requests_max >=
@@ -130,8 +135,12 @@ class Daemon {
       stop();
     });
     loop_.run();
-    signals_.cancel();
+    signals_.clear();  // From here on a signal ends the process at once.
     end();
+    if (disk_ && !disk_->settle(disk_wait_max)) {
+      logger_->error("node_stopped_without_its_disk node={}", identity_.node.name);
+      ::_exit(1);  // As after a crash: the locks go, and what lands later is nobody's (0018).
+    }
     logger_->info("node_stopped node={}", identity_.node.name);
     return lost_ ? 1 : 0;
   }
@@ -171,6 +180,16 @@ class Daemon {
         storage::RocksKv::open(catalog_path(config_.directory), storage::RocksKv::existing, post);
     if (!kv) return kv.error();
     kv_ = std::move(*kv);
+    for (const auto prefix : {engine::roles::local_prefix, engine::roles::promise_prefix,
+                              engine::roles::removed_prefix, engine::control::key_prefix}) {
+      for (const auto& [key, value] : kv_->scan(std::string(prefix))) {
+        const auto known = engine::check_catalog_format(key, value);
+        if (known) continue;
+        return Error{known.error().code,
+                     fmt::format("{}: {}. Nothing was changed", catalog_path(config_.directory),
+                                 known.error().text)};
+      }
+    }
     const auto pinned = kv_->get(identity_key).value_or("nothing");
     if (pinned == identity_text(identity_)) return Done{};
     return Error{Errc::corrupt, fmt::format("{}: identity.json says {}, the catalog says {}; one "

@@ -383,6 +383,14 @@ BOOST_AUTO_TEST_CASE(catalog_values_survive_their_encoding_and_rubbish_is_refuse
   local.damage = "lsn 7";
   const auto bytes = encode(local);
   BOOST_CHECK(decode_local_volume(bytes) == local);
+  BOOST_CHECK(check_catalog_format("volume/x", bytes).has_value());
+  auto former = bytes;
+  former[1] = 1;
+  const auto refused = check_catalog_format("volume/x", former);
+  BOOST_REQUIRE(!refused);
+  BOOST_CHECK(refused.error().code == Errc::invalid);
+  BOOST_CHECK_EQUAL(refused.error().text,
+                    "the value of volume/x is of format 1, this build reads 2");
   for (std::size_t cut = 0; cut < bytes.size(); ++cut)
     BOOST_CHECK(!decode_local_volume(bytes.substr(0, cut)));
   BOOST_CHECK(!decode_local_volume(bytes + "x"));

@@ -55,6 +55,15 @@ Superblock superblock() {
   return b;
 }
 
+/// A slot as another build would have written it: whole, with its own format.
+void write_in_format(std::vector<std::byte>& bytes, std::size_t slot, std::uint32_t format) {
+  const auto at = std::span(bytes).subspan(slot * storage::superblock_slot_bytes,
+                                           storage::superblock_slot_bytes);
+  std::memcpy(&at[8 + 8], &format, sizeof format);
+  const auto crc = engine::crc32c(at.subspan(4, storage::superblock_used_bytes(at) - 4));
+  std::memcpy(at.data(), &crc, sizeof crc);
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(format)
@@ -151,6 +160,24 @@ BOOST_AUTO_TEST_CASE(the_fullest_superblock_fits_its_slot) {
   b.damage.assign(5000, 'x');
   b.spec.name.assign(64, 'n');
   BOOST_CHECK(decode_superblock(encode_superblock(b).bytes()).has_value());
+}
+
+// The other slot would open, but may be older than what that build left. And no vote is withdrawn for it.
+BOOST_AUTO_TEST_CASE(a_superblock_of_another_format_in_either_slot_is_refused_and_is_no_damage) {
+  for (const std::size_t slot : {0u, 1u}) {
+    StoreWorld w;
+    w.open(true);
+    w.append_durably({w.begin_epoch(1)});
+    w.crash(MemoryDisk::Loss::process, 1);
+    auto& file = w.file_of("superblock");
+    for (auto* bytes : {&file.seen, &file.durable}) write_in_format(*bytes, slot, 1);
+    const auto before = file.seen;
+    const auto refused = w.try_open();
+    BOOST_REQUIRE(!refused);
+    BOOST_CHECK(refused.error().code == engine::Errc::invalid);
+    BOOST_CHECK_NE(refused.error().text.find("format 1, this build reads 2"), std::string::npos);
+    BOOST_CHECK(w.file_of("superblock").seen == before);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

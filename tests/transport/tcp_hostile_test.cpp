@@ -258,7 +258,7 @@ BOOST_AUTO_TEST_CASE(an_answer_that_is_no_answer_fails_the_connect) {
   BOOST_TEST(!try_with(bytes_of(Heartbeat{1})));
   BOOST_TEST(!try_with(bytes_of(test_hello())));
   auto other = test_hello_ok();
-  other.protocol = 2;
+  other.protocol = engine::protocol_version + 1;
   BOOST_TEST(!try_with(bytes_of(other)));
   other = test_hello_ok();
   other.node.name = "\x1b[31m";
