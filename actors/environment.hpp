@@ -60,9 +60,9 @@ struct Environment {
   engine::Endpoint replication;  ///< What others reach it by.
   engine::Endpoint nbd;
   engine::Endpoint control;  ///< Where the control plane's host listens; its own on that host.
-  bool hosts_control = false;
+  bool hosts_control;
   /// More lines for /metrics: what the seams counted. May be empty.
-  std::function<std::string()> more_metrics = {};
+  std::function<std::string()> more_metrics;
 };
 using EnvironmentPtr = std::shared_ptr<Environment>;
 

@@ -77,7 +77,8 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
     peer->progress_at = now;
   }
   const bool voteless =
-      !seen.proved && (seen.state == PeerState::rebuilding || seen.state == PeerState::refused);
+      !seen.proved && (seen.state == PeerState::preparing || seen.state == PeerState::rebuilding ||
+                       seen.state == PeerState::refused);
   const bool takes_all = mode_ == Mode::sync_quorum && planted(Bug::quorum_counts_voteless);
   if (seen.proved || (voteless && takes_all)) {
     peer->received = seen.received;

@@ -221,6 +221,11 @@ void Preview::cost(const MoveCost& cost) {
   question_.reset();
   const auto missing = r.theirs && r.theirs->rebuild ? r.theirs->rebuild->missing_blocks : 0;
   r.move = estimate(*r.plan, cost, missing);
+  if (r.basis == PreviewBasis::known_facts && wants_search(r.outcome->row)) {
+    r.move.remark =
+        "at most: the handshake searches for where the logs part; found, only what was touched is "
+        "copied";
+  }
   if (r.basis != PreviewBasis::session) return;
   // What is left: the log from what was proved on, the base without what was sent.
   const auto after = std::max(r.plan->common_point, view_.durable);

@@ -88,10 +88,23 @@ void SimNode::boot(caf::actor_system& system) {
   world_.trace.note(world_.events.now(), fmt::format("{} boots", life_->name));
   process_ = std::make_unique<Process>(*this, life_);
   auto& p = *process_;
-  p.env = std::make_shared<actors::Environment>(
-      actors::Environment{p.clock, p.timers, p.rng, p.disk, p.kv, p.network, p.sink,
-                          world_.settings, world_.cluster, id_, incarnation_, directory(),
-                          endpoint(index_), nbd_endpoint(index_), endpoint(0), index_ == 0});
+  p.env = std::make_shared<actors::Environment>(actors::Environment{p.clock,
+                                                                    p.timers,
+                                                                    p.rng,
+                                                                    p.disk,
+                                                                    p.kv,
+                                                                    p.network,
+                                                                    p.sink,
+                                                                    world_.settings,
+                                                                    world_.cluster,
+                                                                    id_,
+                                                                    incarnation_,
+                                                                    directory(),
+                                                                    endpoint(index_),
+                                                                    nbd_endpoint(index_),
+                                                                    endpoint(0),
+                                                                    index_ == 0,
+                                                                    {}});
   p.desk = std::make_shared<actors::FrontDesk>();
   SimScheduler::of(system).as(life_, [&] {
     if (index_ == 0) p.control = actors::spawn_control(system, p.env);

@@ -131,7 +131,8 @@ struct PlainWorld {
                                                      name + ":9101",
                                                      name + ":10809",
                                                      "node1:9101",
-                                                     name == "node1"});
+                                                     name == "node1",
+                                                     {}});
   }
   void run() { dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler()).run(); }
   void pass(std::uint64_t milliseconds) {

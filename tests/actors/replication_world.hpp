@@ -296,7 +296,8 @@ struct ReplicationWorld {
                                                      {},
                                                      {},
                                                      {},
-                                                     false});
+                                                     false,
+                                                     {}});
   }
   void spawn_both() {
     ReceiverSeed r;

@@ -282,8 +282,8 @@ struct VolumeWorld {
       assignment.in_sync.push_back({engine::ReplicaId(id), engine::Incarnation(1)});
     }
     VolumeSeed seed;
-    seed.env = std::make_shared<Environment>(
-        Environment{time, time, random, disk, kv, network, events, {}, {}, {}, {}, {}, {}, {}, {}});
+    seed.env = std::make_shared<Environment>(Environment{
+        time, time, random, disk, kv, network, events, {}, {}, {}, {}, {}, {}, {}, {}, false, {}});
     seed.assignment = assignment;
     seed.facts.chunk_bytes_max = 60u << 20;
     seed.facts.wal_free_bytes = 1u << 30;
