@@ -28,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/comparison_messages.hpp"
 #include "actors/preview_messages.hpp"
 #include "engine/assignment.hpp"
 #include "engine/event.hpp"
@@ -276,7 +277,10 @@ using Store = caf::typed_actor<
     caf::replies_to<HoldFlush>::with<FlushHeld>, caf::replies_to<HashCopy>::with<CopyHash>,
     caf::reacts_to<ReleaseFlush>, caf::replies_to<AskStoreStatus>::with<engine::StoreStatus>,
     caf::replies_to<StopStore>::with<StoreDone>, caf::replies_to<DestroyStore>::with<StoreDone>,
-    caf::replies_to<OpenStore>::with<StoreOpened>, caf::replies_to<AskMoveCost>::with<MoveCostIs>>;
+    caf::replies_to<OpenStore>::with<StoreOpened>, caf::replies_to<AskMoveCost>::with<MoveCostIs>,
+    caf::replies_to<PrepareComparison>::with<ComparisonPrepared>,
+    caf::replies_to<SumGroups>::with<GroupsSummed>,
+    caf::replies_to<CompareBase>::with<BaseCompared>>;
 
 // === Volume: the primary's side of one volume ====================================================
 

@@ -188,6 +188,32 @@ void perform(Self self, inflow::WriteBaseRun& e) {
            [](engine::Status status) { return inflow::BaseRunWritten{std::move(status)}; });
 }
 
+void perform(Self self, inflow::PrepareComparison& e) {
+  const auto answer = [self, session = e.session](engine::Result<engine::BaseQuestion> question) {
+    run(self, inflow::ComparisonPrepared{session, std::move(question)});
+  };
+  self->request(self->state.store, caf::infinite, PrepareComparison{})
+      .then([answer](ComparisonPrepared& m) { answer(std::move(m.question)); },
+            [self, answer](const caf::error& error) { answer(store_gone(self, error).error()); });
+}
+
+void perform(Self self, inflow::CompareBase& e) {
+  const auto answer = [self, session = e.session](auto unequal) {
+    run(self, inflow::BaseCompared{session, std::move(unequal)});
+  };
+  using Unequal = engine::Result<std::vector<engine::BlockRange>>;
+  self->request(self->state.store, caf::infinite,
+                CompareBase{e.lsn, std::move(e.question), std::move(e.sums)})
+      .then([answer](BaseCompared& m) { answer(std::move(m.unequal)); },
+            [self, answer](const caf::error& error) {
+              answer(Unequal(store_gone(self, error).error()));
+            });
+}
+
+void perform(Self self, inflow::ReleaseComparison&) {
+  self->send(self->state.store, ReleaseFlush{});
+}
+
 void perform(Self self, inflow::FinishBase& e) { ask_step(self, FinishRebuild{e.at}, step_ended); }
 
 void perform(Self self, inflow::AnswerFence& e) {

@@ -183,6 +183,14 @@ void perform(Self self, outflow::ReadBaseRun& e) {
                                 answered);
 }
 
+void perform(Self self, outflow::ReadGroupSums& e) {
+  ask_store<SumGroups, GroupsSummed>(self, e.session, "summing groups of blocks",
+                                     SumGroups{std::move(e.question)},
+                                     [id = e.session](GroupsSummed& s) {
+                                       return outflow::GroupSumsRead{id, std::move(s.sums)};
+                                     });
+}
+
 void perform(Self self, outflow::FindTouched& e) {
   ask_store<FindTouched, TouchedFound>(self, e.session, "asking what was touched",
                                        FindTouched{e.at}, [id = e.session](TouchedFound& t) {

@@ -224,6 +224,15 @@ class StoreState {
           if (!store_.opened()) return MoveCostIs{not_open()};
           return MoveCostIs{store_.cost_of(m.question)};
         },
+        [this](const PrepareComparison&) {
+          return ask<ComparisonPrepared>([&] { return store_.prepare_comparison(); });
+        },
+        [this](const SumGroups& m) {
+          return ask<GroupsSummed>([&] { return store_.sum_groups(m.question); });
+        },
+        [this](const CompareBase& m) {
+          return ask<BaseCompared>([&] { return store_.compare_base(m.lsn, m.question, m.sums); });
+        },
         [this](const StoreTurn&) { take_turn(); },
     };
   }

@@ -77,9 +77,9 @@ std::optional<BaseIntake::Search> BaseIntake::begin_search() {
     asked_in_pass_ = false;
   }
   // Half a window at a time: an answer does not cost a question each.
-  if (under_way_blocks_ > base_window_blocks_max / 2) return std::nullopt;
+  if (under_way_blocks_ > base_intake_blocks_max / 2) return std::nullopt;
   searching_ = true;
-  return Search{next_, base_window_blocks_max - under_way_blocks_};
+  return Search{next_, base_intake_blocks_max - under_way_blocks_};
 }
 
 void BaseIntake::found(std::span<const BlockRange> ranges, std::optional<BlockIndex> next) {
@@ -118,8 +118,26 @@ std::uint64_t BaseIntake::written() {
   return blocks;
 }
 
+bool BaseIntake::take_comparison() {
+  if (!whole_ || comparison_ != Comparison::due) return false;
+  comparison_ = Comparison::under_way;
+  return true;
+}
+
+void BaseIntake::ask_again() {
+  CHECK(comparison_ == Comparison::under_way);
+  comparison_ = Comparison::due;
+  next_ = BlockIndex();
+  whole_ = past_end_ = asked_in_pass_ = false;
+}
+
+void BaseIntake::compared() {
+  CHECK(comparison_ == Comparison::under_way);
+  comparison_ = Comparison::done;
+}
+
 bool BaseIntake::take_whole() {
-  if (!whole_ || told_) return false;
+  if (!whole() || told_) return false;
   told_ = true;
   return true;
 }

@@ -66,7 +66,7 @@ void BasePace::leave(LaneId lane, MonoTime now) {
   lanes_.erase(at);
   if (!lanes_.empty()) return;
   refill(now);
-  governed_.reset();
+  ungoverned();
   looking_.reset();
 }
 
@@ -132,7 +132,7 @@ void BasePace::begin_window(MonoTime now) {
 void BasePace::end_window(MonoTime now) {
   const auto moved = moved_per_second(now);
   if (!anyone_at_work(now)) {
-    governed_.reset();
+    ungoverned();
     looking_.reset();
   } else if (looking_) {
     // Held on purpose: it says nothing of the rate.
@@ -142,10 +142,24 @@ void BasePace::end_window(MonoTime now) {
     // From what really moved: a rate that was not used up did not make them suffer.
     const auto from = std::min(*governed_, std::max(moved, pace::rate_min));
     governed_ = std::max(pace::rate_min, from / 10 * 7);
+    suffered_at_ = from;
   } else if (heard_ && moved >= *governed_ / 2) {
-    *governed_ += pace::rate_step;
+    grow();
   }
   begin_window(now);
+}
+
+/// Fast where nobody is known to suffer, slowly where they did.
+void BasePace::grow() {
+  if (suffered_at_ && *governed_ > *suffered_at_ / 4 * 5) suffered_at_.reset();  // Not any more.
+  const auto now = *governed_;
+  const auto left = suffered_at_ ? *suffered_at_ - std::min(*suffered_at_, now) : now;
+  *governed_ += std::max(pace::rate_step, left / 4);
+}
+
+void BasePace::ungoverned() {
+  governed_.reset();
+  suffered_at_.reset();
 }
 
 /// Somebody is at work whose reference is missing or old: hold the lanes until it is there.

@@ -5,9 +5,9 @@
 //   the cap        an operator's word, bytes per second of all lanes together
 //   the governor   what clients of this node's volumes can bear, found by trial:
 //
-//     rate ▲      ╱│    ╱│         grows by rate_step per window in which they do not suffer,
-//          │    ╱  │  ╱  │  ╱      is cut to seven tenths in one in which they do
-//          │  ╱    │╱    │╱
+//     rate ▲    │╭──╱│╭──╱│        grows by a quarter per window until they suffered once, is cut to
+//          │   ╱││   ││   │╭──     seven tenths where they do, comes back by a quarter of what is left
+//          │ ╱  ╰╯   ╰╯   ╰╯       up to there, and creeps on by rate_step
 //          └──────────────────►    no client, no limit
 //
 // A volume suffers when its median is more than one and a half times, or its p99 more than twice,
@@ -52,12 +52,13 @@ struct PaceStanding {
 namespace pace {
 /// The governor thinks this often.
 inline constexpr std::uint64_t window = latency_window;
-// 64 MiB/s more after four seconds without suffering: the rate of a disk is found in some ten
-// seconds, and what is overshot in one window is a fraction of it.
+// Near the rate that clients suffered from: 16 MiB/s more in a second. A window in which they
+// suffer costs them 250 ms of slower answers; so one in twenty, at the rates of a disk.
 inline constexpr std::uint64_t rate_step = 4ull << 20;
 /// Below it a rebuild would not end: 4 MiB/s are 1 TiB in three days.
 inline constexpr std::uint64_t rate_min = 4ull << 20;
-/// Where it begins while clients are at work: a tenth of a disk.
+/// Where it begins while clients are at work: a tenth of a disk. A quarter more per window: 100 MiB/s
+/// after two seconds, 400 after four.
 inline constexpr std::uint64_t rate_start = 16ull << 20;
 /// A sample whose window began so long after the last grant holds nothing of the rebuild: the reads
 /// that were under way, and what the replica still wrote, are over.
@@ -115,6 +116,8 @@ class BasePace {
   void refill(MonoTime now);
   void begin_window(MonoTime now);
   void end_window(MonoTime now);
+  void grow();
+  void ungoverned();
   bool at_work(const Foreground& volume, MonoTime now) const;
   bool anyone_at_work(MonoTime now) const;
   void look_if_due(MonoTime now);
@@ -128,7 +131,8 @@ class BasePace {
   std::int64_t balance_ = 0;  ///< Bytes; below 0 nothing is granted while there is a rate.
   MonoTime refilled_;
 
-  std::optional<std::uint64_t> governed_;  ///< Nothing: nobody is at work.
+  std::optional<std::uint64_t> governed_;     ///< Nothing: nobody is at work.
+  std::optional<std::uint64_t> suffered_at_;  ///< The rate; nothing: at none yet, or none near.
   std::map<VolumeId, Foreground> volumes_;
   MonoTime window_began_;
   std::uint64_t window_bytes_ = 0;

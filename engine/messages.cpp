@@ -7,14 +7,14 @@ namespace {
 
 // In the order of Message's alternatives.
 constexpr std::array names = std::to_array<std::string_view>({
-    "hello",           "hello_ok",   "refused",       "probe",       "facts",
-    "ask_digest",      "digest_is",  "start_session", "touched",     "touched_noted",
-    "session_ready",   "records",    "progress",      "ack",         "barrier",
-    "barrier_reached", "ask_base",   "base_blocks",   "base_zeroes", "base_whole",
-    "register",        "registered", "assign",        "assign_ack",  "unassign",
-    "unassign_ack",    "heartbeat",  "propose_set",   "set_decided", "fence",
-    "promise",         "admin_ask",  "admin_reply",   "configured",  "ask_digests",
-    "digests",
+    "hello",           "hello_ok",      "refused",       "probe",       "facts",
+    "ask_digest",      "digest_is",     "start_session", "touched",     "touched_noted",
+    "session_ready",   "records",       "progress",      "ack",         "barrier",
+    "barrier_reached", "ask_base",      "base_blocks",   "base_zeroes", "base_whole",
+    "register",        "registered",    "assign",        "assign_ack",  "unassign",
+    "unassign_ack",    "heartbeat",     "propose_set",   "set_decided", "fence",
+    "promise",         "admin_ask",     "admin_reply",   "configured",  "ask_digests",
+    "digests",         "ask_base_sums", "base_sums",
 });
 static_assert(names.size() == std::variant_size_v<Message>);
 

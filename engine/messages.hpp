@@ -9,7 +9,7 @@
 //      Touched  (a rebuild that keeps what it can) ----->  TouchedNoted
 //      Records, Progress ------------------------------->  Ack
 //      Barrier ----------------------------------------->  BarrierReached
-//      BaseBlocks, BaseZeroes  (bulk link) ------------->  AskBase, BaseWhole
+//      BaseBlocks, BaseZeroes, BaseSums  (bulk link) --->  AskBase, AskBaseSums, BaseWhole
 //
 // Every mutating message repeats volume, epoch and session. Any message may arrive late;
 // one that names another epoch or session is dropped, and says so where the sender could
@@ -113,6 +113,18 @@ struct BaseProgress {
   std::uint64_t missing_blocks = 0;
 
   friend bool operator==(const BaseProgress&, const BaseProgress&) = default;
+};
+
+/// What of a copy is to be compared with its source: groups of blocks, by number.
+struct BaseQuestion {
+  Lsn at;  ///< The extents may hold content up to it.
+  std::uint64_t group_blocks = 0;
+  std::vector<std::uint32_t> groups;  ///< Rising; at most base_sums_max.
+};
+/// What a store's tables of checksums come to, its extents holding exactly the log up to `lsn`.
+struct GroupSums {
+  Lsn lsn;
+  std::vector<std::uint64_t> sums;  ///< One per group.
 };
 
 /// What a replica's own disk says. The answer to Probe, and part of a Promise.
@@ -334,6 +346,30 @@ struct BaseWhole {
   Lsn flush_lsn;  ///< The highest of all copied blocks, those of earlier sessions included.
 };
 
+/// Nothing seems to be missing any more: what do the source's tables of checksums come to, for these
+/// groups of blocks, at `at` or behind it? Asked before BaseWhole, about all that was ever copied.
+struct AskBaseSums {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  Lsn at;  ///< The replica's extents may hold content up to it.
+  std::uint64_t group_blocks = 0;
+  std::vector<std::uint32_t> groups;  ///< Numbers, rising.
+};
+/// 8 KiB of sums for a volume of any size: a group is what is copied again where one is unequal.
+inline constexpr std::uint32_t base_sums_max = 1024;
+/// 4 MiB: no group is smaller.
+inline constexpr std::uint64_t base_group_blocks_min = 1024;
+/// The extents hold exactly what the log says up to `lsn`, and this is what they come to.
+struct BaseSums {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  Lsn lsn;
+  std::vector<std::uint64_t> sums;  ///< One per group; none: they could not be made.
+  std::string problem;              ///< Why not.
+};
+
 // --- control link --------------------------------------------------------------------------------
 
 /// Node -> control: the first message of every control link, and only then.
@@ -445,7 +481,8 @@ using Message =
                  TouchedNoted, SessionReady, Records, Progress, Ack, Barrier, BarrierReached,
                  AskBase, BaseBlocks, BaseZeroes, BaseWhole, Register, Registered, Assign,
                  AssignAck, Unassign, UnassignAck, Heartbeat, ProposeSet, SetDecided, Fence,
-                 Promise, AdminAsk, AdminReply, Configured, AskDigests, Digests>;
+                 Promise, AdminAsk, AdminReply, Configured, AskDigests, Digests, AskBaseSums,
+                 BaseSums>;
 /// "records", "ack", ...: for logs and traces.
 std::string_view name(const Message& message);
 

@@ -44,6 +44,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "delta_forgets_own_past",
     "quorum_counts_voteless",
     "quorum_shrinks_with_absence",
+    "base_drops_block",
+    "base_never_compared",
 };
 
 #ifdef TIDEMARK_PLANTED

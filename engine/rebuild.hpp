@@ -35,6 +35,8 @@ class Rebuild {
   std::optional<BlockRange> begin_read();
   /// What the read of `range` brought, cut to what is to be sent.
   Status read(BlockRange range, BasePiece& piece);
+  /// The replica may ask for sums: all that it asked for was sent.
+  bool comparable() const { return step_ == Step::copying && source_.idle(); }
   /// The replica has the whole base, with content up to `flush_lsn`; closes. Where the barrier
   /// stands: `head` is the log's end now. Errc::invalid: it cannot be.
   Result<Lsn> whole(Lsn flush_lsn, Lsn head);

@@ -138,6 +138,7 @@ ReceiverEffects Receiver::on(const PeerGone& event) {
 void Receiver::drop_links(const Refused& refused, ReceiverEffects& out) {
   if (bulk_link_ != 0) out.push_back(RefuseLink{std::exchange(bulk_link_, 0), refused});
   if (records_link_ != 0) out.push_back(RefuseLink{std::exchange(records_link_, 0), refused});
+  if (question_) out.push_back(ReleaseComparison{});
   leave_session();
 }
 
@@ -147,6 +148,8 @@ void Receiver::leave_session() {
   deferred_.reset();
   barrier_.reset();
   intake_.reset();
+  question_.reset();
+  unequal_ = 0;
   touched_upto_.reset();
   proved_digest_.reset();
   proved_points_.clear();

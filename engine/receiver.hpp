@@ -110,6 +110,8 @@ class Receiver {
   ReceiverEffects on(const BaseBegun& event);
   ReceiverEffects on(const MissingFound& event);
   ReceiverEffects on(const BaseRunWritten& event);
+  ReceiverEffects on(const ComparisonPrepared& event);
+  ReceiverEffects on(const BaseCompared& event);
   ReceiverEffects on(const StoreBroke& event);
   ReceiverEffects on(const AssignmentChanged& event);
   ReceiverEffects on(const FenceAsked& event);
@@ -136,6 +138,7 @@ class Receiver {
   void drop_links(const Refused& refused, ReceiverEffects& out);
   void refuse(LinkNumber link, RefusalCode code, std::string text, ReceiverEffects& out);
   void leave_session();
+  void go_on_without_comparison(std::string_view why, ReceiverEffects& out);
 
   // What the primary says on the records link.
   bool authorised(LinkNumber link, VolumeId volume, Epoch epoch, SessionId session,
@@ -151,6 +154,7 @@ class Receiver {
   // And on the bulk link.
   void said(LinkNumber link, BaseBlocks& blocks, ReceiverEffects& out);
   void said(LinkNumber link, BaseZeroes& zeroes, ReceiverEffects& out);
+  void said(LinkNumber link, BaseSums& sums, ReceiverEffects& out);
   template <class Other>
   void said(LinkNumber link, Other& other, ReceiverEffects& out);
 
@@ -191,6 +195,8 @@ class Receiver {
   std::optional<Message> deferred_;  ///< Probe or StartSession that came while the store was busy.
   std::optional<Barrier> barrier_;
   std::optional<BaseIntake> intake_;
+  std::optional<BaseQuestion> question_;    ///< While its answer is awaited, or compared with.
+  std::uint32_t unequal_ = 0;               ///< Comparisons of this session that were.
   std::optional<BlockIndex> touched_upto_;  ///< While Touched is awaited: where the next may begin.
 
   // Disk work under way; it outlives the session that asked for it.

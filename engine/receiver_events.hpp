@@ -75,6 +75,17 @@ struct MissingFound {
 struct BaseRunWritten {
   Status status;
 };
+/// The answer to PrepareComparison: what to ask the source.
+struct ComparisonPrepared {
+  SessionId session;
+  Result<BaseQuestion> question;
+};
+/// The answer to CompareBase: groups that are not the source's, as blocks; they are missing again.
+/// Errc::refused: the flusher went on meanwhile, it has to be done again.
+struct BaseCompared {
+  SessionId session;
+  Result<std::vector<BlockRange>> unequal;
+};
 struct AssignmentChanged {
   Assignment assignment;
 };
@@ -152,6 +163,19 @@ struct WriteBaseRun {
 struct FinishBase {
   Lsn at;
 };
+/// Nothing is missing: flush nothing from now on, and say what was copied at all.
+struct PrepareComparison {
+  SessionId session;
+};
+/// Flush to exactly `lsn`, and find the groups that do not come to these sums.
+struct CompareBase {
+  SessionId session;
+  Lsn lsn;
+  BaseQuestion question;
+  std::vector<std::uint64_t> sums;  ///< One for each group asked for.
+};
+/// No comparison is under way any more: flush on.
+struct ReleaseComparison {};
 /// All that was asked with FenceAsked is true; an error when the store is gone.
 struct AnswerFence {
   Status status;
@@ -169,10 +193,10 @@ struct Log {
   Event event;
 };
 
-using ReceiverEffect =
-    std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted, ReadDigest, TruncateTo,
-                 NoteTouched, BeginBase, FindMissing, WriteBaseRun, FinishBase, AnswerFence,
-                 AnswerStop, EndRole, Log, ReadDigests>;
+using ReceiverEffect = std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted,
+                                    ReadDigest, TruncateTo, NoteTouched, BeginBase, FindMissing,
+                                    WriteBaseRun, FinishBase, AnswerFence, AnswerStop, EndRole, Log,
+                                    ReadDigests, PrepareComparison, CompareBase, ReleaseComparison>;
 /// To be performed in order.
 using ReceiverEffects = std::vector<ReceiverEffect>;
 

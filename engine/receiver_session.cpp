@@ -432,6 +432,10 @@ void Receiver::pump_base(ReceiverEffects& out) {
   if (const auto search = intake_->begin_search()) {
     out.push_back(FindMissing{session_, search->from, search->blocks_max});
   }
+  if (intake_->take_comparison()) {
+    question_.emplace();
+    out.push_back(PrepareComparison{session_});
+  }
   if (!intake_->take_whole()) return;
   out.push_back(Answer{bulk_link_, BaseWhole{assignment_.spec.id, assignment_.epoch, session_,
                                              intake_->flush_lsn()}});

@@ -106,6 +106,7 @@ class Sender {
   SenderEffects on(const LogPinned& event, Moment at);
   SenderEffects on(const LogRecordsRead& event, Moment at);
   SenderEffects on(const BaseRunRead& event, Moment at);
+  SenderEffects on(const GroupSumsRead& event, Moment at);
   SenderEffects on(const PaceTold& event, Moment at);
   SenderEffects on(const AssignmentChanged& event, Moment at);
   SenderEffects on(const Ticked&, Moment at);
@@ -171,6 +172,7 @@ class Sender {
   void heard(const BarrierReached& reached, Moment at, SenderEffects& out);
   void heard(const TouchedNoted& noted, Moment at, SenderEffects& out);
   void heard(const AskBase& ask, Moment at, SenderEffects& out);
+  void heard(const AskBaseSums& ask, Moment at, SenderEffects& out);
   void heard(const BaseWhole& whole, Moment at, SenderEffects& out);
   void heard(const Refused& refused, Moment at, SenderEffects& out);
   template <class Other>

@@ -107,6 +107,11 @@ struct BaseRunRead {
   BlockRange range;  ///< What was asked for.
   Result<BasePiece> piece;
 };
+/// The answer to ReadGroupSums.
+struct GroupSumsRead {
+  SessionId session;
+  Result<GroupSums> sums;
+};
 /// The node's pace: the read that was asked for may begin, or (0 bytes) why not yet.
 struct PaceTold {
   SessionId session;
@@ -177,6 +182,11 @@ struct ReadBaseRun {
   SessionId session;
   BlockRange range;  ///< Its first blocks, as many as one read gives.
 };
+/// What the extents come to at `question.at`, or behind it.
+struct ReadGroupSums {
+  SessionId session;
+  BaseQuestion question;
+};
 /// What the volume counts: the replica's numbers and whether they are proved.
 struct ReportPeer {
   ReplicaId replica;
@@ -208,7 +218,7 @@ struct Log {
 using SenderEffect =
     std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest, FindTouched,
                  ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun, ReportPeer, AskPace,
-                 TellPaceUsed, LeavePace, Log, ReadOwnDigests>;
+                 TellPaceUsed, LeavePace, Log, ReadOwnDigests, ReadGroupSums>;
 /// To be performed in order.
 using SenderEffects = std::vector<SenderEffect>;
 

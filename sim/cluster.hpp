@@ -176,6 +176,7 @@ class Cluster {
   /// Clients cannot reach these nodes.
   bool unreachable(std::uint32_t node) const { return isolated_[node]; }
   const ClusterOptions& options() const { return options_; }
+  bool rotten() const { return client_world_->read_errors_excused; }
   /// Set when the volume's copies may be damaged on purpose: errors of reads are excused.
   void rot_was_injected() {
     client_world_->read_errors_excused = true;

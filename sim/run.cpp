@@ -196,6 +196,16 @@ void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
   if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");
 }
 
+/// Where nothing rots, what was copied is what its source holds.
+void judge_copies(Cluster& cluster) {
+  for (std::uint32_t n = 0; n < cluster.size(); ++n) {
+    cluster.node(n).on_event = [&cluster](const SimNode&, const engine::Event& event) {
+      if (event.name != "base_unequal" || cluster.rotten()) return;
+      cluster.fail("base_unequal", engine::render(event));
+    };
+  }
+}
+
 /// The run that is under way, for the report of a failed CHECK.
 struct UnderWay {
   const RunOptions* options = nullptr;
@@ -216,6 +226,7 @@ Outcome run_seed(const RunOptions& options) {
     under_way = {&options, &cluster};
     Random random(options.seed ^ 0x6a09e667f3bcc909ULL);
     Faults faults(cluster, random.fork());
+    judge_copies(cluster);
     play(cluster, draft, faults, random.fork());
     outcome.trace = cluster.trace();
     outcome.failure = cluster.failure();

@@ -94,6 +94,14 @@ std::vector<std::byte> BlockSet::serialise() const {
   return bytes;
 }
 
+std::optional<std::size_t> BlockSet::serialised_bytes(std::span<const std::byte> bytes) {
+  ByteReader head(bytes);
+  head.get<std::uint32_t>();  // its checksum
+  const std::size_t size = head.get<std::uint32_t>();
+  if (!head.whole() || bytes.size() - set_head_bytes < size) return std::nullopt;
+  return set_head_bytes + size;
+}
+
 Result<BlockSet> BlockSet::deserialise(std::uint64_t blocks, std::span<const std::byte> bytes) {
   ByteReader head(bytes);
   const auto crc = head.get<std::uint32_t>();

@@ -46,6 +46,8 @@ class BlockSet {
 
   /// crc (4) | length (4) | the portable format of Roaring bitmaps (docs/DATA_FORMAT.md).
   std::vector<std::byte> serialise() const;
+  /// How many of `bytes` the set takes that stands at their begin; nothing: they are too few.
+  static std::optional<std::size_t> serialised_bytes(std::span<const std::byte> bytes);
   /// Errc::corrupt: these are not exactly the bytes of a set of a volume of `blocks`.
   static engine::Result<BlockSet> deserialise(std::uint64_t blocks,
                                               std::span<const std::byte> bytes);

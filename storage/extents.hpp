@@ -84,6 +84,8 @@ class Extents {
     bool at_most = false;
   };
   Allocated allocated() const;
+  /// What the checksums of `range` come to, whatever their order: each with its place. 0: all holes.
+  Task<engine::Result<std::uint64_t>> sum_of(engine::BlockRange range);
   /// Deletes everything, durably.
   Task<engine::Status> clear();
   void close() { files_.clear(); }

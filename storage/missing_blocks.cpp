@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/messages.hpp"
 #include "engine/record/checksum.hpp"
 #include "storage/bytes.hpp"
 #include "storage/disk_tasks.hpp"
@@ -34,6 +35,17 @@ engine::Slice framed(std::span<const std::byte> content) {
 
 }  // namespace
 
+void MissingBlocks::note_lacked() {
+  constexpr auto group = engine::base_group_blocks_min;
+  if (!lacked) lacked.emplace(engine::volume_blocks_max);
+  for (auto run = blocks.next_run(engine::BlockIndex()); run;) {
+    const auto first = run->first.value / group * group;
+    const auto end = (run->end().value + group - 1) / group * group;
+    lacked->add({engine::BlockIndex(first), end - first});
+    run = blocks.next_run(engine::BlockIndex(end));
+  }
+}
+
 std::optional<MissingBlocks> MissingFile::decode(std::span<const std::byte> bytes,
                                                  std::uint64_t blocks) const {
   ByteReader head(bytes);
@@ -53,9 +65,17 @@ std::optional<MissingBlocks> MissingFile::decode(std::span<const std::byte> byte
   const auto flush_lsn = engine::Lsn(fields.get<std::uint64_t>());
   if (!fields.whole() || volume != volume_ || replica != replica_) return std::nullopt;
   constexpr std::size_t fixed_bytes = 16 + 3 * 8;
-  auto set = BlockSet::deserialise(blocks, content.subspan(fixed_bytes));
+  const auto sets = content.subspan(fixed_bytes);
+  const auto first = BlockSet::serialised_bytes(sets);
+  if (!first) return std::nullopt;
+  auto set = BlockSet::deserialise(blocks, sets.first(*first));
   if (!set) return std::nullopt;
-  return MissingBlocks{epoch, flush_lsn, std::move(*set)};
+  MissingBlocks missing{epoch, flush_lsn, std::move(*set)};
+  if (*first == sets.size()) return missing;
+  auto lacked = BlockSet::deserialise(blocks, sets.subspan(*first));
+  if (!lacked) return std::nullopt;
+  missing.lacked = std::move(*lacked);
+  return missing;
 }
 
 Task<Result<std::optional<MissingBlocks>>> MissingFile::load(std::uint64_t blocks) {
@@ -79,6 +99,10 @@ Task<Status> MissingFile::save(const MissingBlocks& missing) {
   std::vector<std::byte> content(fields.bytes().begin(), fields.bytes().end());
   const auto set = missing.blocks.serialise();
   content.insert(content.end(), set.begin(), set.end());
+  if (missing.lacked) {
+    const auto lacked = missing.lacked->serialise();
+    content.insert(content.end(), lacked.begin(), lacked.end());
+  }
   bytes_ = content.size();
 
   const auto fresh = path_ + ".new";

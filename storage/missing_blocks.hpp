@@ -22,6 +22,12 @@ struct MissingBlocks {
   engine::Epoch epoch;    ///< Of the reign in which blocks were last copied.
   engine::Lsn flush_lsn;  ///< The highest LSN whose content any copied block may hold.
   BlockSet blocks;
+  /// All that this copy ever lacked, in whole groups of base_group_blocks_min: what is compared with
+  /// the source at its end. Nothing: not known, so all of it.
+  std::optional<BlockSet> lacked{};
+
+  /// Before anything of it is copied: what is missing now was lacking.
+  void note_lacked();
 };
 
 class MissingFile {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/planted.hpp"
 #include "storage/disk_tasks.hpp"
@@ -170,6 +171,8 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
   auto found = missing_for(scope, epoch, from);
   if (!found) co_return found.error();
   auto& missing = *found;
+  // Of a copy that is taken up again without knowing what it lacked, all is compared.
+  if (all || !missing_ || missing_->lacked) missing.note_lacked();
   if (from.own_past) {
     auto sealed = co_await seal_fork(from.own_past->parts_at);
     if (!sealed) co_return failed(sealed.error());
@@ -220,7 +223,7 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
   wal_->restart(base, digest, engine::WallTime());
   dirty_.clear();
   missing_ = std::move(missing);
-  copied_unsaved_ = 0;
+  copied_ = copied_saved_ = 0;
   history_ = std::move(from.history);
   configurations_ = configurations;
   committed_ = base;
@@ -284,39 +287,59 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
   }
   std::vector<BlockRange> copied;
   const bool skips_holes = zeros && engine::planted(engine::Bug::base_skips_holes);
-  for (const auto& run : runs) copied.push_back(run.range);
+  const bool drops = engine::planted(engine::Bug::base_drops_block) ||
+                     engine::planted(engine::Bug::base_never_compared);
+  for (const auto& run : runs) {
+    copied.push_back(run.range);
+    copied_ += zeros ? 1 : run.range.count;  // A hole costs a message when it comes again.
+  }
   if (skips_holes) runs.clear();
+  if (drops && !zeros && !runs.empty() && !std::exchange(dropped_, true)) runs.clear();
   auto written = co_await extents_->write_held(std::move(runs));
   if (!written && written.error().code != Errc::no_space) fail(written.error());
   if (!written) co_return written;
   if (!missing_) co_return Done{};
   for (const auto& run : copied) missing_->blocks.remove(run);
-  // What a crash loses is bounded: the copy waits until it is recorded. A long list costs more to
-  // write than some blocks to copy again.
-  constexpr std::uint64_t unsaved_blocks_min = 4096;
-  copied_unsaved_ += range.count;
-  if (copied_unsaved_ < std::max(unsaved_blocks_min, missing_file_.bytes() / 512)) co_return Done{};
-  auto saved = co_await save_missing();
-  if (saved || saved.error().code == Errc::no_space) co_return Done{};  // It names too much.
-  co_return failed(saved.error());
+  auto bounded = co_await bound_unsaved();
+  co_return bounded;
+}
+
+/// What a crash loses is bounded: beyond one step the list is written, beyond two the copy waits for it.
+Task<Status> ReplicaStore::bound_unsaved() {
+  // A long list costs more to write than some blocks to copy again.
+  const auto step = std::max(base_step_blocks_min, missing_file_.bytes() / 512);
+  if (copied_ - copied_saved_ < (saving_ ? 2 * step : step)) co_return Done{};
+  const auto turn = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
+  if (!missing_ || copied_ - copied_saved_ < step) co_return Done{};  // Another one wrote it.
+  auto saved = co_await save_missing_held();
+  if (saved) co_return Done{};
+  if (saved.error().code != Errc::no_space) co_return failed(saved.error());
+  copied_saved_ = copied_;  // The file names too much; it is not tried again for every block.
+  co_return Done{};
 }
 
 /// What is missing, at a moment whose writes are synced.
 Task<Status> ReplicaStore::save_missing() {
-  copied_unsaved_ = 0;  // Who comes while this waits for its turn need not ask for another.
   const auto turn = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
-  if (!missing_) co_return Done{};
-  const auto missing = *missing_;
-  auto synced = co_await extents_->sync();
-  if (!synced) co_return synced;
-  // The files that hold what is no longer missing are on record before it is forgotten.
-  if (superblock_.extent_files != extents_->durable_files()) {
-    auto recorded = co_await record(
-        [this](Superblock& s) { s.extent_files = extents_->durable_files(); }, false);
-    if (!recorded) co_return recorded;
-  }
-  auto saved = co_await missing_file_.save(missing);
+  auto saved = co_await save_missing_held();
   co_return saved;
+}
+
+Task<Status> ReplicaStore::save_missing_held() {
+  if (!missing_) co_return Done{};
+  saving_ = true;
+  const auto missing = *missing_;
+  const auto copied = copied_;
+  auto synced = co_await extents_->sync();
+  // The files that hold what is no longer missing are on record before it is forgotten.
+  if (synced && superblock_.extent_files != extents_->durable_files()) {
+    synced = co_await record([this](Superblock& s) { s.extent_files = extents_->durable_files(); },
+                             false);
+  }
+  if (synced) synced = co_await missing_file_.save(missing);
+  saving_ = false;
+  if (synced) copied_saved_ = copied;
+  co_return synced;
 }
 
 Task<Status> ReplicaStore::finish_rebuild(Lsn at) {

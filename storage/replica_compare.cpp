@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 #include "storage/replica_store.hpp"
 
@@ -80,6 +81,7 @@ void ReplicaStore::release_flush() {
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
   hold_timer_ = 0;
   if (opened() && !changing_) flusher_->release();  // else the change releases it, at its end
+  for (auto& wake : std::exchange(after_hold_, {})) wake(Done{});
 }
 
 /// Whoever asks may be of another version, or wrong.

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -19,6 +20,7 @@ from tidelib.nodes import Cluster  # noqa: E402
 BLOCK = 4096
 MIB = 1 << 20
 UNITS = {"MiB": MIB, "M": MIB, "GiB": MIB << 10, "G": MIB << 10}
+CASES = ("plain", "delta", "new", "foreground", "killed", "killed-at-rest")
 
 
 def size_of(text):
@@ -36,9 +38,14 @@ def options_of(words):
     parser.add_argument("--percent", type=float, default=2)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--foreground", type=int, default=0)
+    parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--json", type=nodes.from_caller)
     parser.add_argument("--base-port", type=int, default=19500)
     options = parser.parse_args(words)
+    options.cases = options.cases.split(",")
+    for case in options.cases:
+        if case not in CASES:
+            parser.error(f'unknown case "{case}"; known are {", ".join(CASES)}')
     if not 0 < options.percent <= 50:
         parser.error("--percent is between 0 and 50")
     if not 0 <= options.foreground <= 256:
@@ -60,23 +67,93 @@ class Writer:
         return json.loads(said)
 
 
+class Clients:
+    """Some clients at work that outlive their server: each writes 4 KiB FUA, one at a time, and after an error goes on with whoever serves then."""
+
+    THREADS = 4
+    PAUSE = 0.002  # Seconds between two writes of one of them.
+
+    def __init__(self, cluster, blocks):
+        self.cluster, self.blocks = cluster, blocks
+        self.stopping = threading.Event()
+        self.waits = []  # (begin, end) of each answered write, reconnects and tries that failed included
+        self.failure = None
+        self.threads = [threading.Thread(target=self.work, args=(n,), daemon=True) for n in range(self.THREADS)]
+        for thread in self.threads:
+            thread.start()
+
+    def work(self, number):
+        try:
+            self.write_on(random.Random(number))
+        except Exception as error:  # kept for stop(), which raises it
+            self.failure = error
+
+    def write_on(self, dice):
+        import nbd
+        handle, data = None, dice.randbytes(BLOCK)
+        while not self.stopping.is_set():
+            began, block = time.monotonic(), dice.randrange(self.blocks)
+            while True:
+                try:
+                    handle = handle or self.connect()
+                    if handle is None:
+                        return
+                    handle.pwrite(data, block * BLOCK, nbd.CMD_FLAG_FUA)
+                    break
+                except nbd.Error:
+                    handle = None
+            self.waits.append((began, time.monotonic()))
+            time.sleep(self.PAUSE)
+
+    def connect(self):
+        connected = self.cluster.connect("bench", self.stopping)
+        return connected and connected[0]
+
+    def longest(self, begin, end):
+        """The longest that one of them waited for an answer at any time between the two."""
+        return max((e - b for b, e in list(self.waits) if e >= begin and b < end), default=0.0)
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(timeout=60)
+        if self.failure:
+            raise self.failure
+
+
 class Bench:
     def __init__(self, directory, options):
         self.options, self.directory = options, directory
         self.rows = []
-        self.cluster = Cluster(directory / "cluster", options.base_port, sizes={"wal_retention": "256MiB", "reserve": "64MiB"}).create()
+        # The first node decides who is primary and holds no copy: killing a source is then a failover, not an outage of whoever decides.
+        self.cluster = Cluster(directory / "cluster", options.base_port, count=4, sizes={"wal_retention": "256MiB", "reserve": "64MiB"}).create()
+
+    def pieces(self):
+        """Content that no disk can leave out, in pieces."""
+        piece = os.urandom(64 * MIB)
+        for at in range(0, self.options.size, len(piece)):
+            yield piece[:min(len(piece), self.options.size - at)]
 
     def fill(self):
-        """Every block written, with content that no disk can leave out."""
-        self.cluster.cli("volume", "create", "bench", "--size", str(self.options.size))
+        """Every block written."""
+        self.cluster.cli("volume", "create", "bench", "--size", str(self.options.size), "--nodes", "node2", "node3", "node4")
         self.cluster.wait_in_sync("bench")
-        image = self.directory / "image"
-        with open(image, "wb") as f:
-            piece = os.urandom(64 * MIB)
-            for at in range(0, self.options.size, len(piece)):
-                f.write(piece[:min(len(piece), self.options.size - at)])
         self.uri = self.cluster.primary("bench").nbd_uri("bench")
-        subprocess.run(["nbdcopy", "--flush", str(image), self.uri], check=True)
+        import nbd
+        handle = nbd.NBD()
+        handle.connect_uri(self.uri)
+        at = 0
+        for piece in self.pieces():
+            for begin in range(0, len(piece), MIB):
+                while handle.aio_in_flight() >= 8:
+                    handle.poll(-1)
+                buffer = nbd.Buffer.from_bytearray(bytearray(piece[begin:begin + MIB]))
+                handle.aio_pwrite(buffer, at, completion=lambda _: 1)
+                at += min(MIB, len(piece) - begin)
+        while handle.aio_in_flight():
+            handle.poll(-1)
+        handle.flush()
+        handle.shutdown()
         self.settle()
 
     def settle(self):
@@ -87,11 +164,17 @@ class Bench:
 
     def plain_copy(self):
         """What the disk itself takes to read and write as many bytes, past the page cache."""
+        with open(self.directory / "image", "wb") as f:
+            for piece in self.pieces():
+                f.write(piece)
+            f.flush()
+            os.fsync(f.fileno())
         began = time.monotonic()
         subprocess.run(["dd", f"if={self.directory / 'image'}", f"of={self.directory / 'copy'}", "bs=1M", "iflag=direct", "oflag=direct",
                         "conv=fsync", "status=none"], check=True)
         self.row("plain copy of a file (O_DIRECT)", self.options.size, time.monotonic() - began)
-        (self.directory / "copy").unlink()
+        for name in ("image", "copy"):  # Before the volume takes its place.
+            (self.directory / name).unlink()
 
     def a_replica(self):
         primary = self.cluster.primary("bench")
@@ -142,25 +225,76 @@ class Bench:
             return all(r["store"]["dirty_blocks"] == 0 for r in seen["replicas"] if r["node"] == primary.name)
         self.cluster.wait(level, "the primary's extents to hold all", 600, every=0.5)
 
-    def new_copy(self, kills):
+    def new_copy(self):
         node = self.a_replica()
         self.cluster.wipe_and_replace(node, "bench")
         began = time.monotonic()
-        sessions, blocks = {}, self.options.size // BLOCK
+        peer = self.wait_streaming(node)
+        took = time.monotonic() - began
+        self.row("a new copy", peer["session_bytes"], took, peer["session_base_blocks"] * BLOCK / self.options.size)
+        plain = next((r for r in self.rows if r["what"].startswith("plain copy")), None)
+        if plain:
+            speed = self.options.size / took / (plain["bytes"] / plain["seconds"])
+            self.rows[-1]["speed_of_plain_copy"] = speed
+            print(f"  {speed:.2f} times as fast as the plain copy", flush=True)
 
-        def look(peer):
-            if "session_id" in peer:
-                sessions[peer["session_id"]] = (peer["session_base_blocks"], peer["session_bytes"])
-        for kill in range(1, kills + 1):
-            def far(share=kill / (kills + 1)):
-                look(self.peer(node))
-                return sum(s[0] for s in sessions.values()) >= share * blocks
-            self.cluster.wait(far, "the rebuild", 1800, every=0.005)
-            node.kill(signal.SIGKILL)
-            node.start()
-        self.wait_streaming(node, look)
-        self.row(f"a new copy, killed {kills} times" if kills else "a new copy", sum(s[1] for s in sessions.values()), time.monotonic() - began,
-                 sum(s[0] for s in sessions.values()) / blocks)
+    def killed(self, at_rest):
+        """A new copy whose node and whose source are killed again and again, at random points, beside clients at work or without."""
+        node, blocks, kills = self.a_replica(), self.options.size // BLOCK, self.options.kills
+        clients = calm = None
+        if not at_rest:
+            clients = Clients(self.cluster, blocks)
+            time.sleep(3)
+            calm = clients.longest(clients.waits[0][0] + 1, time.monotonic())  # Its first second is its connecting.
+        self.cluster.wipe_and_replace(node, "bench")
+        began, sessions = time.monotonic(), {}
+
+        def look():
+            seen = self.cluster.cli("volume", "show", "bench")
+            peer = next(r for r in seen["replicas"] if r["node"] == node.name)
+            session = peer.get("session")
+            if session:
+                sessions[seen["epoch"], session["id"]] = (session["base_blocks"], session["bytes"], session["base_blocks_all"])
+            return seen, peer
+
+        def copied():
+            """Blocks sent in all sessions. What the last one of a source sent just before it died is not seen: what its replica then lacks less counts."""
+            seen = [s for s in sessions.values() if s[2]]
+            return sum(max(s[0], s[2] - then[2]) for s, then in zip(seen, seen[1:])) + (seen[-1][0] if seen else 0)
+
+        dice = random.Random(2)
+        whom = [node] * kills + [None] * kills  # None: whoever is the source then
+        dice.shuffle(whom)
+        stalls = {"target": [], "source": []}
+        for share, victim in zip(sorted(dice.uniform(0.01, 0.97) for _ in whom), whom):
+            def far():
+                seen, peer = look()
+                ready = seen["serving"] and len(seen["in_sync"]) == 2 and peer.get("state") == "rebuilding"
+                return ready and copied() >= share * blocks
+            self.cluster.wait(far, f"{share:.2f} of the rebuild", 1800, every=0.005)
+            killed, moment = victim or self.cluster.primary("bench"), time.monotonic()
+            try:
+                look()
+            finally:
+                killed.kill(signal.SIGKILL)
+            killed.start()
+            self.cluster.wait(lambda: look()[0]["serving"], "the volume to be served", 120, every=0.02)
+            if clients:
+                served = time.monotonic()
+                time.sleep(0.3)  # What waited is answered: it counts for this kill.
+                stalls["target" if victim else "source"].append(clients.longest(moment, served))
+
+        self.wait_streaming(node, lambda peer: look())
+        took = time.monotonic() - began
+        told = f"a new copy, node and source killed {kills} times each"
+        self.row(told + (", at rest" if at_rest else ""), sum(s[1] for s in sessions.values()), took, copied() / blocks)
+        if not clients:
+            return
+        clients.stop()
+        self.rows[-1].update(calm_longest_wait=calm, target_killed_longest_waits=stalls["target"], source_killed_longest_waits=stalls["source"])
+        told = {who: ", ".join(f"{1000 * s:.0f}" for s in waits) for who, waits in stalls.items()}
+        print(f"  the longest wait of a client: {1000 * calm:.0f} ms before; in ms when the copy's node was killed: {told['target']}; "
+              f"when the source was: {told['source']}", flush=True)
 
     def foreground(self):
         """The same writer without a rebuild, in one from its first second to its last, and after it."""
@@ -205,17 +339,23 @@ class Bench:
     def row(self, what, moved, seconds, ratio=None, outcome=""):
         self.rows.append({"what": what, "bytes": moved, "seconds": seconds, "blocks_per_block_needed": ratio, "outcome": outcome})
         told = "" if ratio is None else f"{ratio:8.3f}"
-        print(f"{what:<48}{moved / MIB:>10.1f}{seconds:>9.1f}{moved / MIB / seconds:>9.0f}{told:>9}  {outcome}", flush=True)
+        print(f"{what:<56}{moved / MIB:>10.1f}{seconds:>9.1f}{moved / MIB / seconds:>9.0f}{told:>9}  {outcome}", flush=True)
 
     def run(self):
+        print(f"{'':<56}{'MiB moved':>10}{'seconds':>9}{'MiB/s':>9}{'x needed':>9}", flush=True)
+        if "plain" in self.options.cases:
+            self.plain_copy()
         self.fill()
-        print(f"{'':<48}{'MiB moved':>10}{'seconds':>9}{'MiB/s':>9}{'x needed':>9}", flush=True)
-        self.plain_copy()
-        self.delta()
-        self.new_copy(0)
-        if self.options.foreground:
+        if "delta" in self.options.cases:
+            self.delta()
+        if "new" in self.options.cases:
+            self.new_copy()
+        if self.options.foreground and "foreground" in self.options.cases:
             self.foreground()
-        self.new_copy(self.options.kills)
+        if "killed" in self.options.cases:
+            self.killed(at_rest=False)
+        if "killed-at-rest" in self.options.cases:
+            self.killed(at_rest=True)
         code, result = self.cluster.cli_result("volume", "compare", "bench")
         if code != 0:
             raise SystemExit(f"the copies differ: {result}")

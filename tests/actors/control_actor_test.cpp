@@ -77,6 +77,26 @@ BOOST_AUTO_TEST_CASE(create_says_after_30_seconds_what_is_missing) {
              std::string::npos);
 }
 
+// Beyond 256 commands that wait for their effect, one is told to look later; it is carried out.
+BOOST_AUTO_TEST_CASE(no_more_commands_wait_for_their_effect_than_fit) {
+  ControlWorld w;
+  const auto links = w.three_nodes();
+  const auto create = [&w](std::size_t number) {
+    return w.ask(w.control, "POST", "/v1/volumes",
+                 fmt::format(R"({{"name":"v{}","size_bytes":1048576,"copies":3}})", number));
+  };
+  for (std::size_t i = 0; i < admin_requests_max; ++i) {
+    const auto answer = create(i);
+    if (answer->has_value()) BOOST_FAIL((*answer)->body);
+    w.sync();
+  }
+  const auto beyond = create(admin_requests_max);
+  w.sync();
+  BOOST_REQUIRE(beyond->has_value());
+  BOOST_TEST((*beyond)->status == 409);
+  BOOST_TEST(field(**beyond, "error").find("too many commands are waiting") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_killed_host_tells_everything_again) {
   WithVolume w;
   w.crash();

@@ -1,4 +1,5 @@
 #define BOOST_TEST_DYN_LINK
+#include "actors/node_shell.hpp"
 #include "tests/actors/control_world.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -160,6 +161,22 @@ BOOST_AUTO_TEST_CASE(what_is_not_its_own_goes_to_the_control_plane_and_back) {
   BOOST_REQUIRE(answer->has_value());
   BOOST_TEST((*answer)->id == 7u);
   BOOST_TEST((*answer)->body == R"({"volumes":[]})");
+}
+
+// Beyond 256 that wait for the control plane one is told so at once; room comes with any answer.
+BOOST_AUTO_TEST_CASE(no_more_requests_wait_for_the_control_plane_than_fit) {
+  NodeWorld w;
+  const auto link = w.registered();
+  for (std::size_t i = 0; i < admin_forwarded_max; ++i) {
+    BOOST_REQUIRE(!w.ask(w.node, "GET", "/v1/volumes")->has_value());
+  }
+  const auto beyond = w.ask(w.node, "GET", "/v1/volumes");
+  BOOST_REQUIRE(beyond->has_value());
+  BOOST_TEST((*beyond)->status == 503);
+  BOOST_TEST(field(**beyond, "error").find("too many requests wait") != std::string::npos);
+  link->say(engine::AdminReply{link->last<engine::AdminAsk>()->id, 200, "{}"});
+  w.run();
+  BOOST_TEST(!w.ask(w.node, "GET", "/v1/volumes")->has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_request_is_answered_even_if_the_control_plane_dies_over_it) {

@@ -35,6 +35,7 @@ struct MemoryLog {
   std::map<std::uint64_t, engine::Lsn> pins;
   std::vector<std::string> heard;
   std::optional<StoreListener> listener;
+  std::uint64_t sum = 1;  ///< What its extents come to.
   bool sluggish = false;  ///< Appends become durable only when told.
 
   engine::Lsn end() const { return base + log.size(); }
@@ -159,6 +160,18 @@ inline Store::behavior_type memory_store(Store::pointer self, MemoryLogPtr m) {
       [](const AskMoveCost& asked) {
         return MoveCostIs{
             engine::MoveCost{asked.question.log_to - asked.question.log_after, 0, 0, 0, false}};
+      },
+      [m](const PrepareComparison&) {
+        return ComparisonPrepared{
+            engine::BaseQuestion{m->checkpoint, engine::base_group_blocks_min, {0}}};
+      },
+      [m](const SumGroups&) {
+        return GroupsSummed{engine::GroupSums{m->checkpoint, {m->sum}}};
+      },
+      [m](const CompareBase& c) {
+        std::vector<engine::BlockRange> unequal;
+        if (c.sums.at(0) != m->sum) unequal.push_back({engine::BlockIndex(), m->blocks});
+        return BaseCompared{std::move(unequal)};
       },
   };
 }

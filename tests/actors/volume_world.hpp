@@ -193,6 +193,9 @@ inline Store::behavior_type store_behavior(Store::pointer self, std::shared_ptr<
         return MoveCostIs{
             engine::MoveCost{m.question.log_to - m.question.log_after, 0, 0, 0, false}};
       },
+      [no](const PrepareComparison&) { return ComparisonPrepared{no}; },
+      [no](const SumGroups&) { return GroupsSummed{no}; },
+      [no](const CompareBase&) { return BaseCompared{no}; },
   };
 }
 

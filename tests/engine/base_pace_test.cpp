@@ -145,6 +145,44 @@ BOOST_AUTO_TEST_CASE(
   BOOST_TEST(pace.standing(lane(1)).rate > pace::rate_start);
 }
 
+// A rebuild of some hundred megabytes must not be over before its rate is found.
+BOOST_AUTO_TEST_CASE(a_rate_that_nobody_suffers_from_is_found_in_seconds) {
+  BasePace pace({1, 0});
+  pace.measured(volume, sample(0, millisecond));
+  std::uint64_t t = 300;
+  for (; pace.standing(lane(1)).rate < 200 * mib; t += 250) {
+    run(pace, {1}, t, t + 249);
+    pace.measured(volume, sample(t, millisecond));
+    BOOST_REQUIRE(t < 10'000);
+  }
+  BOOST_TEST(t <= 300 + 3500u);
+}
+
+BOOST_AUTO_TEST_CASE(behind_a_cut_it_comes_back_to_where_they_suffered_and_creeps_from_there) {
+  BasePace pace({1, 0});
+  pace.measured(volume, sample(0, millisecond));
+  std::uint64_t t = 300, before = 0, grew_most = 0;
+  const auto window = [&](std::uint64_t median) {
+    before = pace.standing(lane(1)).rate;
+    run(pace, {1}, t, t + 249);
+    pace.measured(volume, sample(t, median));
+    t += 250;
+    run(pace, {1}, t, t);
+  };
+  while (pace.standing(lane(1)).rate < 200 * mib) window(millisecond);
+  const auto reached = pace.standing(lane(1)).rate;
+  window(9 * millisecond);
+  BOOST_TEST(pace.standing(lane(1)).rate < reached * 3 / 4);
+  const auto cut_at = t;
+  while (pace.standing(lane(1)).rate < reached * 9 / 10) window(millisecond);
+  BOOST_TEST(t - cut_at <= 2000u);
+  for (int i = 0; i < 4; ++i) {
+    window(millisecond);
+    grew_most = std::max(grew_most, pace.standing(lane(1)).rate - before);
+  }
+  BOOST_TEST(grew_most <= 2 * pace::rate_step);
+}
+
 BOOST_AUTO_TEST_CASE(a_median_half_as_long_again_or_a_p99_twice_as_long_cuts_the_rate) {
   const auto rate_after = [](LatencySample seen) {
     BasePace pace({1, 0});

@@ -29,6 +29,11 @@ class Random {
   std::uint64_t state_;
 };
 
+/// What block `b` counts for in a sum, holding the content of a record.
+inline std::uint64_t sum_of(std::uint64_t b, Lsn lsn) {
+  return Random(b * 1'000'003 + lsn.value).next();
+}
+
 /// What the replica's disk holds: a log with a durable part,
 /// and which record each base block is of.
 struct ReplicaDisk {
@@ -74,6 +79,16 @@ struct ReplicaDisk {
       if (of_block && r->lsn() > behind) lsn = r->lsn();
     }
     return lsn;
+  }
+  /// What the extents hold of block `b` once flushed up to `end`.
+  Lsn flushed_up_to(std::uint64_t b, Lsn end) const {
+    Lsn lsn;
+    for (const auto& r : log) {
+      if (r->lsn() > end || r->header().kind != RecordKind::write) continue;
+      if (r->header().range.contains(BlockIndex(b))) lsn = r->lsn();
+    }
+    // A block that is missing holds anything; one that was copied may be newer.
+    return missing[b] && lsn ? lsn : std::max(extents[b], lsn);
   }
   /// Neither in the extents, nor newer in a part of the log that can't be cut any more.
   bool is_missing(std::uint64_t b) const {

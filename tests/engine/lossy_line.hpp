@@ -27,7 +27,7 @@ using replication::volume;
 struct Seen {
   std::uint64_t truncations = 0, resets = 0, deltas = 0, rests = 0, rebuilds = 0,
                 skipped_base_blocks = 0, kept_blocks = 0, cuts = 0, reigns = 0, forced = 0,
-                forked_deltas = 0, forked_resets = 0;
+                forked_deltas = 0, forked_resets = 0, comparisons = 0, unequal = 0;
 };
 
 class World {
@@ -168,6 +168,26 @@ class World {
     }
     later(outflow::BaseRunRead{e.session, e.range, piece});
   }
+  /// The newest record of block `b` up to `end`.
+  Lsn newest_at(std::uint64_t b, Lsn end) const {
+    Lsn newest;
+    for (Lsn l(1); l <= end; l = l.next()) {
+      const auto& r = log_.at(l);
+      if (r->header().kind == RecordKind::write && r->header().range.contains(BlockIndex(b)))
+        newest = l;
+    }
+    return newest;
+  }
+  // Sums of one group stand for the blocks themselves: a sum over them, at where the extents stand.
+  void perform(outflow::ReadGroupSums& e) {
+    if (e.question.at > committed_) {
+      return later(outflow::GroupSumsRead{e.session, Error{Errc::unavailable, "not committed"}});
+    }
+    checkpoint_ = std::max(checkpoint_, e.question.at);
+    std::uint64_t sum = 0;
+    for (std::uint64_t b = 0; b < 8; ++b) sum += lossy::sum_of(b, newest_at(b, checkpoint_));
+    later(outflow::GroupSumsRead{e.session, GroupSums{checkpoint_, {sum}}});
+  }
   void perform(outflow::AskPace& e) {
     if (random_.below(3) == 0) later(outflow::PaceTold{e.session, 0, {}});
     later(outflow::PaceTold{e.session, e.bytes, {}});
@@ -307,6 +327,35 @@ class World {
       tell_receiver(inflow::MissingFound{e.session, disk_.find_missing(e.from), {}});
     });
   }
+  void perform(inflow::PrepareComparison& e) {
+    replica_store_.push_back([this, session = e.session] {
+      const auto at = std::max({disk_.checkpoint, disk_.committed, disk_.progress.flush_lsn});
+      tell_receiver(inflow::ComparisonPrepared{session, BaseQuestion{at, 1024, {0}}});
+    });
+  }
+  void perform(inflow::CompareBase& e) {
+    replica_store_.push_back([this, e] {
+      std::vector<BlockRange> unequal;
+      std::uint64_t sum = 0;
+      // It has not heard of all that yet; or, as nobody holds this world's flusher, it went on.
+      if (disk_.end() < e.lsn || disk_.checkpoint > e.lsn) {
+        const Error again{Errc::refused, "the extents are of another moment"};
+        return tell_receiver(inflow::BaseCompared{e.session, again});
+      }
+      for (std::uint64_t b = 0; b < 8; ++b) {
+        sum += lossy::sum_of(b, disk_.flushed_up_to(b, e.lsn));
+      }
+      ++seen_.comparisons;
+      if (sum != e.sums.at(0)) {
+        ++seen_.unequal;
+        trouble_ += fmt::format("unequal at {}; ", e.lsn);
+        unequal.push_back({BlockIndex(), 8});
+        disk_.missing.assign(8, true);
+      }
+      tell_receiver(inflow::BaseCompared{e.session, std::move(unequal)});
+    });
+  }
+  void perform(inflow::ReleaseComparison&) {}
   void perform(inflow::WriteBaseRun& e) {
     store_later(inflow::BaseRunWritten{Done{}},
                 [this, run = e] { seen_.skipped_base_blocks += disk_.copy(run); });

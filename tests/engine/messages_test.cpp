@@ -48,6 +48,8 @@ BOOST_AUTO_TEST_CASE(every_message_goes_by_its_own_name) {
       {Configured{}, "configured"},
       {AskDigests{}, "ask_digests"},
       {Digests{}, "digests"},
+      {AskBaseSums{}, "ask_base_sums"},
+      {BaseSums{}, "base_sums"},
   };
   BOOST_TEST(std::size(expected) == std::variant_size_v<Message>);
   for (const auto& [message, called] : expected) BOOST_TEST(name(message) == called);

@@ -171,6 +171,15 @@ BOOST_AUTO_TEST_CASE(an_intake_asks_until_a_whole_pass_finds_nothing) {
   BOOST_TEST(intake.begin_search()->from.value == 0u);
   BOOST_TEST(!intake.take_whole());
   intake.found({}, std::nullopt);
+  BOOST_TEST(!intake.take_whole());  // Not compared yet.
+  BOOST_TEST(intake.take_comparison());
+  BOOST_TEST(!intake.take_comparison());
+  BOOST_TEST(!intake.begin_search().has_value());
+  intake.ask_again();  // It was not equal.
+  BOOST_TEST(intake.begin_search()->from.value == 0u);
+  intake.found({}, std::nullopt);
+  BOOST_TEST(intake.take_comparison());
+  intake.compared();
   BOOST_TEST(intake.whole());
   BOOST_TEST(intake.take_whole());
   BOOST_TEST(!intake.take_whole());
@@ -202,10 +211,10 @@ BOOST_AUTO_TEST_CASE(an_intake_has_no_more_under_way_than_the_window) {
     }
     intake.found(found, BlockIndex(at));
   }
-  BOOST_TEST(at == base_window_blocks_max);
+  BOOST_TEST(at == base_intake_blocks_max);
   BOOST_TEST(intake.accept(range(0, base_ask_blocks_max), Lsn{}).has_value());
   BOOST_TEST(!intake.begin_search().has_value());  // Not in the extents yet.
-  for (std::uint64_t first = base_ask_blocks_max; first < base_window_blocks_max / 2;
+  for (std::uint64_t first = base_ask_blocks_max; first < base_intake_blocks_max / 2;
        first += base_ask_blocks_max) {
     BOOST_TEST(intake.accept(range(first, base_ask_blocks_max), Lsn{}).has_value());
   }

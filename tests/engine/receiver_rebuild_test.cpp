@@ -44,6 +44,26 @@ BaseBlocks blocks(std::uint64_t first, std::uint64_t count, std::uint64_t flush 
           zeros(count * block_bytes)};
 }
 
+ComparisonPrepared prepared(std::uint64_t at) {
+  return {SessionId(7), BaseQuestion{Lsn(at), base_group_blocks_min, {0, 3}}};
+}
+BaseSums sums(std::uint64_t lsn, std::vector<std::uint64_t> of_groups) {
+  return {volume(), Epoch(1), SessionId(7), Lsn(lsn), std::move(of_groups), ""};
+}
+BaseCompared compared(std::vector<BlockRange> unequal) {
+  return {SessionId(7), std::move(unequal)};
+}
+
+/// All is copied, and what was is to be compared.
+void copy_all(Rig& r) {
+  rebuild_from_4(r);
+  ask_for_all(r);
+  r.on(MissingFound{SessionId(7), {}, {}});
+  r.say(blocks(0, 8), 2);
+  r.on(BaseRunWritten{Done{}});
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "prepare_comparison\n");
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(receiver_rebuild)
@@ -57,10 +77,10 @@ BOOST_AUTO_TEST_CASE(a_rebuild_takes_two_lanes_and_answers_its_barrier_when_all_
   BOOST_TEST(r.turn() == "answer #1 ack received=4 durable=4\n");
   BOOST_TEST(r.on(PeerArrived{2, r.hello(Purpose::bulk)}) ==
              "accept #2\n"
-             "find_missing 0 max=4096\n");
+             "find_missing 0 max=2048\n");
   BOOST_TEST(r.on(MissingFound{SessionId(7), {{BlockIndex(0), 8}}, BlockIndex(8)}) ==
              "answer #2 ask_base [0,8)\n"
-             "find_missing 8 max=4088\n");
+             "find_missing 8 max=2040\n");
   BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "");
   BOOST_TEST(r.say(r.records(5, 6, 4)) == "append 5..6 committed=4\n");
   BOOST_TEST(r.say(blocks(0, 5), 2) == "write_base [0,5)\n");
@@ -68,8 +88,11 @@ BOOST_AUTO_TEST_CASE(a_rebuild_takes_two_lanes_and_answers_its_barrier_when_all_
              "write_base [5,8) zeros\n");
   r.on(BaseRunWritten{Done{}});
   BOOST_TEST(r.turn() == "answer #1 ack received=6 durable=4\n");
-  BOOST_TEST(r.on(BaseRunWritten{Done{}}) == "find_missing 0 max=4096\n");
-  BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "answer #2 base_whole flush=6\n");
+  BOOST_TEST(r.on(BaseRunWritten{Done{}}) == "find_missing 0 max=2048\n");
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "prepare_comparison\n");
+  BOOST_TEST(r.on(prepared(6)) == "answer #2 ask_base_sums at=6 of 2 groups of 1024\n");
+  BOOST_TEST(r.say(sums(7, {1, 2}), 2) == "compare_base at=7 of 2 sums\n");
+  BOOST_TEST(r.on(compared({})) == "answer #2 base_whole flush=6\n");
   BOOST_TEST(r.say(Barrier{volume(), Epoch(1), SessionId(7), Lsn(6)}) == "");
   BOOST_TEST((r.receiver->numbers().base == BaseState::incomplete));
   r.moved(6);
@@ -81,6 +104,92 @@ BOOST_AUTO_TEST_CASE(a_rebuild_takes_two_lanes_and_answers_its_barrier_when_all_
              "answer #1 barrier_reached 6\n");
   BOOST_TEST((r.receiver->numbers().base == BaseState::complete));
   BOOST_TEST(r.receiver->numbers().committed.value == 6u);
+}
+
+BOOST_AUTO_TEST_CASE(blocks_that_are_not_the_sources_are_asked_for_again) {
+  Rig r(6);
+  r.log.grow_to(10);
+  copy_all(r);
+  r.on(prepared(4));
+  r.say(sums(5, {1, 2}), 2);
+  BOOST_TEST(r.on(compared({{BlockIndex(0), 8}})) == "find_missing 0 max=2048\n");
+  BOOST_TEST(r.receiver->numbers().rebuild->missing_blocks == 8u);
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {{BlockIndex(0), 8}}, {}}) ==
+             "answer #2 ask_base [0,8)\n");
+  r.say(blocks(0, 8), 2);
+  r.on(BaseRunWritten{Done{}});
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "prepare_comparison\n");
+  r.on(prepared(4));
+  r.say(sums(5, {1, 2}), 2);
+  BOOST_TEST(has(r.on(compared({})), "base_whole"));
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_that_stays_unequal_ends_its_session_and_is_never_whole) {
+  Rig r(6);
+  r.log.grow_to(10);
+  copy_all(r);
+  std::string said;
+  for (std::uint32_t round = 0; round < base_unequal_max; ++round) {
+    BOOST_TEST(!has(said, "refuse"));
+    r.on(prepared(4));
+    r.say(sums(5, {1, 2}), 2);
+    said = r.on(compared({{BlockIndex(0), 8}}));
+    r.on(MissingFound{SessionId(7), {}, {}});
+  }
+  BOOST_TEST(
+      has(said, "bad_data: blocks [0,8) are not the source's after they were copied 3 times"));
+  BOOST_TEST((r.receiver->numbers().base == BaseState::incomplete));
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_compared_does_not_keep_a_copy_from_being_whole) {
+  Rig r(6);
+  r.log.grow_to(10);
+  copy_all(r);
+  r.on(prepared(4));
+  auto none = sums(0, {});
+  none.problem = "committed up to 3";
+  BOOST_TEST(r.say(none, 2) ==
+             "release_comparison\n"
+             "answer #2 base_whole flush=4\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_comparison_that_lost_its_hold_is_made_again) {
+  Rig r(6);
+  r.log.grow_to(10);
+  copy_all(r);
+  r.on(prepared(4));
+  r.say(sums(5, {1, 2}), 2);
+  BOOST_TEST(r.on(BaseCompared{SessionId(7), Error{Errc::refused, "its hold is over"}}) ==
+             "find_missing 0 max=2048\n");
+  BOOST_TEST(r.on(MissingFound{SessionId(7), {}, {}}) == "prepare_comparison\n");
+}
+
+BOOST_AUTO_TEST_CASE(sums_that_were_not_asked_for_or_of_an_earlier_moment_are_refused) {
+  const auto said = [](BaseSums message, LinkNumber link, bool asked) {
+    Rig r(6);
+    r.log.grow_to(10);
+    copy_all(r);
+    if (asked) r.on(prepared(4));
+    return r.say(std::move(message), link);
+  };
+  BOOST_TEST(has(said(sums(5, {1, 2}), 2, false), "protocol"));
+  BOOST_TEST(has(said(sums(5, {1, 2}), 1, true), "protocol"));
+  BOOST_TEST(has(said(sums(5, {1}), 2, true), "bad_data"));
+  BOOST_TEST(has(said(sums(3, {1, 2}), 2, true), "bad_data"));
+  auto stale = sums(5, {1, 2});
+  stale.session = SessionId(6);
+  BOOST_TEST(has(said(stale, 2, true), "stale_session"));
+}
+
+// Its store holds the flusher meanwhile; and what comes late is of nobody's session.
+BOOST_AUTO_TEST_CASE(a_session_that_ends_amid_its_comparison_lets_the_flusher_go) {
+  Rig r(6);
+  r.log.grow_to(10);
+  copy_all(r);
+  r.on(prepared(4));
+  BOOST_TEST(has(r.on(PeerGone{1, "reset"}), "release_comparison\n"));
+  BOOST_TEST(r.on(compared({{BlockIndex(0), 8}})) == "");
+  BOOST_TEST(r.on(prepared(4)) == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_rebuild_that_breaks_off_leaves_the_base_incomplete) {

@@ -172,6 +172,14 @@ struct MessageText {
   std::string operator()(const BaseWhole& m) const {
     return fmt::format("base_whole flush={}", m.flush_lsn);
   }
+  std::string operator()(const AskBaseSums& m) const {
+    return fmt::format("ask_base_sums at={} of {} groups of {}", m.at, m.groups.size(),
+                       m.group_blocks);
+  }
+  std::string operator()(const BaseSums& m) const {
+    return fmt::format("base_sums at={} of {} groups{}", m.lsn, m.sums.size(),
+                       m.problem.empty() ? "" : ": " + m.problem);
+  }
   std::string operator()(const Refused& m) const {
     return fmt::format("refused {}: {}", to_string(m.code), m.text);
   }
@@ -219,6 +227,10 @@ inline std::string render(const outflow::SenderEffects& effects) {
     }
     std::string operator()(const of::ReadBaseRun& e) const {
       return fmt::format("read_base {}", e.range);
+    }
+    std::string operator()(const of::ReadGroupSums& e) const {
+      return fmt::format("read_group_sums at={} of {} groups", e.question.at,
+                         e.question.groups.size());
     }
     std::string operator()(const of::AskPace& e) const {
       return fmt::format("ask_pace {}", e.bytes);
@@ -286,6 +298,11 @@ inline std::string render(const inflow::ReceiverEffects& effects) {
       return fmt::format("begin_base {} {}{}", to_string(e.scope), e.base,
                          e.own_past ? fmt::format(" parts_at={}", e.own_past->parts_at) : "");
     }
+    std::string operator()(const in::PrepareComparison&) const { return "prepare_comparison"; }
+    std::string operator()(const in::CompareBase& e) const {
+      return fmt::format("compare_base at={} of {} sums", e.lsn, e.sums.size());
+    }
+    std::string operator()(const in::ReleaseComparison&) const { return "release_comparison"; }
     std::string operator()(const in::FindMissing& e) const {
       return fmt::format("find_missing {} max={}", e.from, e.blocks_max);
     }

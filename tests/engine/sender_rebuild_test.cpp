@@ -80,6 +80,31 @@ BOOST_AUTO_TEST_CASE(a_rebuild_runs_two_lanes_and_ends_with_a_witnessed_barrier)
   BOOST_TEST(s.session_payload_bytes == (5 + 13) * block_bytes);
 }
 
+BOOST_AUTO_TEST_CASE(a_source_says_what_its_extents_come_to_or_why_it_cannot) {
+  for (const bool can : {true, false}) {
+    Rig r(20);
+    rebuild_up_to_ready(r);
+    r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
+    const AskBaseSums ask_sums{volume(), Epoch(1), r.session, Lsn(14), 1024, {0, 2}};
+    BOOST_TEST(r.hear(ask_sums, Lane::bulk) == "read_group_sums at=14 of 2 groups\n");
+    BOOST_TEST(r.on(GroupSumsRead{SessionId(99), GroupSums{Lsn(15), {7, 8}}}) == "");
+    Result<GroupSums> read = GroupSums{Lsn(15), {7, 8}};
+    if (!can) read = Error{Errc::unavailable, "committed up to 3"};
+    BOOST_TEST(r.on(GroupSumsRead{r.session, read}) ==
+               (can ? "send bulk base_sums at=15 of 2 groups\n"
+                    : "send bulk base_sums at=0 of 0 groups: committed up to 3\n"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(sums_asked_for_while_blocks_are_on_their_way_end_the_rebuild) {
+  Rig r(20);
+  rebuild_up_to_ready(r);
+  r.on(LinkOpened{Lane::bulk, r.bulk, node(2), Incarnation(4)});
+  r.hear(ask(r, {range(0, 8)}), Lane::bulk);
+  const AskBaseSums ask_sums{volume(), Epoch(1), r.session, Lsn(14), 1024, {0}};
+  BOOST_TEST(has(r.hear(ask_sums, Lane::bulk), "session_ended bad_answer"));
+}
+
 BOOST_AUTO_TEST_CASE(a_barrier_that_no_ack_witnessed_is_not_believed) {
   Rig r(20);
   rebuild_up_to_ready(r);

@@ -61,6 +61,8 @@ BOOST_AUTO_TEST_CASE(two_machines_on_a_lossy_line_converge_to_equal_logs_and_blo
   BOOST_TEST(seen.resets > 50u);
   BOOST_TEST(seen.deltas > 100u);
   BOOST_TEST(seen.rests > 100u);
+  BOOST_TEST(seen.comparisons > 100u);
+  BOOST_TEST(seen.unequal == 0u);
   BOOST_TEST(seen.kept_blocks > 100u);
   BOOST_TEST(seen.forked_deltas > 30u);
   BOOST_TEST(seen.forked_resets > 5u);

@@ -44,6 +44,20 @@ class CheckRules(unittest.TestCase):
         (self.root / "engine/cursor.cpp").unlink()
         self.breaks(self.text, "names engine/cursor.cpp, which does not exist")
 
+    def test_a_queue_whose_test_is_gone(self):
+        page = self.root / "docs/QUEUES.md"
+        page.write_text(page.read_text().replace("`block_status_is_bounded`", "`block_status_is_long`"))
+        status, out = self.check()
+        self.assertEqual(status, 1, out)
+        self.assertIn("names the test block_status_is_long, which does not exist", out)
+
+    def test_a_queue_without_a_cap(self):
+        page = self.root / "docs/QUEUES.md"
+        page.write_text(page.read_text().replace("| `connections_max`, 100 |", "| |", 1))
+        status, out = self.check()
+        self.assertEqual(status, 1, out)
+        self.assertIn("not five cells that say something", out)
+
     def test_a_test_that_is_gone(self):
         self.breaks(self.changed("`budgets_are_exceeded_strictly`", "`budgets_are_kept`"),
                     "names the test budgets_are_kept, which does not exist")

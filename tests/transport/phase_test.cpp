@@ -28,8 +28,8 @@ std::set<std::string_view> expected(Purpose purpose, Direction from, Phase phase
       return {"facts", "digest_is",       "touched_noted", "session_ready",
               "ack",   "barrier_reached", "digests",       "refused"};
     case Purpose::bulk:
-      if (connector) return {"base_blocks", "base_zeroes", "refused"};
-      return {"ask_base", "base_whole", "refused"};
+      if (connector) return {"base_blocks", "base_zeroes", "base_sums", "refused"};
+      return {"ask_base", "ask_base_sums", "base_whole", "refused"};
     case Purpose::control:
       if (connector) {
         return {"register", "assign_ack", "unassign_ack", "heartbeat",  "propose_set",

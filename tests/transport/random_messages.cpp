@@ -327,6 +327,21 @@ void fill(Source& s, Digests& m) {
     m.points.push_back({Lsn(at += s.number(1, 9)), s.digest()});
 }
 
+void fill(Source& s, AskBaseSums& m) {
+  m = s.head<AskBaseSums>();
+  m.at = s.of<Lsn>();
+  m.group_blocks = s.number(base_group_blocks_min, 1u << 20);
+  std::uint32_t group = 0;
+  for (auto left = s.count(1, base_sums_max); left > 0; --left)
+    m.groups.push_back(group += static_cast<std::uint32_t>(s.number(1, 3)));
+}
+void fill(Source& s, BaseSums& m) {
+  m = s.head<BaseSums>();
+  m.lsn = s.of<Lsn>();
+  for (auto left = s.count(0, base_sums_max); left > 0; --left) m.sums.push_back(s.any());
+  m.problem = s.text(text_bytes_max);
+}
+
 /// Texts for people come back cut; everything else comes back as it was.
 template <class T>
 void cut(T& message) {

@@ -42,6 +42,8 @@ enum class FrameType : std::uint8_t {
   base_zeroes = 33,
   base_whole = 36,
   ask_base = 37,
+  ask_base_sums = 38,
+  base_sums = 39,
   register_node = 48,
   registered = 49,
   assign = 50,
@@ -145,6 +147,8 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
 
     {FrameType::ask_digests, "ask_digests", 33, 545, 0, records_connector},
     {FrameType::digests, "digests", 41, 1577, 0, records_acceptor},
+    {FrameType::ask_base_sums, "ask_base_sums", 50, 4146, 0, bulk_acceptor},
+    {FrameType::base_sums, "base_sums", 44, 8748, 0, bulk_connector},
 });
 static_assert(frame_rules.size() == std::variant_size_v<engine::Message>);
 

@@ -212,4 +212,25 @@ template <>
 struct Wire<BaseWhole> : Fields<BaseWhole, F<&BaseWhole::volume>, F<&BaseWhole::epoch>,
                                 F<&BaseWhole::session>, F<&BaseWhole::flush_lsn>> {};
 
+inline const char* flaw_of_groups(const AskBaseSums& ask) {
+  const auto size = ask.group_blocks;
+  const bool sized = size >= base_group_blocks_min && size <= volume_blocks_max;
+  if (!sized || ask.groups.empty()) return "names no group of blocks";
+  const bool rising = std::adjacent_find(ask.groups.begin(), ask.groups.end(),
+                                         std::greater_equal<>()) == ask.groups.end();
+  if (!rising) return "has groups out of order";
+  return ask.groups.back() < volume_blocks_max / size ? nullptr : "has groups beyond any volume";
+}
+template <>
+struct Wire<AskBaseSums>
+    : Validated<AskBaseSums, flaw_of_groups,
+                Fields<AskBaseSums, F<&AskBaseSums::volume>, F<&AskBaseSums::epoch>,
+                       F<&AskBaseSums::session>, F<&AskBaseSums::at>, F<&AskBaseSums::group_blocks>,
+                       F<&AskBaseSums::groups, List<std::uint32_t, base_sums_max>>>> {};
+template <>
+struct Wire<BaseSums>
+    : Fields<BaseSums, F<&BaseSums::volume>, F<&BaseSums::epoch>, F<&BaseSums::session>,
+             F<&BaseSums::lsn>, F<&BaseSums::sums, List<std::uint64_t, base_sums_max>>,
+             F<&BaseSums::problem, Reason>> {};
+
 }  // namespace tidemark::transport::wire
