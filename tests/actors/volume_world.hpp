@@ -83,6 +83,7 @@ struct NoKv final : storage::Kv {
     return {};
   }
   void commit(storage::KvBatch, OnStatus) override { NoDisk::never(); }
+  void check(OnCheck) override { NoDisk::never(); }
 };
 struct NoNetwork final : transport::Network {
   void connect(const engine::Endpoint&, engine::Hello, std::function<void(Outcome)>) override {
