@@ -44,6 +44,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "delta_forgets_own_past",
     "quorum_counts_voteless",
     "quorum_shrinks_with_absence",
+    "repair_takes_older_block",
+    "most_copies_decide",
 };
 
 #ifdef TIDEMARK_PLANTED

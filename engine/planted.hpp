@@ -48,7 +48,9 @@ enum class Bug : std::uint8_t {
   delta_forgets_own_past,   ///< A delta leaves out what committed own records touched (C6).
   quorum_counts_voteless,   ///< Acks and promises of a copy without a vote count (C13).
   quorum_shrinks_with_absence,  ///< Only connected voters are in the denominator (C13).
-  count_,                       ///< Not a bug: how many there are.
+  repair_takes_older_block,     ///< Repair accepts a copy behind the own extents (C14, C27).
+  most_copies_decide,  ///< Which of copies that differ is right is a matter of how many agree (C27).
+  count_,              ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

@@ -38,6 +38,7 @@ struct StoreMoved {
   Lsn checkpoint;
   Lsn retained;
   std::uint64_t wal_free_bytes = 0;
+  std::optional<DamagedBlock> damaged{};  ///< Of the extents: help is wanted with it.
 };
 /// Fail-stop: nothing that the store still holds will become durable (C23).
 struct StoreBroke {
@@ -74,6 +75,13 @@ struct MissingFound {
 /// The answer to the oldest WriteBaseRun.
 struct BaseRunWritten {
   Status status;
+};
+/// The answer to ReadCopy.
+struct CopyRead {
+  LinkNumber link = 0;
+  SessionId session;
+  BlockIndex block;
+  Result<BlockCopy> copy;
 };
 struct AssignmentChanged {
   Assignment assignment;
@@ -152,6 +160,22 @@ struct WriteBaseRun {
 struct FinishBase {
   Lsn at;
 };
+/// A block of the own extents, for the primary, once they hold all up to `at`.
+struct ReadCopy {
+  LinkNumber link = 0;
+  SessionId session;
+  BlockIndex block;
+  Lsn at;
+};
+/// What the primary has of a block that was asked for with `at`.
+struct RepairBlock {
+  BlockCopy copy;
+  Lsn at;
+};
+/// It cannot help with it.
+struct GiveUpBlock {
+  BlockIndex block;
+};
 /// All that was asked with FenceAsked is true; an error when the store is gone.
 struct AnswerFence {
   Status status;
@@ -172,7 +196,7 @@ struct Log {
 using ReceiverEffect =
     std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted, ReadDigest, TruncateTo,
                  NoteTouched, BeginBase, FindMissing, WriteBaseRun, FinishBase, AnswerFence,
-                 AnswerStop, EndRole, Log, ReadDigests>;
+                 AnswerStop, EndRole, Log, ReadDigests, ReadCopy, RepairBlock, GiveUpBlock>;
 /// To be performed in order.
 using ReceiverEffects = std::vector<ReceiverEffect>;
 

@@ -42,6 +42,8 @@ enum class FrameType : std::uint8_t {
   base_zeroes = 33,
   base_whole = 36,
   ask_base = 37,
+  ask_block = 38,
+  block_is = 39,
   register_node = 48,
   registered = 49,
   assign = 50,
@@ -145,6 +147,10 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
 
     {FrameType::ask_digests, "ask_digests", 33, 545, 0, records_connector},
     {FrameType::digests, "digests", 41, 1577, 0, records_acceptor},
+
+    {FrameType::ask_block, "ask_block", 48, 48, 0, records_connector | records_acceptor},
+    {FrameType::block_is, "block_is", 65, 65, engine::block_bytes,
+     records_connector | records_acceptor},
 });
 static_assert(frame_rules.size() == std::variant_size_v<engine::Message>);
 
