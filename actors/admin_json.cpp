@@ -93,6 +93,30 @@ std::optional<std::uint64_t> whole_number(const json::value* value) {
   return std::nullopt;
 }
 
+std::vector<std::uint64_t> numbers_in(const json::object& body, std::string_view key) {
+  std::vector<std::uint64_t> numbers;
+  const auto* value = body.if_contains(key);
+  if (value == nullptr || !value->is_array()) return numbers;
+  for (const auto& entry : value->as_array()) {
+    if (const auto number = whole_number(&entry)) numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+json::object to_json(const engine::ScrubStatus& s) {
+  return {{"state", engine::to_string(s.state)},
+          {"rate", s.rate},
+          {"next_block", s.next.value},
+          {"blocks", s.blocks},
+          {"read_bytes", s.read_bytes},
+          {"damaged_blocks", s.damaged},
+          {"checksums_rewritten", s.sums_rewritten},
+          {"log_damage", s.log_damage},
+          {"superblock_slots_rewritten", s.slots_rewritten},
+          {"catalogs_rewritten", s.catalogs_rewritten},
+          {"problem", s.problem}};
+}
+
 json::object to_json(const engine::StoreStatus& s) {
   return {{"end", s.end.value},
           {"durable", s.durable.value},
@@ -109,7 +133,12 @@ json::object to_json(const engine::StoreStatus& s) {
           {"wal_bytes_written", s.wal_bytes_written},
           {"extent_bytes_written", s.extent_bytes_written},
           {"wal_writes", s.wal_writes},
-          {"flushes", s.flushes}};
+          {"flushes", s.flushes},
+          {"damaged_blocks", s.damaged_blocks},
+          {"unrepairable_blocks", s.unrepairable_blocks},
+          {"damage_found", s.damage_found},
+          {"blocks_repaired", s.blocks_repaired},
+          {"scrub", to_json(s.scrub)}};
 }
 
 json::object session_json(const engine::PeerStatus& s) {

@@ -33,7 +33,10 @@ json::object body_of(const engine::AdminReply& reply);
 /// What a peer wrote where a number belongs; nothing for a fraction, a negative or no number at
 /// all (`value` may be null).
 std::optional<std::uint64_t> whole_number(const json::value* value);
+/// The whole numbers of a list; what is none is left out.
+std::vector<std::uint64_t> numbers_in(const json::object& body, std::string_view key);
 
+json::object to_json(const engine::ScrubStatus& s);
 json::object to_json(const engine::StoreStatus& status);
 json::object session_json(const engine::PeerStatus& status);
 json::object to_json(const engine::PeerStatus& status);

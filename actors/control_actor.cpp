@@ -27,6 +27,7 @@ void ControlShell::start() {
   env_->events.event(Event(Level::info, "control_plane_loaded")
                          .with("nodes", plane_.nodes().size())
                          .with("volumes", plane_.volumes().size()));
+  load_scrubs();
   arm_beat(heartbeat_every);
 }
 
@@ -168,6 +169,7 @@ void ControlShell::beat() {
   }
   for (const auto& [key, why] : over) ended(key, why);
   run(plane_.on_tick(moment()));
+  move_scrubs();
 }
 
 // --- effects, in order ---------------------------------------------------------------------------
@@ -239,11 +241,15 @@ void ControlShell::perform(engine::control::Drop& effect) {
 }
 
 void ControlShell::perform(engine::control::Report& effect) {
-  if (effect.volume) {
-    logs_[effect.volume].add(env_->clock.wall(), effect.event);
-    if (plane_.volume(effect.volume) == nullptr) logs_.erase(effect.volume);  // forgotten
+  note_event(effect.volume, effect.event);
+}
+
+void ControlShell::note_event(const engine::VolumeId& volume, const Event& event) {
+  if (volume) {
+    logs_[volume].add(env_->clock.wall(), event);
+    if (plane_.volume(volume) == nullptr) logs_.erase(volume);  // forgotten
   }
-  env_->events.event(effect.event);
+  env_->events.event(event);
 }
 
 // --- operators -----------------------------------------------------------------------------------

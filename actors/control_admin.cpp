@@ -232,6 +232,7 @@ void ControlAdmin::route() {
   if (is("POST", 4, "volumes", "events")) return events_since();
   if (is("GET", 5, "volumes", "plan")) return preview();
   if (is("POST", 4, "volumes", "compare")) return compare();
+  if (is("POST", 4, "volumes", "scrub")) return scrub();
   if (is("POST", 4, "nodes", "readmit")) return readmit();
   answer(answer_error({Errc::not_found, fmt::format("there is no {} {}", ask.method, ask.path)}));
 }

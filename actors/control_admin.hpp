@@ -38,6 +38,7 @@ struct ControlAdmin {
   void resize();
   void readmit();
   void compare();
+  void scrub();
 
   void when_settled(const engine::VolumeId& id, std::uint16_t status);
   void when_serving(const engine::VolumeId& id, std::uint16_t status, engine::MonoTime deadline);

@@ -4,7 +4,7 @@
 //   hold every copy's flusher
 //     -> X = the highest LSN that any copy's extents hold or could be flushed to
 //     -> bring every copy to X -> compare log digests -> compare checksums of groups of blocks
-//     -> drill into groups that differ -> release
+//     -> drill into groups that differ -> ask the logs which copy is wrong -> release
 #include <algorithm>
 #include <deque>
 
@@ -26,16 +26,6 @@ constexpr std::size_t differences_max = 64;
 std::string text_in(const json::object& body, std::string_view key) {
   const auto* value = body.if_contains(key);
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-}
-
-std::vector<std::uint64_t> numbers_in(const json::object& body, std::string_view key) {
-  std::vector<std::uint64_t> numbers;
-  const auto* value = body.if_contains(key);
-  if (value == nullptr || !value->is_array()) return numbers;
-  for (const auto& entry : value->as_array()) {
-    if (const auto number = whole_number(&entry)) numbers.push_back(*number);
-  }
-  return numbers;
 }
 
 /// Blocks [first, first + count) in groups of `group`.
@@ -62,12 +52,13 @@ struct Copy {
 /// Lives as long as a question of it is open.
 class Comparison : public std::enable_shared_from_this<Comparison> {
  public:
-  Comparison(ControlShell& shell, const engine::control::VolumeRecord& record,
+  Comparison(ControlShell& shell, const engine::control::VolumeRecord& record, CompareWish wish,
              std::function<void(AdminReply)> done)
       : shell_(shell),
+        wish_(wish),
         id_(record.spec.id),
         name_(record.spec.name),
-        blocks_(record.spec.blocks()),
+        range_(wish.range.empty() ? engine::BlockRange{{}, record.spec.blocks()} : wish.range),
         done_(std::move(done)) {
     for (const auto& member : record.members) copies_.emplace_back().node = member.node.name;
   }
@@ -132,8 +123,10 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     for (const auto& copy : copies_) {
       if (copy.compared) at_ = std::max(at_, copy.limit);
     }
+    // Of no blocks, the whole retained log is read.
+    const auto first = range_.first.value;
     ask_all(
-        "hash", {0, 0, 1}, step_max,
+        "hash", {first, wish_.logs ? std::uint64_t{0} : 1, 1}, step_max,
         [](Comparison& self, Copy& copy, const json::object& body) {
           copy.log = text_in(body, "log");
           const auto error = text_in(body, "log_error");
@@ -162,17 +155,18 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
       all += fmt::format("{}{}: digest {}", all.empty() ? "" : ", ", copy.node, copy.log);
     }
     if (differ) log_differences_.push_back(all);
-    const auto group = group_for(blocks_);
+    const auto group = group_for(range_.count);
     const auto whole = std::max<std::uint64_t>(1, blocks_per_question / group) * group;
-    for (std::uint64_t at = 0; at < blocks_; at += whole)
-      questions_.push_back({at, std::min(whole, blocks_ - at), group});
+    const auto end = range_.end().value;
+    for (auto at = range_.first.value; at < end; at += whole)
+      questions_.push_back({at, std::min(whole, end - at), group});
     next();
   }
 
   void next() {
     const bool anyone =
         std::any_of(copies_.begin(), copies_.end(), [](const Copy& c) { return c.compared; });
-    if (questions_.empty() || blocks_differ_.size() >= differences_max || !anyone) return finish();
+    if (questions_.empty() || blocks_differ_.size() >= differences_max || !anyone) return look_up();
     question_ = questions_.front();
     questions_.pop_front();
     hashes_.clear();
@@ -181,7 +175,7 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
         [](Comparison& self, Copy& copy, const json::object& body) {
           self.hashes_[copy.node] = numbers_in(body, "groups");
           for (const auto block : numbers_in(body, "damaged"))
-            self.name(block, copy.node, "damaged");
+            self.name(block, copy.node, engine::no_block, true);
         },
         &Comparison::compare_groups);
   }
@@ -205,7 +199,7 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
       const auto first = question_.first + g * question_.group;
       const auto count = std::min(question_.group, question_.first + question_.count - first);
       if (count == 1) {
-        for (const auto& [node, hash] : hashes_) name(first, node, fmt::format("{:016x}", hash[g]));
+        for (const auto& [node, hash] : hashes_) name(first, node, hash[g], false);
       } else if (deeper.size() < differences_max) {
         deeper.push_back({first, count, group_for(count)});
       }
@@ -220,10 +214,100 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
   }
 
   /// Damage, once found, says more than the checksum it leads to.
-  void name(std::uint64_t block, const std::string& node, const std::string& what) {
+  void name(std::uint64_t block, const std::string& node, engine::BlockSum sum, bool damaged) {
     if (!blocks_differ_.contains(block) && blocks_differ_.size() >= differences_max) return;
-    auto& said = blocks_differ_[block][node];
-    if (said != "damaged") said = what;
+    const auto said = blocks_differ_[block].try_emplace(node, engine::CopySays{node, sum, damaged});
+    if (damaged) said.first->second.damaged = true;
+  }
+
+  /// Copies that differ although each fits its checksum: their logs, equal up to here, say what is right.
+  void look_up() {
+    json::array blocks;
+    for (const auto& [block, said] : blocks_differ_) {
+      const bool open = std::any_of(said.begin(), said.end(),
+                                    [](const auto& one) { return !one.second.damaged; });
+      if (open && said.size() > 1) blocks.emplace_back(block);
+    }
+    if (blocks.empty() || !log_differences_.empty()) return finish();
+    ask_each(
+        "written", json::object{{"at", at_}, {"blocks", std::move(blocks)}},
+        [](Comparison& self, const json::object& body) { self.take_proofs(body); },
+        &Comparison::decide);
+  }
+
+  void take_proofs(const json::object& body) {
+    const auto* list = body.if_contains("written");
+    if (list == nullptr || !list->is_array()) return;
+    for (const auto& entry : list->as_array()) {
+      if (!entry.is_object()) continue;
+      const auto block = whole_number(entry.as_object().if_contains("block"));
+      const auto lsn = whole_number(entry.as_object().if_contains("lsn"));
+      const auto sum = whole_number(entry.as_object().if_contains("sum"));
+      if (block && lsn && sum)
+        proofs_[*block].push_back({engine::BlockIndex(*block), engine::Lsn(*lsn), *sum});
+    }
+  }
+
+  void decide() {
+    std::vector<std::pair<std::string, engine::LastWritten>> wrong;
+    for (const auto& [block, said] : blocks_differ_) {
+      std::vector<engine::CopySays> all;
+      for (const auto& [node, one] : said) all.push_back(one);
+      const auto disproof = engine::disprove(all, proofs_[block]);
+      if (!disproof && differ(all)) undecided_.emplace_back(block);
+      if (!disproof) continue;
+      for (const auto& node : disproof->wrong) {
+        wrong_copies_.emplace_back(
+            json::object{{"block", block}, {"node", node}, {"record", disproof->proof.lsn.value}});
+        wrong.emplace_back(node, disproof->proof);
+      }
+    }
+    if (!wish_.repair || wrong.empty()) return finish();
+    // Before the copies are released: behind this LSN the proofs say nothing.
+    auto open = std::make_shared<std::size_t>(wrong.size());
+    for (const auto& [node, proof] : wrong) {
+      const auto body = json::serialize(json::object{{"volume", engine::to_string(id_)},
+                                                     {"at", at_},
+                                                     {"block", proof.block.value},
+                                                     {"lsn", proof.lsn.value},
+                                                     {"sum", proof.sum}});
+      shell_.ask_node(node, engine::AdminAsk{0, node, "POST", "/v1/local/compare/disprove", body},
+                      step_max, [self = shared_from_this(), open](const AdminReply&) {
+                        if (--*open == 0) self->finish();
+                      });
+    }
+  }
+
+  static bool differ(const std::vector<engine::CopySays>& all) {
+    const engine::CopySays* first = nullptr;
+    for (const auto& one : all) {
+      if (one.damaged) continue;
+      if (first != nullptr && one.sum != first->sum) return true;
+      first = &one;
+    }
+    return false;
+  }
+
+  /// The same question to every copy that takes part; whoever does not answer changes nothing.
+  void ask_each(const std::string& step, json::object body,
+                void (*take)(Comparison&, const json::object&), void (Comparison::*then)()) {
+    body["volume"] = engine::to_string(id_);
+    const auto text = json::serialize(body);
+    auto open = std::make_shared<std::size_t>(1);
+    const auto less = [self = shared_from_this(), open, then] {
+      if (--*open == 0) ((*self).*then)();
+    };
+    for (const auto& copy : copies_) {
+      if (!copy.compared) continue;
+      ++*open;
+      shell_.ask_node(copy.node,
+                      engine::AdminAsk{0, copy.node, "POST", "/v1/local/compare/" + step, text},
+                      hash_max, [self = shared_from_this(), take, less](const AdminReply& reply) {
+                        if (reply.status == 200) take(*self, body_of(reply));
+                        less();
+                      });
+    }
+    less();
   }
 
   void finish() {
@@ -250,7 +334,9 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     }
     for (const auto& [block, said] : blocks_differ_) {
       json::array list;
-      for (const auto& [node, what] : said) list.emplace_back(node + ": " + what);
+      for (const auto& [node, one] : said)
+        list.emplace_back(one.damaged ? node + ": damaged"
+                                      : fmt::format("{}: {:016x}", node, one.sum));
       differences.push_back(
           json::object{{"kind", "block"}, {"block", block}, {"copies", std::move(list)}});
     }
@@ -258,54 +344,72 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     const bool complete = compared.size() == copies_.size();
     const auto summary =
         fmt::format("volume {} at lsn {}: {} of {} copies compared over {} blocks, {}", name_, at_,
-                    compared.size(), copies_.size(), blocks_,
+                    compared.size(), copies_.size(), range_.count,
                     !equal             ? fmt::format("{} differences", differences.size())
                     : compared.empty() ? "nothing was compared"
                                        : "no difference found");
     done_(answer_json(200, json::object{{"equal", equal},
                                         {"complete", complete},
                                         {"lsn", at_},
-                                        {"blocks", blocks_},
+                                        {"blocks", range_.count},
                                         {"copies", std::move(copies)},
                                         {"compared", std::move(compared)},
                                         {"differences", std::move(differences)},
+                                        {"wrong_copies", std::move(wrong_copies_)},
+                                        {"undecided_blocks", std::move(undecided_)},
                                         {"unreachable", std::move(unreachable)},
                                         {"summary", summary}}));
   }
 
   ControlShell& shell_;
+  CompareWish wish_;
   engine::VolumeId id_;
   std::string name_;
-  std::uint64_t blocks_;
+  engine::BlockRange range_;
   std::function<void(AdminReply)> done_;
   std::vector<Copy> copies_;
   std::uint64_t at_ = 0;
   std::deque<Question> questions_;
   Question question_;
   std::map<std::string, std::vector<std::uint64_t>> hashes_;
-  std::map<std::uint64_t, std::map<std::string, std::string>> blocks_differ_;
+  std::map<std::uint64_t, std::map<std::string, engine::CopySays>> blocks_differ_;
+  std::map<std::uint64_t, std::vector<engine::LastWritten>> proofs_;
   std::vector<std::string> log_differences_;
+  json::array wrong_copies_;  ///< That a record contradicts.
+  json::array undecided_;     ///< Blocks that no retained record says anything of.
 };
 
 }  // namespace
 
 void ControlAdmin::compare() {
-  const auto body = parse_body(ask.body, {});
+  const auto body = parse_body(ask.body, {"repair"});
   if (!body) return answer(answer_error(body.error()));
+  const auto repair = flag_field(*body, "repair");
+  if (!repair) return answer(answer_error(repair.error()));
   const auto* record = shell.plane_.volume(parts[2]);
   if (record == nullptr) {
     return answer(
         answer_error({engine::Errc::not_found, fmt::format("there is no volume {}", parts[2])}));
   }
-  const auto id = record->spec.id;
-  if (!shell.comparing_.insert(id).second) {
-    return answer(answer_error(
-        {engine::Errc::busy, fmt::format("volume {} is being compared already", parts[2])}));
+  CompareWish wish;
+  wish.repair = *repair;
+  shell.compare(*record, wish, answer);
+}
+
+void ControlShell::compare(const engine::control::VolumeRecord& record, CompareWish wish,
+                           AdminAnswer answer) {
+  const auto id = record.spec.id;
+  if (!comparing_.insert(id).second) {
+    return answer(
+        answer_error({engine::Errc::busy,
+                      fmt::format("volume {} is being compared already", record.spec.name)}));
   }
-  std::make_shared<Comparison>(shell, *record, [self = *this, id](AdminReply reply) {
-    self.shell.comparing_.erase(id);
-    self.answer(std::move(reply));
-  })->begin();
+  std::make_shared<Comparison>(*this, record, wish,
+                               [this, id, answer = std::move(answer)](AdminReply reply) {
+                                 comparing_.erase(id);
+                                 answer(std::move(reply));
+                               })
+      ->begin();
 }
 
 }  // namespace tidemark::actors

@@ -16,6 +16,7 @@
 #include "actors/link_turns.hpp"
 #include "engine/control/control_plane.hpp"
 #include "engine/event_page.hpp"
+#include "engine/scrub_round.hpp"
 
 namespace tidemark::actors {
 
@@ -40,6 +41,13 @@ inline constexpr std::uint64_t admin_look_again = 100 * engine::millisecond;
 inline constexpr std::uint64_t admin_ask_max =
     2 * engine::second;  ///< A node answers about itself.
 
+/// What of a volume's copies is to be compared.
+struct CompareWish {
+  bool repair = false;         ///< Copies that the log contradicts are told so.
+  bool logs = true;            ///< The retained logs are read again as well.
+  engine::BlockRange range{};  ///< Empty: all.
+};
+
 class ControlShell {
  public:
   ControlShell(ControlSelf me, EnvironmentPtr env);
@@ -58,6 +66,14 @@ class ControlShell {
   void look_again() { look_at_waiting(); }
   void choose();
   void admin(engine::AdminAsk ask, AdminAnswer answer);
+
+  /// Compares copies; one comparison of a volume at a time, else the answer is 409.
+  void compare(const engine::control::VolumeRecord& record, CompareWish wish, AdminAnswer answer);
+  /// Reads all copies and compares them, in the background; goes on after a restart.
+  void start_scrub(const engine::control::VolumeRecord& record, std::uint64_t rate);
+  void stop_scrub(const engine::VolumeId& volume);
+  /// Nothing where none was asked for.
+  const engine::RoundStatus* scrub_status(const engine::VolumeId& volume) const;
 
   /// Asks a node something about itself; an unreachable or silent one is answered for with a 503.
   void ask_node(const std::string& node, engine::AdminAsk ask, std::uint64_t budget,
@@ -98,6 +114,14 @@ class ControlShell {
   void refuse(std::uint64_t key, engine::RefusalCode code, const std::string& why);
   void forget(std::uint64_t key);
   void look_at_waiting();
+  void load_scrubs();
+  void save_scrub(const engine::VolumeId& volume, const engine::ScrubRound& round);
+  void move_scrubs();
+  void ask_scrubs(const engine::control::VolumeRecord& record);
+  void compare_piece(const engine::control::VolumeRecord& record, engine::ComparePiece piece);
+  void piece_compared(const engine::VolumeId& volume, const engine::AdminReply& reply);
+  void scrub_over(const engine::control::VolumeRecord& record, const engine::RoundStatus& status);
+  void note_event(const engine::VolumeId& volume, const engine::Event& event);
   void arm_beat(std::uint64_t delay);
   void wake_in(std::uint64_t delay);
   void arm_choice();
@@ -121,6 +145,7 @@ class ControlShell {
   std::vector<Waiting> waiting_;
   std::map<engine::VolumeId, engine::RecoveryLog> logs_;
   std::set<engine::VolumeId> comparing_;  ///< One comparison of a volume at a time.
+  std::map<engine::VolumeId, engine::ScrubRound> scrubs_;
   engine::TimerId beat_timer_ = 0;
   engine::TimerId choice_timer_ = 0;
   engine::MonoTime choice_due_;  ///< What choice_timer_ is armed for.

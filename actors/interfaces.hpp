@@ -11,6 +11,8 @@
 //   Node: one per daemon; owns the stores, plays each replica's role (Volume or Receiver), talks to
 //   Control, which is the embedded control plane, on the node that hosts it.
 //
+// Long because all that actors say to each other stands in one place.
+//
 // Everything runs on one loop, so a message costs no lock and no thread hop. Records and requests
 // travel as shared batches, one message per loop turn; only numbers come back. Questions
 // (replies_to) are asked with an infinite time-out and both branches; what can fail answers a
@@ -35,6 +37,7 @@
 #include "engine/front.hpp"
 #include "engine/messages.hpp"
 #include "engine/record/record.hpp"
+#include "engine/repair.hpp"
 #include "engine/result.hpp"
 #include "engine/status.hpp"
 #include "transport/link.hpp"
@@ -84,6 +87,7 @@ struct StoreProgressed {
   engine::Lsn checkpoint;
   engine::Lsn retained;
   std::uint64_t wal_free_bytes = 0;
+  std::optional<engine::DamagedBlock> damaged{};  ///< Another copy is to be asked for it.
 };
 /// Store -> its listener and its node, once: fail-stop (C23).
 /// Nothing it still holds will become durable.
@@ -180,7 +184,8 @@ struct WriteBase {
 struct FinishRebuild {
   engine::Lsn at;
 };
-/// The answer to what has no value: TruncateLog, WriteBase, FinishRebuild, PinLog,
+/// The answer to what has no value: TruncateLog, WriteBase, FinishRebuild, RepairBlock, StartScrub, DisproveBlock,
+/// PinLog,
 /// StopStore, DestroyStore.
 struct StoreDone {
   engine::Status status;
@@ -200,6 +205,28 @@ struct BaseRun {
 struct BaseRead {
   engine::Result<BaseRun> run;
 };
+/// For another copy's repair: a block of the extents, once they hold all up to `at`.
+struct ReadCopy {
+  engine::BlockIndex block;
+  engine::Lsn at;
+};
+struct CopyRead {
+  engine::Result<engine::BlockCopy> copy;
+};
+/// What another copy answered for the damaged block that StoreProgressed named with `at`.
+struct RepairBlock {
+  engine::BlockCopy copy;
+  engine::Lsn at;
+};
+/// No copy can help with it for now: it is named again later, or when somebody reads it.
+struct GiveUpBlock {
+  engine::BlockIndex block;
+};
+/// Reads the whole copy in the background, repairing what it finds; AskStoreStatus tells how far it is.
+struct StartScrub {
+  std::uint64_t rate = 0;  ///< Bytes per second.
+};
+struct StopScrub {};
 /// The greatest LSN at or below `at` behind which all touched blocks can be named, also where the
 /// log itself is pruned.
 struct FindTouched {
@@ -248,6 +275,20 @@ struct CopyHash {
       damaged;  ///< At most 64: blocks whose content does not match their sum.
 };
 struct ReleaseFlush {};
+/// Compare, step 3, of blocks that differ: the newest record up to `at` that the log has of each.
+struct FindWritten {
+  std::vector<engine::BlockIndex> blocks;
+  engine::Lsn at;
+};
+struct WrittenFound {
+  engine::Result<std::vector<engine::LastWritten>> found;
+};
+/// Compare, step 4, still held at `at`: a record proves that the block is wrong here, although it fits
+/// its checksum. It is read no more and repaired like a damaged one.
+struct DisproveBlock {
+  engine::LastWritten proof;
+  engine::Lsn at;
+};
 struct AskStoreStatus {};
 /// Stops: drains and, when `clean`, flushes and marks a clean stop.
 /// Answers StoreDone, then the actor ends.
@@ -273,9 +314,13 @@ using Store = caf::typed_actor<
     caf::replies_to<WriteBase>::with<StoreDone>, caf::replies_to<FindTouched>::with<TouchedFound>,
     caf::replies_to<ReadTouched>::with<TouchedRead>,
     caf::replies_to<FinishRebuild>::with<StoreDone>, caf::replies_to<ReadBase>::with<BaseRead>,
-    caf::replies_to<PinLog>::with<StoreDone>, caf::reacts_to<UnpinLog>,
-    caf::replies_to<HoldFlush>::with<FlushHeld>, caf::replies_to<HashCopy>::with<CopyHash>,
-    caf::reacts_to<ReleaseFlush>, caf::replies_to<AskStoreStatus>::with<engine::StoreStatus>,
+    caf::replies_to<ReadCopy>::with<CopyRead>, caf::replies_to<RepairBlock>::with<StoreDone>,
+    caf::reacts_to<GiveUpBlock>, caf::replies_to<StartScrub>::with<StoreDone>,
+    caf::reacts_to<StopScrub>, caf::replies_to<FindWritten>::with<WrittenFound>,
+    caf::replies_to<DisproveBlock>::with<StoreDone>, caf::replies_to<PinLog>::with<StoreDone>,
+    caf::reacts_to<UnpinLog>, caf::replies_to<HoldFlush>::with<FlushHeld>,
+    caf::replies_to<HashCopy>::with<CopyHash>, caf::reacts_to<ReleaseFlush>,
+    caf::replies_to<AskStoreStatus>::with<engine::StoreStatus>,
     caf::replies_to<StopStore>::with<StoreDone>, caf::replies_to<DestroyStore>::with<StoreDone>,
     caf::replies_to<OpenStore>::with<StoreOpened>, caf::replies_to<AskMoveCost>::with<MoveCostIs>,
     caf::replies_to<PrepareComparison>::with<ComparisonPrepared>,
@@ -358,13 +403,21 @@ struct RecordsNumbered {
 struct PeerReassigned {
   engine::Assignment assignment;
 };
+/// Volume -> Sender: a block that the primary's extents lost, as the replica has it.
+struct FetchBlock {
+  engine::DamagedBlock damaged;
+};
+struct BlockFetched {
+  engine::Result<engine::BlockCopy> copy;
+};
 struct AskPeerStatus {};
 struct StopSender {};
 
 using Sender =
     caf::typed_actor<caf::reacts_to<RecordsNumbered>, caf::reacts_to<PeerReassigned>,
                      caf::replies_to<AskPeerStatus>::with<engine::PeerStatus>,
-                     caf::reacts_to<StopSender>, caf::replies_to<AskPreview>::with<PreviewIs>>;
+                     caf::reacts_to<StopSender>, caf::replies_to<AskPreview>::with<PreviewIs>,
+                     caf::replies_to<FetchBlock>::with<BlockFetched>>;
 
 // === Receiver: the replica's side of one volume ==================================================
 
@@ -472,6 +525,17 @@ TIDEMARK_IN_PROCESS(FinishRebuild)
 TIDEMARK_IN_PROCESS(StoreDone)
 TIDEMARK_IN_PROCESS(ReadBase)
 TIDEMARK_IN_PROCESS(BaseRead)
+TIDEMARK_IN_PROCESS(StartScrub)
+TIDEMARK_IN_PROCESS(StopScrub)
+TIDEMARK_IN_PROCESS(FindWritten)
+TIDEMARK_IN_PROCESS(WrittenFound)
+TIDEMARK_IN_PROCESS(DisproveBlock)
+TIDEMARK_IN_PROCESS(ReadCopy)
+TIDEMARK_IN_PROCESS(CopyRead)
+TIDEMARK_IN_PROCESS(RepairBlock)
+TIDEMARK_IN_PROCESS(GiveUpBlock)
+TIDEMARK_IN_PROCESS(FetchBlock)
+TIDEMARK_IN_PROCESS(BlockFetched)
 TIDEMARK_IN_PROCESS(PinLog)
 TIDEMARK_IN_PROCESS(UnpinLog)
 TIDEMARK_IN_PROCESS(HoldFlush)

@@ -83,6 +83,17 @@ constexpr Metric<StoreStatus> of_store[] = {
      [](const auto& s) { return s.wal_writes; }},
     {"tidemark_store_flushes_total", Kind::counter, "Checkpoints of the extents.",
      [](const auto& s) { return s.flushes; }},
+    {"tidemark_store_damaged_blocks", Kind::gauge, "Blocks whose content is not what was written.",
+     [](const auto& s) { return s.damaged_blocks; }},
+    {"tidemark_store_unrepairable_blocks", Kind::gauge,
+     "Damaged blocks that no copy could help with.",
+     [](const auto& s) { return s.unrepairable_blocks; }},
+    {"tidemark_store_damage_found_total", Kind::counter, "Damaged blocks that were found.",
+     [](const auto& s) { return s.damage_found; }},
+    {"tidemark_store_blocks_repaired_total", Kind::counter, "Blocks taken from another copy.",
+     [](const auto& s) { return s.blocks_repaired; }},
+    {"tidemark_store_scrub_read_bytes_total", Kind::counter, "Bytes read by scrubs.",
+     [](const auto& s) { return s.scrub.read_bytes; }},
 };
 
 constexpr Metric<VolumeStatus> of_volume[] = {

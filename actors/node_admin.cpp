@@ -29,6 +29,9 @@ void NodeShell::admin(engine::AdminAsk ask, AdminAnswer answer) {
   if (ask.method == "POST" && local && parts.size() == 3 && parts[2] == "rebuild_rate") {
     return set_rebuild_rate(ask.body, std::move(answer));
   }
+  if (ask.method == "POST" && local && parts.size() == 4 && parts[2] == "scrub") {
+    return local_scrub(parts[3], ask.body, std::move(answer));
+  }
   if (local) {
     return answer(
         answer_error({Errc::not_found, fmt::format("there is no {} {}", ask.method, ask.path)}));
@@ -284,7 +287,8 @@ void NodeShell::metrics(AdminAnswer answer) {
 /// control plane puts the copies side by side.
 void NodeShell::local_compare(const std::string& step, const std::string& text,
                               AdminAnswer answer) {
-  const auto body = parse_body(text, {"volume", "at", "group_blocks", "first", "count"});
+  const auto body = parse_body(
+      text, {"volume", "at", "group_blocks", "first", "count", "blocks", "block", "lsn", "sum"});
   if (!body) return answer(answer_error(body.error()));
   const auto id = text_field(*body, "volume");
   if (!id) return answer(answer_error(id.error()));
@@ -314,6 +318,8 @@ void NodeShell::local_compare(const std::string& step, const std::string& text,
             gone);
     return;
   }
+  if (step == "written" || step == "disprove")
+    return local_proof(step, *body, *s->store, std::move(answer));
   if (step != "hash")
     return answer(answer_error({Errc::not_found, "there is no compare step " + step}));
   const auto at = number_field(*body, "at");

@@ -121,6 +121,9 @@ class NodeShell {
   void metrics(AdminAnswer answer);
   void fallback_status(AdminAnswer answer);
   void local_compare(const std::string& step, const std::string& body, AdminAnswer answer);
+  void local_proof(const std::string& step, const json::object& body, const Store& store,
+                   AdminAnswer answer);
+  void local_scrub(const std::string& step, const std::string& body, AdminAnswer answer);
   void gather(std::function<void(std::vector<LocalView>)> then);
   void set_rebuild_rate(const std::string& body, AdminAnswer answer);
   void local_events(const std::string& volume, const std::string& body, AdminAnswer answer);

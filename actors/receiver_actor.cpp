@@ -216,6 +216,30 @@ void perform(Self self, inflow::ReleaseComparison&) {
 
 void perform(Self self, inflow::FinishBase& e) { ask_step(self, FinishRebuild{e.at}, step_ended); }
 
+void perform(Self self, inflow::ReadCopy& e) {
+  const auto answer = [self, e](engine::Result<engine::BlockCopy> copy) {
+    run(self, inflow::CopyRead{e.link, e.session, e.block, std::move(copy)});
+  };
+  self->request(self->state.store, caf::infinite, ReadCopy{e.block, e.at})
+      .then([answer](CopyRead& read) { answer(std::move(read.copy)); },
+            [self, answer](const caf::error& error) { answer(store_gone(self, error).error()); });
+}
+
+void perform(Self self, inflow::RepairBlock& e) {
+  const auto block = e.copy.block;
+  const auto give_up = [self, block] { self->send(self->state.store, GiveUpBlock{block}); };
+  self->request(self->state.store, caf::infinite, RepairBlock{std::move(e.copy), e.at})
+      .then(
+          [give_up](const StoreDone& done) {
+            if (!done.status) give_up();
+          },
+          [](const caf::error&) {});  // The store has ended: that is told by itself.
+}
+
+void perform(Self self, inflow::GiveUpBlock& e) {
+  self->send(self->state.store, GiveUpBlock{e.block});
+}
+
 void perform(Self self, inflow::AnswerFence& e) {
   auto& s = self->state;
   const auto answer = e.status ? engine::Result<StoreFacts>(facts_now(s)) : e.status.error();
@@ -292,8 +316,8 @@ ReceiverShell::behavior_type receiver(Self self, ReceiverSeed& seed) {
   self->send(s.store, SetListener{StoreListener{self}});
   return {
       [self](const StoreProgressed& m) {
-        run(self,
-            inflow::StoreMoved{m.durable, m.digest, m.checkpoint, m.retained, m.wal_free_bytes});
+        run(self, inflow::StoreMoved{m.durable, m.digest, m.checkpoint, m.retained,
+                                     m.wal_free_bytes, m.damaged});
       },
       [self](const StoreFailed& m) { run(self, inflow::StoreBroke{m.error}); },
       [self](const PeerConnected& m) { take_peer(self, m); },

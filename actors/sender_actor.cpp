@@ -2,6 +2,7 @@
 // Decides nothing.
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -10,6 +11,7 @@
 #include "actors/link_relay.hpp"
 #include "actors/preview_turns.hpp"
 #include "actors/spawn.hpp"
+#include "engine/check.hpp"
 #include "engine/sender.hpp"
 
 namespace tidemark::actors::sender_turns {
@@ -64,7 +66,8 @@ struct SenderState {
   std::optional<Pace> pace;
   caf::actor_addr volume;  ///< Weak: the volume owns its senders.
   std::optional<engine::Sender> machine;
-  std::array<OpenLink, 2> links;  ///< By lane.
+  std::array<OpenLink, 2> links;                                   ///< By lane.
+  std::deque<caf::typed_response_promise<BlockFetched>> fetching;  ///< As the machine answers.
   engine::TimerId timer = 0;
   std::optional<engine::MonoTime> armed_for;
   std::uint64_t arming = 0;
@@ -206,6 +209,26 @@ void perform(Self self, outflow::ReadTouched& e) {
                                       });
 }
 
+void perform(Self self, outflow::ReadCopy& e) {
+  const auto answer = [self, session = e.session,
+                       block = e.block](engine::Result<engine::BlockCopy> copy) {
+    run(self, outflow::CopyRead{session, block, std::move(copy)});
+  };
+  self->request(self->state.store, caf::infinite, ReadCopy{e.block, e.at})
+      .then([answer](CopyRead& read) { answer(std::move(read.copy)); },
+            [self, answer](const caf::error& error) {
+              answer(source_error(self, "reading a block for repair", error));
+            });
+}
+
+void perform(Self self, outflow::AnswerBlock& e) {
+  auto& fetching = self->state.fetching;
+  CHECK(!fetching.empty());
+  auto promise = std::move(fetching.front());
+  fetching.pop_front();
+  promise.deliver(BlockFetched{std::move(e.copy)});
+}
+
 void perform(Self self, outflow::ReportPeer& e) {
   if (auto volume = caf::actor_cast<caf::strong_actor_ptr>(self->state.volume)) {
     self->send(caf::actor_cast<Volume>(std::move(volume)),
@@ -303,6 +326,12 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
       [self](const PeerReassigned& m) { run(self, outflow::AssignmentChanged{m.assignment}); },
       [self](const PaceTold& m) {
         run(self, outflow::PaceTold{m.session, m.bytes, m.standing});
+      },
+      [self](const FetchBlock& m) -> caf::result<BlockFetched> {
+        auto promise = self->make_response_promise<BlockFetched>();
+        self->state.fetching.push_back(promise);
+        run(self, outflow::BlockWanted{m.damaged});
+        return promise;
       },
       [self](const AskPeerStatus&) {
         return self->state.machine->status(self->state.env->clock.now());

@@ -185,6 +185,25 @@ class StoreState {
                                                          std::move(piece.data), run->flush_lsn}};
                                });
         },
+        [this](const ReadCopy& m) {
+          return ask<CopyRead>([&] { return store_.copy_of(m.block, m.at); });
+        },
+        [this](const RepairBlock& m) {
+          return ask<StoreDone>([&] { return store_.repair_block(m.copy, m.at); });
+        },
+        [this](const GiveUpBlock& m) { store_.repair_failed(m.block); },
+        [this](const StartScrub& m) {
+          return store_.opened() ? StoreDone{store_.start_scrub(m.rate)} : StoreDone{not_open()};
+        },
+        [this](const StopScrub&) {
+          if (store_.opened()) store_.stop_scrub();
+        },
+        [this](const FindWritten& m) {
+          return ask<WrittenFound>([&] { return store_.last_written(m.blocks, m.at); });
+        },
+        [this](const DisproveBlock& m) {
+          return ask<StoreDone>([&] { return store_.disproved(m.proof, m.at); });
+        },
         [this](const PinLog& m) {
           if (!store_.opened()) return StoreDone{not_open()};
           store_.pin(m.id, m.from);
@@ -362,7 +381,7 @@ class StoreState {
     if (!listener_ || failure_) return;
     caf::anon_send(*listener_,
                    StoreProgressed{store_.durable(), store_.durable_digest(), store_.checkpoint(),
-                                   store_.retained(), store_.free_bytes()});
+                                   store_.retained(), store_.free_bytes(), store_.damaged_block()});
   }
 
   // Nobody waits for an answer that will not come.

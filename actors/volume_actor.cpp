@@ -231,6 +231,7 @@ VolumeShell::behavior_type volume_actor(VolumeShell::stateful_pointer<VolumeActo
       [&state](const VolumeTurnEnded&) { state.end_turn(); },
       [&state](const StoreProgressed& m) {
         state.handle(engine::StoreAdvanced{m.durable, m.wal_free_bytes, state.now()});
+        state.repair(m.damaged);
       },
       [&state](const PeerProgressed& m) {
         engine::PeerSeen seen{m.replica,  m.incarnation, m.state,          m.session, m.proved,

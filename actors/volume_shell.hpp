@@ -110,6 +110,13 @@ struct VolumeActor {
   void finish_stop();
 
  public:
+  void repair(const std::optional<engine::DamagedBlock>& damaged);
+
+ private:
+  void ask_next_copy();
+  void take_copy(engine::BlockCopy copy);
+
+ public:
   VolumeShell::pointer self;
   EnvironmentPtr env;
   std::optional<engine::VolumeMachine> machine;
@@ -137,6 +144,7 @@ struct VolumeActor {
       keys;  ///< By identity; looked up, never walked.
   std::map<engine::ClientKey, Client> clients;
   std::uint64_t last_client = 0;
+  std::optional<engine::RepairRound> repairing;  ///< One block at a time.
   std::size_t asked = 0;  ///< Questions to the store that have no answer yet.
   engine::TimerId timer = 0;
   std::uint64_t timer_delay = 0;

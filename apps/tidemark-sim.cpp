@@ -239,6 +239,10 @@ std::string_view why_not_hunted(Bug bug) {
       return "none of 120 seeds found it; its history shows it";
     case Bug::higher_promise_ignored:
       return "neither 270 seeds nor its history found it";
+    case Bug::most_copies_decide:
+      return "two disks would have to lose the same write; its unit test shows it";
+    case Bug::repair_takes_older_block:
+      return "a copy that is honest answers with nothing older than it was asked for";
     default:
       return {};
   }

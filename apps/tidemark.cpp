@@ -69,11 +69,11 @@ std::string render_done(const json::value& reply) {
   return words.empty() ? "done\n" : words;
 }
 
-int compare(const Common& common, const std::string& volume) {
+int compare(const Common& common, const std::string& volume, bool repair) {
   auto patient = common.client;
   patient.timeout_seconds = 3600;
-  const auto reply =
-      patient.ask("POST", fmt::format("/v1/volumes/{}/compare", volume), json::object{});
+  const auto reply = patient.ask("POST", fmt::format("/v1/volumes/{}/compare", volume),
+                                 json::object{{"repair", repair}});
   const int code = show(common, reply, cli::render_compare);
   if (code != cli::ok) return code;
   const auto says = [&](const char* key) {
@@ -195,7 +195,9 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
     auto* sub = volume->add_subcommand(command, help);
     sub->add_option("NAME", name, "The volume")->required()->check(name_word);
     sub->callback([&action, run] { action = run; });
+    return sub;
   };
+  static bool repair = false;
   on("show", "One volume with its replicas", [&] {
     return show(common, common.client.ask("GET", "/v1/volumes/" + name), cli::render_volume);
   });
@@ -204,10 +206,37 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
                 common.client.ask("DELETE", "/v1/volumes/" + name, json::object{{"name", name}}),
                 render_done);
   });
-  on("compare", "Compare all copies at one LSN, also under load; exit 1 unless all are equal",
-     [&] { return compare(common, name); });
+  on("compare", "Compare all copies at one LSN, also under load; exit 1 unless all are equal", [&] {
+    return compare(common, name, repair);
+  })->add_flag("--repair", repair, "Repair blocks of a copy that the log contradicts");
   on("events", "The volume's recovery log", [&] {
     return cli::events(common.client, {name, {}, false}, common.json);
+  });
+}
+
+void scrub_command(CLI::App& app, Common& common, std::function<int()>& action) {
+  static std::string volume, rate;
+  static bool only_status = false, stop = false;
+  auto* scrub = app.add_subcommand(
+      "scrub", "Read every copy in the background and repair what rotted; without options, starts");
+  scrub->add_option("VOLUME", volume, "The volume")->required()->check(name_word);
+  auto* paced = scrub->add_option("--rate", rate, "Bytes per second and copy, such as 50MiB");
+  auto* asked =
+      scrub->add_flag("--status", only_status, "How far the copies are, and what was found");
+  auto* halted = scrub->add_flag("--stop", stop, "Stop it");
+  asked->excludes(paced)->excludes(halted);
+  halted->excludes(paced);
+  scrub->callback([&] {
+    action = [&] {
+      json::object body{{"action", stop ? "stop" : only_status ? "status" : "start"}};
+      if (!rate.empty()) {
+        const auto bytes = engine::parse_size(rate);
+        if (!bytes) return complain(common, bytes.error());
+        body["rate"] = *bytes;
+      }
+      return show(common, common.client.ask("POST", "/v1/volumes/" + volume + "/scrub", body),
+                  cli::render_scrub);
+    };
   });
 }
 
@@ -433,6 +462,7 @@ int main(int argc, char** argv) {
       ->envname("TIDEMARK_NODE");
   app.add_flag("--json", common.json, "Print the reply as JSON");
   std::function<int()> action;
+  scrub_command(app, common, action);
   volume_commands(app, common, action);
   replica_commands(app, common, action);
   other_commands(app, common, action);

@@ -14,7 +14,7 @@ constexpr std::array names = std::to_array<std::string_view>({
     "register",        "registered",    "assign",        "assign_ack",  "unassign",
     "unassign_ack",    "heartbeat",     "propose_set",   "set_decided", "fence",
     "promise",         "admin_ask",     "admin_reply",   "configured",  "ask_digests",
-    "digests",         "ask_base_sums", "base_sums",
+    "digests",         "ask_base_sums", "base_sums",     "ask_block",   "block_is",
 });
 static_assert(names.size() == std::variant_size_v<Message>);
 

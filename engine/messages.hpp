@@ -25,6 +25,7 @@
 #include "engine/assignment.hpp"
 #include "engine/epoch_history.hpp"
 #include "engine/record/record.hpp"
+#include "engine/repair.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::engine {
@@ -303,6 +304,23 @@ struct BarrierReached {
   Lsn lsn;
 };
 
+/// Either side of a session lost a block of its extents and asks the other for it. The other brings
+/// its extents to `at` first. One question at a time; harmless to repeat.
+struct AskBlock {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  BlockIndex block;
+  Lsn at;  ///< All that the asking copy's extents may hold.
+};
+/// The answer. On the records link: one block, and seldom.
+struct BlockIs {
+  VolumeId volume;
+  Epoch epoch;
+  SessionId session;
+  BlockCopy copy;
+};
+
 // --- bulk link -----------------------------------------------------------------------------------
 
 /// The replica wants these blocks; each range is answered whole, in one or more pieces, in any
@@ -482,7 +500,7 @@ using Message =
                  AskBase, BaseBlocks, BaseZeroes, BaseWhole, Register, Registered, Assign,
                  AssignAck, Unassign, UnassignAck, Heartbeat, ProposeSet, SetDecided, Fence,
                  Promise, AdminAsk, AdminReply, Configured, AskDigests, Digests, AskBaseSums,
-                 BaseSums>;
+                 BaseSums, AskBlock, BlockIs>;
 /// "records", "ack", ...: for logs and traces.
 std::string_view name(const Message& message);
 

@@ -46,6 +46,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "quorum_shrinks_with_absence",
     "base_drops_block",
     "base_never_compared",
+    "repair_takes_older_block",
+    "most_copies_decide",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -49,8 +49,10 @@ enum class Bug : std::uint8_t {
   quorum_counts_voteless,   ///< Acks and promises of a copy without a vote count (C13).
   quorum_shrinks_with_absence,  ///< Only connected voters are in the denominator (C13).
   base_drops_block,  ///< One block of a copy gets lost on its way to its place (the sums see it).
-  base_never_compared,  ///< The same, and nobody compares what was copied with its source.
-  count_,               ///< Not a bug: how many there are.
+  base_never_compared,       ///< The same, and nobody compares what was copied with its source.
+  repair_takes_older_block,  ///< Repair accepts a copy behind the own extents (C14, C27).
+  most_copies_decide,  ///< Which of copies that differ is right is a matter of how many agree (C27).
+  count_,              ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

@@ -153,6 +153,7 @@ void Receiver::leave_session() {
   touched_upto_.reset();
   proved_digest_.reset();
   proved_points_.clear();
+  asked_block_.reset();
   ack_due_ = false;
 }
 
@@ -230,6 +231,7 @@ ReceiverEffects Receiver::on(const StoreMoved& event) {
   ReceiverEffects out;
   numbers_.wal_free_bytes = event.wal_free_bytes;
   numbers_.retained = event.retained;
+  damaged_ = event.damaged;
   // While the log is cut or reset these numbers speak of the one before; the step's end sets them.
   const bool begins_log = step_ == Step::beginning && step_scope_ != BaseScope::rest;
   if (step_ == Step::truncating || begins_log) return out;
@@ -249,6 +251,7 @@ ReceiverEffects Receiver::on(const StoreMoved& event) {
     undurable_cost_ -= undurable_.front().cost;
     undurable_.pop_front();
   }
+  seek_repair(out);
   after_store_work(out);
   return out;
 }

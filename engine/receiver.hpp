@@ -66,6 +66,8 @@ constexpr bool allowed(ReceiverState from, ReceiverState to) {
 inline constexpr std::size_t recent_records_max = 4096;
 /// Answers of a whole search are remembered: 8 rounds of 64.
 inline constexpr std::size_t proved_points_max = 512;
+/// Blocks that are read for the primary at once.
+inline constexpr std::size_t copies_read_max = 4;
 /// A log with less room takes no new session: two of the largest records.
 inline constexpr std::uint64_t room_for_session_bytes = 4u << 20;
 
@@ -112,6 +114,7 @@ class Receiver {
   ReceiverEffects on(const BaseRunWritten& event);
   ReceiverEffects on(const ComparisonPrepared& event);
   ReceiverEffects on(const BaseCompared& event);
+  ReceiverEffects on(const CopyRead& event);
   ReceiverEffects on(const StoreBroke& event);
   ReceiverEffects on(const AssignmentChanged& event);
   ReceiverEffects on(const FenceAsked& event);
@@ -151,6 +154,8 @@ class Receiver {
   void said(LinkNumber link, Records& records, ReceiverEffects& out);
   void said(LinkNumber link, Progress& progress, ReceiverEffects& out);
   void said(LinkNumber link, Barrier& barrier, ReceiverEffects& out);
+  void said(LinkNumber link, AskBlock& ask, ReceiverEffects& out);
+  void said(LinkNumber link, BlockIs& answer, ReceiverEffects& out);
   // And on the bulk link.
   void said(LinkNumber link, BaseBlocks& blocks, ReceiverEffects& out);
   void said(LinkNumber link, BaseZeroes& zeroes, ReceiverEffects& out);
@@ -158,6 +163,7 @@ class Receiver {
   template <class Other>
   void said(LinkNumber link, Other& other, ReceiverEffects& out);
 
+  void seek_repair(ReceiverEffects& out);
   void truncate_or_go_on(ReceiverEffects& out);
   void begin_base(ReceiverEffects& out);
   void reached(Lsn lsn, Digest digest);
@@ -198,6 +204,10 @@ class Receiver {
   std::optional<BaseQuestion> question_;    ///< While its answer is awaited, or compared with.
   std::uint32_t unequal_ = 0;               ///< Comparisons of this session that were.
   std::optional<BlockIndex> touched_upto_;  ///< While Touched is awaited: where the next may begin.
+
+  std::optional<DamagedBlock> damaged_;      ///< What the store wants help with.
+  std::optional<DamagedBlock> asked_block_;  ///< Of the primary, in this session.
+  std::size_t copies_reading_ = 0;
 
   // Disk work under way; it outlives the session that asked for it.
   Step step_ = Step::none;

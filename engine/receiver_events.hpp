@@ -38,6 +38,7 @@ struct StoreMoved {
   Lsn checkpoint;
   Lsn retained;
   std::uint64_t wal_free_bytes = 0;
+  std::optional<DamagedBlock> damaged{};  ///< Of the extents: help is wanted with it.
 };
 /// Fail-stop: nothing that the store still holds will become durable (C23).
 struct StoreBroke {
@@ -85,6 +86,13 @@ struct ComparisonPrepared {
 struct BaseCompared {
   SessionId session;
   Result<std::vector<BlockRange>> unequal;
+};
+/// The answer to ReadCopy.
+struct CopyRead {
+  LinkNumber link = 0;
+  SessionId session;
+  BlockIndex block;
+  Result<BlockCopy> copy;
 };
 struct AssignmentChanged {
   Assignment assignment;
@@ -176,6 +184,22 @@ struct CompareBase {
 };
 /// No comparison is under way any more: flush on.
 struct ReleaseComparison {};
+/// A block of the own extents, for the primary, once they hold all up to `at`.
+struct ReadCopy {
+  LinkNumber link = 0;
+  SessionId session;
+  BlockIndex block;
+  Lsn at;
+};
+/// What the primary has of a block that was asked for with `at`.
+struct RepairBlock {
+  BlockCopy copy;
+  Lsn at;
+};
+/// It cannot help with it.
+struct GiveUpBlock {
+  BlockIndex block;
+};
 /// All that was asked with FenceAsked is true; an error when the store is gone.
 struct AnswerFence {
   Status status;
@@ -193,10 +217,11 @@ struct Log {
   Event event;
 };
 
-using ReceiverEffect = std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted,
-                                    ReadDigest, TruncateTo, NoteTouched, BeginBase, FindMissing,
-                                    WriteBaseRun, FinishBase, AnswerFence, AnswerStop, EndRole, Log,
-                                    ReadDigests, PrepareComparison, CompareBase, ReleaseComparison>;
+using ReceiverEffect =
+    std::variant<AcceptLink, RefuseLink, Answer, AppendToLog, TellCommitted, ReadDigest, TruncateTo,
+                 NoteTouched, BeginBase, FindMissing, WriteBaseRun, FinishBase, AnswerFence,
+                 AnswerStop, EndRole, Log, ReadDigests, PrepareComparison, CompareBase,
+                 ReleaseComparison, ReadCopy, RepairBlock, GiveUpBlock>;
 /// To be performed in order.
 using ReceiverEffects = std::vector<ReceiverEffect>;
 

@@ -279,6 +279,7 @@ ReceiverEffects Receiver::on(const StoreStepEnded& event) {
       }
       barrier_.reset();
       intake_.reset();
+      seek_repair(out);
     }
     after_store_work(out);
     return out;
@@ -358,6 +359,7 @@ void Receiver::session_ready(ReceiverEffects& out) {
   out.push_back(Answer{records_link_, SessionReady{assignment_.spec.id, assignment_.epoch, session_,
                                                    numbers_.received.next(), missing}});
   ack_due_ = true;
+  seek_repair(out);
 }
 
 // --- base lane -----------------------------------------------------------------------------------

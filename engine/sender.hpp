@@ -67,6 +67,8 @@ inline constexpr std::uint64_t progress_every = 500 * millisecond;
 inline constexpr std::uint64_t committed_told_within = 5 * millisecond;
 /// The pin follows the replica in steps of this size; a chunk is larger.
 inline constexpr std::uint64_t repin_bytes = 16u << 20;
+/// A replica that was asked for a block has this long to answer.
+inline constexpr std::uint64_t copy_wait_max = 2 * second;
 
 struct SenderConfig {
   ClusterId cluster;
@@ -108,6 +110,8 @@ class Sender {
   SenderEffects on(const BaseRunRead& event, Moment at);
   SenderEffects on(const GroupSumsRead& event, Moment at);
   SenderEffects on(const PaceTold& event, Moment at);
+  SenderEffects on(const BlockWanted& event, Moment at);
+  SenderEffects on(const CopyRead& event, Moment at);
   SenderEffects on(const AssignmentChanged& event, Moment at);
   SenderEffects on(const Ticked&, Moment at);
   SenderEffects on(const TurnEnded&, Moment at);
@@ -171,12 +175,16 @@ class Sender {
   void heard(const Ack& ack, Moment at, SenderEffects& out);
   void heard(const BarrierReached& reached, Moment at, SenderEffects& out);
   void heard(const TouchedNoted& noted, Moment at, SenderEffects& out);
+  void heard(const AskBlock& ask, Moment at, SenderEffects& out);
+  void heard(const BlockIs& answer, Moment at, SenderEffects& out);
   void heard(const AskBase& ask, Moment at, SenderEffects& out);
   void heard(const AskBaseSums& ask, Moment at, SenderEffects& out);
   void heard(const BaseWhole& whole, Moment at, SenderEffects& out);
   void heard(const Refused& refused, Moment at, SenderEffects& out);
   template <class Other>
   void heard(const Other& other, Moment at, SenderEffects& out);
+
+  void answer_block(Result<BlockCopy> copy, SenderEffects& out);
 
   // Flow.
   void send(Lane lane, Message message, std::uint64_t bytes, SenderEffects& out);
@@ -231,6 +239,13 @@ class Sender {
   std::map<BlockIndex, std::uint64_t> granted_reads_;  ///< Bytes, by the first block asked for.
   Lsn pinned_from_;
   std::uint64_t bytes_since_pin_ = 0;
+
+  struct AskedBlock {
+    BlockIndex block;
+    MonoTime since;
+  };
+  std::optional<AskedBlock> asked_block_;  ///< The replica is to say what it has.
+  bool reading_copy_ = false;              ///< For the replica; one at a time.
 
   Lsn head_;  ///< Last numbered.
   Lsn committed_;

@@ -118,6 +118,16 @@ struct PaceTold {
   std::uint64_t bytes = 0;
   PaceStanding standing;
 };
+/// The primary's extents lost a block: the replica is to be asked for it. AnswerBlock follows, once.
+struct BlockWanted {
+  DamagedBlock damaged;
+};
+/// The answer to ReadCopy.
+struct CopyRead {
+  SessionId session;
+  BlockIndex block;
+  Result<BlockCopy> copy;
+};
 struct AssignmentChanged {
   Assignment assignment;
 };
@@ -187,6 +197,16 @@ struct ReadGroupSums {
   SessionId session;
   BaseQuestion question;
 };
+/// A block of the own extents, for the replica, once they hold all up to `at`.
+struct ReadCopy {
+  SessionId session;
+  BlockIndex block;
+  Lsn at;
+};
+/// To whoever gave BlockWanted.
+struct AnswerBlock {
+  Result<BlockCopy> copy;
+};
 /// What the volume counts: the replica's numbers and whether they are proved.
 struct ReportPeer {
   ReplicaId replica;
@@ -215,10 +235,10 @@ struct Log {
   Event event;
 };
 
-using SenderEffect =
-    std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest, FindTouched,
-                 ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun, ReportPeer, AskPace,
-                 TellPaceUsed, LeavePace, Log, ReadOwnDigests, ReadGroupSums>;
+using SenderEffect = std::variant<Connect, CloseLink, SendMessage, ReadOwnFacts, ReadOwnDigest,
+                                  FindTouched, ReadTouched, Pin, Unpin, ReadRecords, ReadBaseRun,
+                                  ReportPeer, AskPace, TellPaceUsed, LeavePace, Log, ReadOwnDigests,
+                                  ReadGroupSums, ReadCopy, AnswerBlock>;
 /// To be performed in order.
 using SenderEffects = std::vector<SenderEffect>;
 

@@ -11,6 +11,7 @@
 #include "engine/assignment.hpp"
 #include "engine/event.hpp"
 #include "engine/messages.hpp"
+#include "engine/scrub.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::engine {
@@ -96,6 +97,11 @@ struct StoreStatus {
   std::uint64_t extent_bytes_written = 0;
   std::uint64_t wal_writes = 0;  ///< Group commits.
   std::uint64_t flushes = 0;
+  std::uint64_t damaged_blocks = 0;       ///< Of the extents, now: content that was not written.
+  std::uint64_t unrepairable_blocks = 0;  ///< Of these: no copy could help so far.
+  std::uint64_t damage_found = 0;         ///< Blocks, since the store was opened.
+  std::uint64_t blocks_repaired = 0;
+  ScrubStatus scrub;
 };
 
 struct VolumeStatus {

@@ -179,9 +179,14 @@ class Cluster {
   bool rotten() const { return client_world_->read_errors_excused; }
   /// Set when the volume's copies may be damaged on purpose: errors of reads are excused.
   void rot_was_injected() {
+    rotted_ = true;
     client_world_->read_errors_excused = true;
     logs_->rot_was_injected();
   }
+
+  /// Blocks of one copy are damaged on purpose: until all is healed there may be nobody to repair
+  /// them, and errors of reads are excused. Wrong bytes never are.
+  void blocks_rot() { client_world_->read_errors_excused = true; }
 
  private:
   void ask_resize(std::uint64_t blocks);
@@ -197,6 +202,7 @@ class Cluster {
   ClusterOptions options_;
   World world_;
   std::optional<Failure> failure_;
+  bool rotted_ = false;
   caf::actor_system_config config_;
   std::unique_ptr<caf::actor_system> system_;
   SimScheduler* scheduler_ = nullptr;

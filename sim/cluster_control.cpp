@@ -29,4 +29,11 @@ bool Cluster::hosts_a_copy(std::uint32_t n) const {
   return hosts.empty() || std::find(hosts.begin(), hosts.end(), n) != hosts.end();
 }
 
+bool Cluster::copies_equal() {
+  const auto reply = admin("POST", fmt::format("/v1/volumes/{}/compare", volume), "{}");
+  if (reply.body.find("\"equal\":true") != std::string::npos) return true;
+  fail("copies_differ", fmt::format("compare answers {}: {}", reply.status, reply.body));
+  return false;
+}
+
 }  // namespace tidemark::sim

@@ -13,11 +13,11 @@ using engine::millisecond;
 using engine::second;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
-    "kill_primary", "kill_replica", "kill_two",      "kill_all",    "quick_restart",
-    "power_one",    "power_all",    "isolate",       "one_way",     "cut_links",
-    "cut_client",   "promote",      "wipe_replica",  "rot_replica", "slow_disk",
-    "failed_sync",  "full_disk",    "rebuilt_alone", "left_behind", "rotten_alone",
-    "resize",       "resize_twice", "stuck_disk",    "forced",      "removed_copy",
+    "kill_primary", "kill_replica", "kill_two",    "kill_all",     "quick_restart", "power_one",
+    "power_all",    "isolate",      "one_way",     "cut_links",    "cut_client",    "promote",
+    "wipe_replica", "rot_replica",  "slow_disk",   "failed_sync",  "full_disk",     "rebuilt_alone",
+    "left_behind",  "rotten_alone", "resize",      "resize_twice", "stuck_disk",    "forced",
+    "removed_copy", "rot_extents",  "rot_running",
 };
 
 }  // namespace
@@ -154,77 +154,6 @@ void Faults::alone_for_a_while() {
   host.fail_writes = 0;
   cluster_.kill(0);
   for (std::uint32_t node = 0; node < cluster_.size(); ++node) cluster_.boot(node);
-}
-
-std::vector<InodePtr> Faults::files_of(std::uint32_t node, std::string_view kind) {
-  auto& disk = cluster_.node(node).disk();
-  std::vector<InodePtr> inodes;
-  for (const auto& path : disk.files(cluster_.node(node).directory() + "/volumes")) {
-    if (path.ends_with(kind)) inodes.push_back(disk.inode(path));
-  }
-  return inodes;
-}
-
-bool Faults::rot_a_file(std::uint32_t node) {
-  const auto files = files_of(node, random_.chance(2, 3) ? ".seg" : ".dat");
-  if (files.empty()) return false;
-  const auto inode = files[static_cast<std::size_t>(random_.below(files.size()))];
-
-  // Behind the checkpoint only the end of the log matters:
-  // half of the time the last of what was written.
-  const auto end = inode->written_end();
-  const auto last = random_.chance(1, 2) ? end : std::min<std::uint64_t>(end, 64 * page_bytes);
-  return inode->rot(end - last, last, random_);
-}
-
-/// Of what later batches prove durable: the last one of a log looks torn, and only other copies
-/// could tell (C14).
-bool Faults::rot_proved_log(std::uint32_t node) {
-  const auto header = [](const InodePtr& inode) {
-    return storage::decode_segment_header(inode->read(0, page_bytes).bytes());
-  };
-  const auto files = files_of(node, ".seg");
-  const auto newest =
-      std::max_element(files.begin(), files.end(), [&](const auto& a, const auto& b) {
-        return header(b) && (!header(a) || header(a)->sequence < header(b)->sequence);
-      });
-  if (newest == files.end() || !header(*newest)) return false;
-  auto& inode = **newest;
-  const auto segment = *header(*newest);
-  std::vector<storage::BatchHeader> batches;
-  for (std::uint64_t at = page_bytes; at + page_bytes <= inode.written_end();) {
-    const auto batch = storage::decode_batch_header(engine::VolumeKey(segment.volume),
-                                                    inode.read(at, page_bytes).bytes(), at);
-    if (!batch || batch->sequence != segment.sequence) break;
-    at += batch->bytes();
-    batches.push_back(*batch);
-  }
-  // The last ones may be torn by the power loss: their proof does not count.
-  constexpr std::size_t doubtful = 4;
-  if (batches.size() <= doubtful) return false;
-  const auto proved = batches[batches.size() - 1 - doubtful].durable;
-  std::erase_if(batches, [&](const auto& batch) { return batch.last() > proved; });
-  if (batches.empty()) return false;
-  const auto& hit = batches[static_cast<std::size_t>(random_.below(batches.size()))];
-  return inode.rot(hit.offset, hit.bytes(), random_);
-}
-
-// Read while it runs, or met by its recovery.
-void Faults::rot() {
-  if (!whole_soon()) return;
-  const auto node = replica_node();
-  if (node == 0) return;
-  cluster_.rot_was_injected();
-  const bool while_dead = random_.chance(2, 3);
-  if (!while_dead && !rot_a_file(node)) return;
-  cluster_.run_for(pause());
-  cluster_.kill(node);
-  if (while_dead && !rot_a_file(node)) return cluster_.boot(node);
-  cluster_.run_for(pause());
-  cluster_.boot(node);
-  cluster_.run_for(pause());
-  cluster_.replace(node);
-  whole_soon();
 }
 
 // It is brought back from what is known to have been touched, and whoever takes part in that may go
@@ -464,6 +393,10 @@ void Faults::happen(Fault fault) {
       return stick_disk();
     case Fault::removed_copy:
       return removed_copy();
+    case Fault::rot_extents:
+      return rot_extents();
+    case Fault::rot_running:
+      return rot_running();
     case Fault::count_:
       break;
   }

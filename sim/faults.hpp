@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,8 @@ enum class Fault : std::uint8_t {
   stuck_disk,     ///< A disk takes operations and completes none, for a while or until a restart.
   forced,         ///< An operator makes a copy the primary that lacks what was committed.
   removed_copy,   ///< An operator removes a copy, others fail meanwhile, and adds it again.
+  rot_extents,    ///< Blocks of a running copy rot, always of the same one: the others have them.
+  rot_running,    ///< Log, superblock or catalog of a running copy rot, and a scrub follows.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -89,6 +92,9 @@ class Faults {
   void removed_copy();
   void alone_for_a_while();
   void rot();
+  void rot_extents();
+  void rot_running();
+  bool scrubbed(std::uint32_t node);
   std::vector<InodePtr> files_of(std::uint32_t node, std::string_view kind);
   bool rot_a_file(std::uint32_t node);
   void fail_sync();
@@ -98,6 +104,7 @@ class Faults {
 
   Cluster& cluster_;
   Random random_;
+  std::optional<std::uint32_t> rotting_;  ///< Whose blocks rot.
   std::map<std::string, std::uint64_t> counts_;
   std::uint64_t crashes_ = 0;
 };

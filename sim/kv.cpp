@@ -32,6 +32,17 @@ void SimKv::commit(storage::KvBatch batch, OnStatus done) {
   }
 }
 
+void SimKv::check(OnCheck done) {
+  if (!life_->alive) return;
+  trace_.mix(std::string_view("kv check"));
+  events_.after(random_.between(1, 20) * 1'000'000, life_, "kv", [this, done = std::move(done)] {
+    if (failed_)
+      return done(engine::Error{engine::Errc::io_failed, "check of the catalog: failed"});
+    const bool rotten = std::exchange(image_.rotten, false);
+    done(storage::KvCheck{65536, rotten ? "a block of a table does not match its checksum" : ""});
+  });
+}
+
 void SimKv::complete_next() {
   auto [batch, done] = std::move(pending_.front());
   pending_.pop_front();

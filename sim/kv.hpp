@@ -20,6 +20,7 @@ namespace tidemark::sim {
 struct KvImage {
   std::map<std::string, std::string> pairs;
   std::uint64_t fail_commits = 0;  ///< So many next batches end with an error.
+  bool rotten = false;             ///< What is on the disk; memory is right until the process ends.
 };
 
 class SimKv final : public storage::Kv {
@@ -30,6 +31,7 @@ class SimKv final : public storage::Kv {
   std::optional<std::string> get(const std::string& key) const override;
   std::vector<std::pair<std::string, std::string>> scan(const std::string& prefix) const override;
   void commit(storage::KvBatch batch, OnStatus done) override;
+  void check(OnCheck done) override;
 
   /// Call once, after life->alive became false.
   void process_ended();

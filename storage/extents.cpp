@@ -281,7 +281,10 @@ Task<Status> Extents::write_run_held(ExtentRun run) {
   auto found = co_await file_at(number_of(run.range.first), !run.hole());
   if (!found) co_return found.error();
   auto* file = *found;
-  if (file == nullptr) co_return Done{};  // a hole in nothing
+  if (file == nullptr) {  // a hole in nothing
+    damaged_.written(run.range);
+    co_return Done{};
+  }
   const auto index = index_of(run.range.first);
   const auto count = static_cast<std::size_t>(run.range.count);
   const auto offset = index * std::uint64_t{block_bytes};
@@ -301,6 +304,7 @@ Task<Status> Extents::write_run_held(ExtentRun run) {
   for (auto page = index / sums_per_page; page <= (index + count - 1) / sums_per_page; ++page) {
     file->dirty_pages.insert(page);
   }
+  damaged_.written(run.range);
   co_return Done{};
 }
 
@@ -366,16 +370,6 @@ Task<Status> Extents::sync_all(std::vector<ExtentFile*> files) {
   }
   auto synced = co_await fan_.all(std::move(tasks));
   co_return synced;
-}
-
-Status Extents::verify(const ExtentPiece& piece) const {
-  const auto wrong = first_mismatch(key_, piece.range.first, piece.data.bytes(), piece.sums);
-  if (!wrong) return Done{};
-  return Error{
-      Errc::corrupt,
-      fmt::format("read of block {} ({}): its content has checksum {:016x}, {:016x} was written",
-                  wrong->block, layout_.path_of(number_of(wrong->block), "dat"), wrong->found,
-                  wrong->written)};
 }
 
 Task<Result<ExtentPiece>> Extents::read_piece(BlockRange range, std::uint64_t blocks_max) {
@@ -486,6 +480,7 @@ Task<Status> Extents::cut_held(std::uint64_t end) {
 
 Task<Status> Extents::clear() {
   files_.clear();
+  damaged_.clear();
   present_ = durable_files_ = {};
   auto names = co_await list_directory(disk_, layout_.directory);
   if (!names) co_return names.error();

@@ -18,6 +18,7 @@
 
 #include "engine/front.hpp"
 #include "engine/timer.hpp"
+#include "storage/damaged_blocks.hpp"
 #include "storage/disk.hpp"
 #include "storage/extent_files.hpp"
 #include "storage/extent_layout.hpp"
@@ -70,6 +71,15 @@ class Extents {
   /// is looked for no farther than that: a file has holes up to its end, however small the volume.
   Task<engine::Result<ExtentPiece>> read_run(engine::BlockIndex first, std::uint64_t blocks_max,
                                              std::uint64_t hole_max = ~std::uint64_t{0});
+  /// One block, or its checksum, for whoever holds it in guard() for writing.
+  Task<engine::Result<ExtentPiece>> read_held(engine::BlockIndex block);
+  Task<engine::Result<engine::BlockSum>> sum_held(engine::BlockIndex block);
+  /// What is there is proved to be something else than what `sum` belongs to: it is damage from now
+  /// on, durably with the next sync(). With its guard held.
+  Task<engine::Status> correct_sum_held(engine::BlockIndex block, engine::BlockSum sum);
+  /// Compares the checksum files with what is in memory, writes again what differs, durably; how many
+  /// of their blocks that were.
+  Task<engine::Result<std::uint64_t>> rewrite_rotten_sums();
   /// Runs that are holes or not: at most `runs_max` of them, from the begin of `range`.
   Task<engine::Result<std::vector<engine::Allocation>>> allocation(engine::BlockRange range,
                                                                    std::size_t runs_max);
@@ -91,6 +101,9 @@ class Extents {
   void close() { files_.clear(); }
 
   RangeGuard& guard() { return guard_; }
+  /// What readers noted; a block leaves it when it is written.
+  DamagedBlocks& damaged() { return damaged_; }
+  const DamagedBlocks& damaged() const { return damaged_; }
   /// Nobody's turn comes any more: for the owner's destructor.
   void abandon() {
     guard_.close();
@@ -138,6 +151,7 @@ class Extents {
   Task<engine::Status> write_each(std::vector<ExtentRun> runs, WriteRun write_one);
   Task<engine::Status> write_sums(ExtentFile& file);
   Task<engine::Status> sync_all(std::vector<ExtentFile*> files);
+  Task<engine::Result<std::uint64_t>> note_rotten_sums(ExtentFile& file, std::uint64_t pages);
   Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);
   engine::Status verify(const ExtentPiece& piece) const;
 
@@ -151,6 +165,7 @@ class Extents {
   ExtentFileSet durable_files_;
   bool created_files_ = false;  ///< Names that may not be durable.
   std::uint64_t bytes_written_ = 0;
+  DamagedBlocks damaged_;
   RangeGuard guard_;
   RangeGuard sync_turn_;  ///< One sync at a time.
   Fan fan_{extent_writes_max};

@@ -6,6 +6,7 @@
 // A full disk pauses it (the log still has everything); any other failure ends the store (C23).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -67,6 +68,8 @@ class Flusher {
   engine::Lsn limit() const;
   /// The highest LSN whose content the extents may hold.
   engine::Lsn ceiling() const { return ceiling_; }
+  /// A block that is written beside the rounds may hold content up to `lsn`, at most limit().
+  void raise_ceiling(engine::Lsn lsn) { ceiling_ = std::max(ceiling_, lsn); }
   /// Something is flushable and nothing hinders it.
   bool can_progress() const { return !stopped_ && !held_ && problem_.empty() && limit() > at_.lsn; }
   bool running() const { return running_; }

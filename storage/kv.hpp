@@ -3,6 +3,7 @@
 // reads are synchronous.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -23,9 +24,16 @@ struct KvBatch {
   void remove(std::string key) { changes.emplace_back(std::move(key), std::nullopt); }
 };
 
+/// What reading the whole catalog from its disk again found.
+struct KvCheck {
+  std::uint64_t bytes = 0;
+  std::string damage;  ///< What was not as it should be, and was written anew; empty: all was.
+};
+
 class Kv {
  public:
   using OnStatus = std::function<void(engine::Status)>;
+  using OnCheck = std::function<void(engine::Result<KvCheck>)>;
 
   virtual ~Kv() = default;
   /// What the last completed commit left.
@@ -36,6 +44,10 @@ class Kv {
   /// Applies all of the batch or nothing, durably; `done` runs on the loop, in the order of the
   /// calls. After an error every later commit fails too (no auto-resume).
   virtual void commit(KvBatch batch, OnStatus done) = 0;
+  /// Reads all of it from the disk and holds it against what was committed; where that differs, or
+  /// cannot be read, it is written anew from memory, durably. Commits wait meanwhile. An error: it is
+  /// as it was.
+  virtual void check(OnCheck done) = 0;
 };
 
 }  // namespace tidemark::storage

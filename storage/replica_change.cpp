@@ -389,6 +389,11 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
   if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {
     run = co_await extents_->read_run(first, 1);
   }
+  if (!run && is_block_damage(run.error()) && !dirty_.find(first)) {
+    note_damage(first, run.error());
+    (void)co_await mended(first);
+    run = co_await extents_->read_run(first, 1);
+  }
   if (!run) {
     // A crash or a full disk left it half written: then the log has it, above the checkpoint,
     // and the WAL lane sends it. What is said here does not matter, but for the LSN that the
@@ -409,7 +414,9 @@ Task<Status> ReplicaStore::end(Ending how) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   if (stopped_) co_return Done{};
   stopped_ = true;
+  wake_readers();
   Status result = Done{};
+  if (how == Ending::destroyed && scrubbing()) forget_scrub();
   if (opened() && !failure_ && how == Ending::destroyed) {
     result = co_await wal_->halt();
   } else if (opened() && !failure_ && superblock_.base != BaseState::damaged) {

@@ -72,6 +72,7 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   auto settled = co_await settle_superblock(*log);
   if (!settled) co_return settled.error();
   start(std::move(*log));
+  resume_scrub();
   co_return facts();
 }
 
@@ -238,6 +239,7 @@ void ReplicaStore::make_flusher(Lsn ceiling) {
   flusher_->on_progress = [this] {
     wal_->set_thrifty(!flusher_->problem().empty());
     wal_->top_up();
+    if (!repair_waiting_.empty()) wake_readers();
     progressed();
   };
   flusher_->on_failed = [this](Error error) { fail(std::move(error)); };

@@ -43,6 +43,7 @@ ReplicaStore::~ReplicaStore() {
   missing_turn_.close();
   if (extents_) extents_->abandon();
   if (hold_timer_ != 0) config_.timers.cancel(hold_timer_);
+  if (repair_timer_ != 0) config_.timers.cancel(repair_timer_);
 }
 
 void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) {
@@ -153,6 +154,7 @@ Task<Status> ReplicaStore::read_source(Source source, Pieces& into) {
     if (payload.error().code != Errc::out_of_window) co_return payload.error();
   }
   auto read = co_await extents_->read(source.range);
+  if (!read && is_block_damage(read.error())) read = co_await read_repaired(source.range);
   if (!read) co_return read.error();
   for (auto& piece : *read) {
     if (piece.data.empty()) {
@@ -278,6 +280,7 @@ void ReplicaStore::fail(Error error) {
   if (failure_) return;
   failure_ = error;
   flusher_->stop();
+  wake_readers();
   if (on_failed) on_failed(std::move(error));
 }
 
@@ -308,6 +311,12 @@ engine::StoreStatus ReplicaStore::status() const {
   s.extent_bytes_written = extents_->bytes_written();
   s.wal_writes = wal_->writes();
   s.flushes = flusher_->rounds();
+  const auto& damaged = extents_->damaged();
+  s.damaged_blocks = damaged.size();
+  s.unrepairable_blocks = damaged.unrepairable();
+  s.damage_found = damaged.found();
+  s.blocks_repaired = repaired_;
+  s.scrub = scrub_;
   return s;
 }
 

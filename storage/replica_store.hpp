@@ -17,6 +17,8 @@
 #include "engine/front.hpp"
 #include "engine/messages.hpp"
 #include "engine/preview.hpp"
+#include "engine/repair.hpp"
+#include "engine/scrub.hpp"
 #include "engine/status.hpp"
 #include "engine/timer.hpp"
 #include "storage/dirty_map.hpp"
@@ -111,6 +113,9 @@ struct KnownDigests {
   std::vector<engine::DigestAt> points;
 };
 
+/// What another copy can help with: the bytes are not those that were written, or cannot be read.
+bool is_block_damage(const engine::Error& error);
+
 class ReplicaStore {
  public:
   using Pieces = std::vector<engine::FrontReply::Piece>;
@@ -189,6 +194,31 @@ class ReplicaStore {
   /// Errc::invalid: beyond the end.
   Task<engine::Result<BasePiece>> read_base(engine::BlockIndex first, std::uint32_t blocks_max);
 
+  /// A block whose content is lost here, that another copy is to be asked for. It changes, and
+  /// on_progress says so, when that was tried, and when it is worth trying again.
+  std::optional<engine::DamagedBlock> damaged_block() const;
+  /// For another copy: the block as the extents have it, when they hold all up to `at`; not_yet
+  /// when they cannot be brought there. Errc::unavailable: the base is not complete.
+  Task<engine::Result<engine::BlockCopy>> copy_of(engine::BlockIndex block, engine::Lsn at);
+  /// Writes what another copy answered for a damaged block, asked for with `at`, and reads it back.
+  /// Done also where it was written over meanwhile. Errc::refused: it may be older than what is lost,
+  /// or newer than the own log. Errc::corrupt, invalid, unavailable: nothing was changed.
+  Task<engine::Status> repair_block(engine::BlockCopy copy, engine::Lsn at);
+  /// For blocks that differ between copies: the newest record up to `at` in the retained log that says
+  /// what each holds. Those that no retained record touched are left out.
+  Task<engine::Result<std::vector<engine::LastWritten>>> last_written(
+      std::vector<engine::BlockIndex> blocks, engine::Lsn at);
+  /// A record says that the block, at `at`, holds something else than it does, checksum included: it is
+  /// read no more, and repaired like a damaged one. Only while held at `at` (Errc::refused).
+  Task<engine::Status> disproved(engine::LastWritten proof, engine::Lsn at);
+  /// Nobody can help with it, for now.
+  void repair_failed(engine::BlockIndex block);
+
+  /// Reads everything in the background, `rate` bytes/s; what is damaged is noted and repaired like
+  /// what a reader found. Goes on after a restart. One that runs goes on at the new rate.
+  engine::Status start_scrub(std::uint64_t rate);
+  void stop_scrub();
+
   /// The greatest place at or below `at` from which on touched blocks can be named; none when all are
   /// above it.
   std::optional<TouchedBoundary> touched_boundary(engine::Lsn at) const;
@@ -250,6 +280,34 @@ class ReplicaStore {
   /// Of what piece_at_hand() has not.
   Task<engine::Status> read_source(Source source, Pieces& into);
   engine::Status readable() const;
+
+  /// The volume's size as the extents know it.
+  std::uint64_t blocks() const { return superblock_.configurations.current().blocks(); }
+  void note_damage(engine::BlockIndex block, const engine::Error& error);
+  void arm_repair_timer();
+  void wake_readers();
+  Task<engine::Status> mended(engine::BlockIndex block);
+  Task<engine::Result<std::vector<ExtentPiece>>> read_repaired(engine::BlockRange range);
+  Task<bool> limit_reaches(engine::Lsn lsn);
+  Task<engine::Status> repair_noted(const engine::BlockCopy& copy, std::uint64_t id,
+                                    engine::Lsn at);
+  Task<engine::Status> write_repaired(const engine::BlockCopy& copy);
+
+  bool scrubbing() const;
+  bool scrub_over(std::uint64_t number) const;
+  void resume_scrub();
+  void begin_scrub(engine::ScrubPlace place);
+  void save_scrub();
+  void forget_scrub();
+  void finish_scrub();
+  Task<engine::Done> sleep(std::uint64_t nanoseconds);
+  Task<engine::Status> scrub(std::uint64_t number);
+  Task<engine::Status> scrub_superblock();
+  Task<engine::Done> scrub_catalog();
+  Task<engine::Status> scrub_log(std::uint64_t number);
+  Task<engine::Status> give_up_history(engine::Lsn lsn);
+  Task<engine::Status> scrub_blocks(std::uint64_t number);
+  Task<engine::Done> scrub_singly();
   std::optional<engine::Error> failure() const;
 
   Task<engine::Status> create();
@@ -357,6 +415,12 @@ class ReplicaStore {
   bool stopped_ = false;
   bool changing_ = false;  ///< A truncation or reset holds the flusher, whatever a comparison says.
   bool pruning_ = false;
+  engine::TimerId repair_timer_ = 0;
+  std::uint64_t repaired_ = 0;  ///< Blocks, since the store was opened.
+  std::vector<std::function<void(engine::Done)>> repair_waiting_;
+  engine::ScrubStatus scrub_;
+  std::optional<engine::Lsn> rotten_log_;  ///< The last such record that is still there.
+  std::uint64_t scrub_run_ = 0;  ///< Counts scrubs begun and stopped: a task of another one ends.
   engine::TimerId hold_timer_ = 0;
   std::vector<std::function<void(engine::Done)>> after_hold_;  ///< Wait for its end.
   std::uint64_t holds_ =

@@ -1,10 +1,13 @@
 #include "storage/rocks_kv.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <deque>
@@ -69,6 +72,47 @@ engine::Result<Pairs> all_of(rocksdb::DB& db, const std::string& directory) {
   return pairs;
 }
 
+void apply(const KvBatch& batch, Pairs& pairs) {
+  for (const auto& [key, value] : batch.changes) {
+    if (value) {
+      pairs[key] = *value;
+    } else {
+      pairs.erase(key);
+    }
+  }
+}
+
+/// Size of all its files, which the page cache has forgotten: a reader comes to the disk.
+std::uint64_t forget_cached(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    ::close(file);
+    bytes += entry.file_size(ignored);
+  }
+  return bytes;
+}
+
+std::string how_they_differ(const Pairs& memory, const Pairs& disk) {
+  for (const auto& [key, value] : memory) {
+    const auto found = disk.find(key);
+    if (found == disk.end()) return fmt::format("{} is not there", key);
+    if (found->second != value) return fmt::format("{} has another value", key);
+  }
+  return disk.size() == memory.size() ? "" : "it has what was removed";
+}
+
+Status sync_folder(const std::string& path) {
+  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = folder >= 0 && ::fsync(folder) == 0;
+  if (folder >= 0) ::close(folder);
+  if (!synced) return Error{Errc::io_failed, fmt::format("sync of the directory {}", path)};
+  return Done{};
+}
+
 /// Says nothing: else even a reader would begin a log file.
 class SilentLog final : public rocksdb::Logger {
  public:
@@ -103,24 +147,34 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     }
     wake_.notify_one();
     if (worker_.joinable()) worker_.join();
-    db_->Close();
+    if (db_) db_->Close();
   }
 
   void commit(KvBatch batch, OnStatus done) {
-    {
-      std::lock_guard guard(mutex_);
-      queue_.push_back({std::move(batch), std::move(done)});
-    }
-    wake_.notify_one();
+    push({Work::commit, std::move(batch), std::move(done), {}, {}});
   }
+
+  void check(OnCheck done) { push({Work::check, {}, {}, std::move(done), {}}); }
 
   Pairs pairs_;
 
  private:
+  enum class Work { commit, check, rewrite, forget };
   struct Job {
+    Work work = Work::commit;
     KvBatch batch;
     OnStatus done;
+    OnCheck checked;
+    Pairs anew;  ///< What a rewrite begins with.
   };
+
+  void push(Job job) {
+    {
+      std::lock_guard guard(mutex_);
+      queue_.push_back(std::move(job));
+    }
+    wake_.notify_one();
+  }
 
   void work() {
     for (;;) {
@@ -130,11 +184,38 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
       Job job = std::move(queue_.front());
       queue_.pop_front();
       guard.unlock();
-      auto status = write(job.batch);
-      // The owner may be gone when the loop comes to it; then nobody is told.
-      post_([weak = weak_from_this(), job = std::move(job), status = std::move(status)] {
-        if (const auto self = weak.lock()) self->finish(job, status);
-      });
+      perform(std::move(job));
+    }
+  }
+
+  /// The owner may be gone when the loop comes to what is posted; then nobody is told.
+  void perform(Job job) {
+    switch (job.work) {
+      case Work::commit: {
+        auto status = write(job.batch);
+        if (status && since_) since_->push_back(job.batch);
+        return post_([weak = weak_from_this(), job = std::move(job), status = std::move(status)] {
+          if (const auto self = weak.lock()) self->finish(job, status);
+        });
+      }
+      case Work::check:
+        since_.emplace();
+        return post_([weak = weak_from_this(), job = std::move(job), read = reread()]() mutable {
+          if (const auto self = weak.lock()) self->compare(std::move(job), read);
+        });
+      case Work::rewrite: {
+        for (const auto& batch : *since_) apply(batch, job.anew);
+        since_.reset();
+        return post_(
+            [weak = weak_from_this(), done = std::move(job.checked), status = rewrite(job.anew)] {
+              if (weak.expired()) return;
+              if (!status) return done(status.error());
+              done(KvCheck());
+            });
+      }
+      case Work::forget:
+        since_.reset();
+        return;
     }
   }
 
@@ -149,22 +230,90 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     }
     rocksdb::WriteOptions synced;
     synced.sync = true;
+    if (!db_) return Error{Errc::io_failed, fmt::format("the catalog {} is gone", directory_)};
     const auto status = db_->Write(synced, &writes);
-    if (!status.ok()) return failed("writing", directory_, status);
-    return Done{};
+    if (status.ok()) return Done{};
+    dead_ = true;
+    return failed("writing", directory_, status);
   }
 
   void finish(const Job& job, const Status& status) {
-    if (status) {
-      for (const auto& [key, value] : job.batch.changes) {
-        if (value) {
-          pairs_[key] = *value;
-        } else {
-          pairs_.erase(key);
-        }
-      }
-    }
+    if (status) apply(job.batch, pairs_);
     if (job.done) job.done(status);
+  }
+
+  // --- check: worker reads, loop compares, worker writes anew ------------------------------------
+
+  struct Read {
+    std::uint64_t bytes = 0;
+    engine::Result<Pairs> pairs = Pairs();
+  };
+
+  /// As a restart would find it.
+  Read reread() {
+    if (!db_) return {0, Error{Errc::io_failed, fmt::format("the catalog {} is gone", directory_)}};
+    db_->PauseBackgroundWork();
+    Read read;
+    read.bytes = forget_cached(directory_);
+    read.pairs = read_catalog(directory_);
+    db_->ContinueBackgroundWork();
+    return read;
+  }
+
+  /// What was committed before the check is in pairs_, what was committed behind it is not.
+  void compare(Job job, const Read& read) {
+    const auto damage = read.pairs ? how_they_differ(pairs_, *read.pairs) : read.pairs.error().text;
+    if (damage.empty()) {
+      push({Work::forget, {}, {}, {}, {}});
+      return job.checked(KvCheck{read.bytes, {}});
+    }
+    const auto found = [done = std::move(job.checked), damage,
+                        bytes = read.bytes](engine::Result<KvCheck> check) {
+      if (!check) return done(check.error());
+      done(KvCheck{bytes, damage});
+    };
+    push({Work::rewrite, {}, {}, found, pairs_});
+  }
+
+  /// A new database beside the old one takes its place in one step: a crash leaves the one or the other.
+  Status rewrite(const Pairs& pairs) {
+    if (dead_ || !db_)
+      return Error{Errc::io_failed, fmt::format("the catalog {} failed before", directory_)};
+    const auto beside = directory_ + ".new";
+    std::error_code ignored;
+    std::filesystem::remove_all(beside, ignored);
+    auto made = fill(beside, pairs);
+    if (!made) return made;
+    db_->Close();
+    db_.reset();
+    const bool swapped =
+        ::renameat2(AT_FDCWD, beside.c_str(), AT_FDCWD, directory_.c_str(), RENAME_EXCHANGE) == 0;
+    const auto durable = sync_folder(std::filesystem::path(directory_).parent_path().string());
+    rocksdb::DB* opened = nullptr;
+    const auto status = rocksdb::DB::Open(options_of(existing), directory_, &opened);
+    if (!status.ok()) return failed("opening", directory_, status);
+    db_.reset(opened);
+    if (!durable) return durable;
+    if (!swapped)
+      return Error{Errc::io_failed,
+                   fmt::format("{} and {} could not be swapped", beside, directory_)};
+    std::filesystem::remove_all(beside, ignored);
+    return Done{};
+  }
+
+  static Status fill(const std::string& directory, const Pairs& pairs) {
+    rocksdb::DB* opened = nullptr;
+    auto status = rocksdb::DB::Open(options_of(create), directory, &opened);
+    if (!status.ok()) return failed("making", directory, status);
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    rocksdb::WriteBatch writes;
+    for (const auto& [key, value] : pairs) writes.Put(key, value);
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    status = db->Write(synced, &writes);
+    if (status.ok()) status = db->Close();
+    if (!status.ok()) return failed("writing", directory, status);
+    return sync_folder(directory);
   }
 
   std::string directory_;
@@ -175,6 +324,9 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
   std::condition_variable wake_;
   std::deque<Job> queue_;
   bool stopping_ = false;
+  // Of the worker alone.
+  bool dead_ = false;  ///< A write failed: what is there may come back, nothing is built on it.
+  std::optional<std::vector<KvBatch>> since_;  ///< What was committed since a check read all.
 };
 
 RocksKv::RocksKv(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -210,6 +362,8 @@ std::vector<std::pair<std::string, std::string>> RocksKv::scan(const std::string
 void RocksKv::commit(KvBatch batch, OnStatus done) {
   impl_->commit(std::move(batch), std::move(done));
 }
+
+void RocksKv::check(OnCheck done) { impl_->check(std::move(done)); }
 
 engine::Result<Pairs> read_catalog(const std::string& directory) {
   if (!is_there(directory)) return no_catalog(directory);

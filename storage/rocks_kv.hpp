@@ -32,6 +32,7 @@ class RocksKv final : public Kv {
   std::optional<std::string> get(const std::string& key) const override;
   std::vector<std::pair<std::string, std::string>> scan(const std::string& prefix) const override;
   void commit(KvBatch batch, OnStatus done) override;
+  void check(OnCheck done) override;
 
  private:
   class Impl;

@@ -366,6 +366,23 @@ Task<Result<Superblock>> SuperblockFile::open() {
   co_return newest;
 }
 
+Task<Result<std::size_t>> SuperblockFile::rotten_slots() {
+  auto bytes = co_await read_file(disk_, file_, 0, superblock_slots * superblock_slot_bytes);
+  if (!bytes && bytes.error().code != Errc::io_failed) co_return bytes.error();
+  if (!bytes) co_return superblock_slots;
+  std::size_t rotten = 0;
+  bool newest = false;
+  for (std::size_t i = 0; i < superblock_slots; ++i) {
+    const auto slot =
+        decode_superblock(std::span<const std::byte>(bytes->data(), bytes->size())
+                              .subspan(i * superblock_slot_bytes, superblock_slot_bytes));
+    rotten += slot ? 0u : 1u;
+    newest = newest || (slot && slot->generation == generation_);
+  }
+  // Two whole slots without the last one written: that write was lost.
+  co_return rotten == 0 && !newest ? std::size_t{1} : rotten;
+}
+
 Task<Status> SuperblockFile::write(Superblock block) {
   // A write that failed is tried again in the same slot: the other holds the newest state.
   block.generation = generation_ + 1;

@@ -90,6 +90,8 @@ class SuperblockFile {
   Task<engine::Status> create(Superblock first);
   /// The newest whole slot; when neither is, an error with both reasons.
   Task<engine::Result<Superblock>> open();
+  /// How many slots are not what was written there.
+  Task<engine::Result<std::size_t>> rotten_slots();
   /// Durably replaces the older slot. One write at a time; the caller sees to it.
   Task<engine::Status> write(Superblock block);
   void close() { file_.reset(); }

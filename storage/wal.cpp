@@ -266,6 +266,15 @@ SegmentSequence Wal::start_sequence() const {
   return index_.empty() ? writer_->next_sequence() : index_.segments().front()->header.sequence;
 }
 
+std::optional<Wal::WholeSegment> Wal::segment_of(Lsn lsn) const {
+  const auto& log = index_.segments();
+  for (std::size_t i = 0; i + 1 < log.size(); ++i) {
+    if (log[i]->first() <= lsn && lsn <= log[i]->end())
+      return WholeSegment{log[i]->end(), log[i + 1]->header.sequence};
+  }
+  return std::nullopt;
+}
+
 // Keeps the retention; what is pinned stays twice as long,
 // so that one lost peer can't fill the disk.
 SegmentSequence Wal::prunable_start(Lsn checkpoint) const {

@@ -81,6 +81,14 @@ class Wal {
   /// The start is durable: what lies before may be used again.
   void prune(SegmentSequence start);
   SegmentSequence start_sequence() const;
+  struct WholeSegment {
+    engine::Lsn end;       ///< Its last record.
+    SegmentSequence next;  ///< The segment behind it.
+  };
+  /// The next record begins another segment.
+  void roll_soon() { writer_->roll_soon(); }
+  /// The segment that holds `lsn`, when another follows it.
+  std::optional<WholeSegment> segment_of(engine::Lsn lsn) const;
   SegmentSequence next_sequence() const { return writer_->next_sequence(); }
 
   void pin(std::uint64_t id, engine::Lsn from);

@@ -103,10 +103,10 @@ std::uint64_t WalWriter::unissued_cost() const {
 }
 
 bool WalWriter::must_roll(const engine::Record& next) const {
-  if (index_.empty() || after_chunk_end_) return true;
+  if (index_.empty() || after_chunk_end_ || roll_wanted_) return true;
   const auto& segment = index_.back();
   if (next.header().kind == RecordKind::epoch && !segment.batches.empty()) return true;
-  // Only a cut batch (truncation) wastes so much that a chunk needs a second segment.
+  // A cut batch (truncation) wastes so much that a chunk needs a second segment; rot makes it, too.
   return segment.used + engine::chunk_cost(next) > context_.segment_bytes;
 }
 
@@ -131,7 +131,7 @@ bool WalWriter::roll() {
   next_sequence_ = next_sequence_.next();
   issued_chunk_first_ = segment->header.chunk_first;
   issued_chunk_bytes_ = segment->header.chunk_bytes;
-  after_chunk_end_ = false;
+  after_chunk_end_ = roll_wanted_ = false;
   header_in_flight_ = true;
   auto block = encode_segment_header(segment->header);
   index_.push(std::move(segment));
@@ -237,7 +237,7 @@ void WalWriter::retire_done() {
 std::uint64_t WalWriter::free_bytes(std::uint64_t spare_segments) const {
   const auto per_segment = engine::chunk_bytes_max(context_.segment_bytes);
   auto bytes = spare_segments * per_segment + undurable_cost_;
-  if (!index_.empty() && !after_chunk_end_) {
+  if (!index_.empty() && !after_chunk_end_ && !roll_wanted_) {
     const auto open = per_segment - std::min(per_segment, index_.back().used);
     bytes += open;
   }

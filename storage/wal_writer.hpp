@@ -60,6 +60,8 @@ class WalWriter {
     pump();
   }
   bool drained() const { return slots_.empty() && durable_.lsn == end_.lsn; }
+  /// The next record begins a segment, wherever its chunk is: what was written is to be given up.
+  void roll_soon() { roll_wanted_ = true; }
   /// Waits for a segment file that the pool does not have.
   bool starved() const { return starved_; }
   /// Worst cost of what may still be appended and of what is not durable yet,
@@ -112,6 +114,7 @@ class WalWriter {
   engine::Lsn committed_;
   SegmentSequence next_sequence_;
   bool after_chunk_end_ = false;  ///< The last issued record was a chunk_end.
+  bool roll_wanted_ = false;      ///< Nothing more goes into the last segment.
   bool header_in_flight_ = false;
   bool starved_ = false;
   bool paused_ = false;

@@ -209,6 +209,12 @@ std::string render_compare(const json::value& reply) {
   std::string lines;
   for (const auto& difference : list(reply, "differences"))
     lines += "DIFFERENT: " + printable(json::serialize(difference)) + "\n";
+  for (const auto& wrong : list(reply, "wrong_copies"))
+    lines += fmt::format("WRONG: block {} of {}, says the record at LSN {}\n", text(wrong, "block"),
+                         text(wrong, "node"), text(wrong, "record"));
+  for (const auto& block : list(reply, "undecided_blocks"))
+    lines += fmt::format("UNDECIDED: which copy of block {} is wrong, no retained record says\n",
+                         printable(json::serialize(block)));
   if (!list(reply, "unreachable").empty())
     lines += "not compared: " + joined(list(reply, "unreachable")) + "\n";
   lines += fmt::format("{} of {} copies compared, {} at LSN {}\n", list(reply, "compared").size(),
@@ -218,6 +224,36 @@ std::string render_compare(const json::value& reply) {
                        : flag(reply, "complete")         ? "all are equal"
                                                          : "those are equal",
                        text(reply, "lsn"));
+  return lines;
+}
+
+std::string render_scrub(const json::value& reply) {
+  std::string lines;
+  for (const auto& copy : list(reply, "copies")) {
+    if (!text(copy, "error", "").empty()) {
+      lines += fmt::format("{}: {}\n", text(copy, "node"), text(copy, "error"));
+      continue;
+    }
+    const auto* scrub = copy.is_object() ? copy.as_object().if_contains("scrub") : nullptr;
+    if (scrub == nullptr) continue;
+    lines += fmt::format(
+        "{}: {}, block {} of {}; found {} damaged blocks, {} places in the log; "
+        "{} blocks are damaged now, {} were repaired{}{}\n",
+        text(copy, "node"), text(*scrub, "state"), text(*scrub, "next_block"),
+        text(*scrub, "blocks"), text(*scrub, "damaged_blocks"), text(*scrub, "log_damage"),
+        text(copy, "damaged_blocks"), text(copy, "blocks_repaired"),
+        text(*scrub, "problem", "").empty() ? "" : ": ", text(*scrub, "problem", ""));
+  }
+  const auto* round = reply.is_object() ? reply.as_object().if_contains("round") : nullptr;
+  if (round == nullptr) return lines;
+  lines += fmt::format("comparing copies: {}, block {}; {} differences, {} blocks disproved\n",
+                       text(*round, "state"), text(*round, "next_block"),
+                       text(*round, "differences"), text(*round, "disproved_blocks"));
+  if (!list(*round, "waiting_for").empty())
+    lines += "waiting for " + joined(list(*round, "waiting_for")) + "\n";
+  for (const auto& block : list(*round, "undecided_blocks"))
+    lines += fmt::format("UNDECIDED: which copy of block {} is wrong, no retained record says\n",
+                         printable(json::serialize(block)));
   return lines;
 }
 

@@ -21,5 +21,6 @@ std::string render_status(const boost::json::value& reply);
 /// The sessions of a status that are not over, or whose replica can't be brought in line.
 std::string render_sessions(const boost::json::value& reply);
 std::string render_compare(const boost::json::value& reply);
+std::string render_scrub(const boost::json::value& reply);
 
 }  // namespace tidemark::cli

@@ -346,10 +346,57 @@ BOOST_AUTO_TEST_CASE(a_block_that_differs_is_named_with_its_copies) {
         w.links[i], 200,
         fmt::format(R"({{"log":"aa","damaged":[{}],"groups":[{}]}})", i == 2 ? "77" : "", groups));
   }
+  for (const auto& link : w.links) w.reply(link, 200, R"({"written":[]})");
   BOOST_REQUIRE(answer->has_value());
   BOOST_TEST(field(**answer, "equal") == "false");
+  BOOST_TEST(field(**answer, "wrong_copies") == "[]");
   BOOST_TEST(field(**answer, "differences").find(R"("block":77)") != std::string::npos);
   BOOST_TEST(field(**answer, "differences").find("node3: damaged") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(the_copies_that_a_record_contradicts_are_told_before_the_hold_ends) {
+  WithVolume w;
+  const auto answer = w.ask(w.control, "POST", "/v1/volumes/v/compare", R"({"repair":true})");
+  for (const auto& link : w.links) w.reply(link, 200, R"({"limit":5})");
+  for (const auto& link : w.links) w.reply(link, 200, R"({"log":"aa","groups":[],"damaged":[]})");
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::string groups;
+    for (int g = 0; g < 256; ++g)
+      groups += fmt::format("{}{}", g == 0 ? "" : ",", g == 77 && i > 0 ? 6 : 5);
+    w.reply(w.links[i], 200, R"({"log":"aa","damaged":[],"groups":[)" + groups + "]}");
+  }
+  for (const auto& link : w.links) {
+    BOOST_TEST(link->last<engine::AdminAsk>()->path == "/v1/local/compare/written");
+    w.reply(link, 200, R"({"written":[{"block":77,"lsn":4,"sum":5}]})");
+  }
+  BOOST_TEST(!answer->has_value());
+  for (std::size_t i = 1; i < 3; ++i) {
+    const auto* told = w.links[i]->last<engine::AdminAsk>();
+    BOOST_TEST(told->path == "/v1/local/compare/disprove");
+    BOOST_TEST(told->body.find(R"("block":77,"lsn":4,"sum":5)") != std::string::npos);
+    w.reply(w.links[i], 200, "{}");
+  }
+  BOOST_REQUIRE(answer->has_value());
+  BOOST_TEST(field(**answer, "wrong_copies").find(R"("node":"node2","record":4)") !=
+             std::string::npos);
+  BOOST_TEST(field(**answer, "undecided_blocks") == "[]");
+}
+
+BOOST_AUTO_TEST_CASE(a_block_that_no_record_tells_of_is_left_undecided_whatever_most_copies_hold) {
+  WithVolume w;
+  const auto answer = w.ask(w.control, "POST", "/v1/volumes/v/compare", R"({"repair":true})");
+  for (const auto& link : w.links) w.reply(link, 200, R"({"limit":5})");
+  for (const auto& link : w.links) w.reply(link, 200, R"({"log":"aa","groups":[],"damaged":[]})");
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::string groups;
+    for (int g = 0; g < 256; ++g)
+      groups += fmt::format("{}{}", g == 0 ? "" : ",", g == 77 && i > 0 ? 6 : 5);
+    w.reply(w.links[i], 200, R"({"log":"aa","damaged":[],"groups":[)" + groups + "]}");
+  }
+  for (const auto& link : w.links) w.reply(link, 200, R"({"written":[]})");
+  BOOST_REQUIRE(answer->has_value());
+  BOOST_TEST(field(**answer, "wrong_copies") == "[]");
+  BOOST_TEST(field(**answer, "undecided_blocks") == "[77]");
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_log_is_a_difference_and_an_absent_copy_is_none) {

@@ -34,6 +34,7 @@ struct ManualKv final : storage::Kv {
   void commit(storage::KvBatch batch, OnStatus done) override {
     pending.emplace_back(std::move(batch), std::move(done));
   }
+  void check(OnCheck done) override { done(storage::KvCheck()); }
   /// The oldest commit becomes durable.
   void complete() {
     auto [batch, done] = std::move(pending.front());

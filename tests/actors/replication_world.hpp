@@ -137,6 +137,13 @@ inline Store::behavior_type memory_store(Store::pointer self, MemoryLogPtr m) {
         return done();
       },
       [m](const ReadBase& ask) { return BaseRead{read_base(*m, ask.first)}; },
+      [no](const ReadCopy&) { return CopyRead{no}; },
+      [no](const StartScrub&) { return StoreDone{no}; },
+      [](const StopScrub&) {},
+      [no](const FindWritten&) { return WrittenFound{no}; },
+      [no](const DisproveBlock&) { return StoreDone{no}; },
+      [no](const RepairBlock&) { return StoreDone{no}; },
+      [](const GiveUpBlock&) {},
       [m, done](const PinLog& p) {
         m->pins[p.id] = p.from;
         return done();

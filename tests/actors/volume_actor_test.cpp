@@ -349,6 +349,43 @@ BOOST_AUTO_TEST_CASE(the_door_is_opened_when_the_node_knows_its_volumes) {
   BOOST_TEST(opened == 1);
 }
 
+BOOST_AUTO_TEST_CASE(
+    a_lost_block_is_asked_of_one_replica_after_the_other_until_the_store_takes_it) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  w.store_notes->heard.clear();
+  w.sender(2).heard.clear();
+  w.sender(3).heard.clear();
+  engine::BlockCopy copy;
+  copy.block = engine::BlockIndex(5);
+  copy.state = engine::CopyState::damaged;
+  w.sender(2).has = copy;
+  copy.state = engine::CopyState::hole;
+  w.sender(3).has = copy;
+  StoreProgressed progressed;
+  progressed.durable = engine::Lsn(1);
+  progressed.wal_free_bytes = 1u << 30;
+  progressed.damaged = engine::DamagedBlock{engine::BlockIndex(5), engine::Lsn(4), 0};
+  caf::anon_send(*w.store_notes->listener, progressed);
+  w.run();
+  BOOST_TEST(lines(w.sender(2).heard) == "fetch 5 at 4\n");
+  BOOST_TEST(lines(w.sender(3).heard) == "fetch 5 at 4\n");
+  BOOST_TEST(lines(w.store_notes->heard) == "repair 5\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_block_that_no_replica_has_is_given_up) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  w.store_notes->heard.clear();
+  StoreProgressed progressed;
+  progressed.durable = engine::Lsn(1);
+  progressed.wal_free_bytes = 1u << 30;
+  progressed.damaged = engine::DamagedBlock{engine::BlockIndex(5), engine::Lsn(4), 0};
+  caf::anon_send(*w.store_notes->listener, progressed);
+  w.run();
+  BOOST_TEST(lines(w.store_notes->heard) == "give up 5\n");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace tidemark::actors

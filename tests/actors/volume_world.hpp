@@ -83,6 +83,7 @@ struct NoKv final : storage::Kv {
     return {};
   }
   void commit(storage::KvBatch, OnStatus) override { NoDisk::never(); }
+  void check(OnCheck) override { NoDisk::never(); }
 };
 struct NoNetwork final : transport::Network {
   void connect(const engine::Endpoint&, engine::Hello, std::function<void(Outcome)>) override {
@@ -103,6 +104,9 @@ struct StoreNotes {
 struct SenderNotes {
   std::vector<std::string> heard;
   bool stopped = false;
+  /// What its replica has of a block that is asked for.
+  engine::Result<engine::BlockCopy> has =
+      engine::Error{engine::Errc::unavailable, "it is not in line"};
 };
 struct NodeNotes {
   std::vector<engine::ProposeSet> proposals;
@@ -174,6 +178,16 @@ inline Store::behavior_type store_behavior(Store::pointer self, std::shared_ptr<
       [no](const ReadTouched&) { return TouchedRead{no}; },
       [no](const FinishRebuild&) { return StoreDone{no}; },
       [no](const ReadBase&) { return BaseRead{no}; },
+      [no](const ReadCopy&) { return CopyRead{no}; },
+      [no](const StartScrub&) { return StoreDone{no}; },
+      [](const StopScrub&) {},
+      [no](const FindWritten&) { return WrittenFound{no}; },
+      [no](const DisproveBlock&) { return StoreDone{no}; },
+      [notes](const RepairBlock& m) {
+        notes->heard.push_back(fmt::format("repair {}", m.copy.block));
+        return StoreDone{engine::Done{}};
+      },
+      [notes](const GiveUpBlock& m) { notes->heard.push_back(fmt::format("give up {}", m.block)); },
       [no](const PinLog&) { return StoreDone{no}; },
       [](const UnpinLog&) {},
       [no](const HoldFlush&) { return FlushHeld{no}; },
@@ -209,6 +223,10 @@ inline Sender::behavior_type sender_behavior(Sender::pointer self, engine::Repli
       },
       [notes](const PeerReassigned& m) {
         notes->heard.push_back(fmt::format("reassigned {}", m.assignment.version));
+      },
+      [notes](const FetchBlock& m) {
+        notes->heard.push_back(fmt::format("fetch {} at {}", m.damaged.block, m.damaged.at));
+        return BlockFetched{notes->has};
       },
       [peer](const AskPeerStatus&) {
         engine::PeerStatus status;

@@ -114,6 +114,12 @@ class World {
     primary_store_.push_back([this, event] { tell(event); });
   }
 
+  // Nothing is damaged in this world.
+  void perform(outflow::ReadCopy&) {}
+  void perform(outflow::AnswerBlock&) {}
+  void perform(inflow::ReadCopy&) {}
+  void perform(inflow::RepairBlock&) {}
+  void perform(inflow::GiveUpBlock&) {}
   void perform(outflow::Connect& e) {
     wanted_[static_cast<int>(e.lane)] = e.link;
     connecting_.push_back(e);

@@ -28,6 +28,8 @@ BOOST_AUTO_TEST_CASE(every_message_goes_by_its_own_name) {
       {Ack{}, "ack"},
       {Barrier{}, "barrier"},
       {BarrierReached{}, "barrier_reached"},
+      {AskBlock{}, "ask_block"},
+      {BlockIs{}, "block_is"},
       {AskBase{}, "ask_base"},
       {BaseBlocks{}, "base_blocks"},
       {BaseZeroes{}, "base_zeroes"},

@@ -160,6 +160,13 @@ struct MessageText {
   std::string operator()(const BarrierReached& m) const {
     return fmt::format("barrier_reached {}", m.lsn);
   }
+  std::string operator()(const AskBlock& m) const {
+    return fmt::format("ask_block {} at={}", m.block, m.at);
+  }
+  std::string operator()(const BlockIs& m) const {
+    return fmt::format("block_is {} {} checkpoint={} flush={}", m.copy.block,
+                       to_string(m.copy.state), m.copy.checkpoint, m.copy.flush_lsn);
+  }
   std::string operator()(const BaseBlocks& m) const {
     return fmt::format("base_blocks {}", m.range);
   }
@@ -239,6 +246,13 @@ inline std::string render(const outflow::SenderEffects& effects) {
       return fmt::format("pace_used {} of {}", e.used, e.granted);
     }
     std::string operator()(const of::LeavePace&) const { return "leave_pace"; }
+    std::string operator()(const of::ReadCopy& e) const {
+      return fmt::format("read_copy {} at={}", e.block, e.at);
+    }
+    std::string operator()(const of::AnswerBlock& e) const {
+      if (!e.copy) return fmt::format("answer_block: {}", e.copy.error().text);
+      return fmt::format("answer_block {} {}", e.copy->block, to_string(e.copy->state));
+    }
     std::string operator()(const of::ReportPeer& e) const {
       return fmt::format("report {} proved={} received={} durable={}{}", to_string(e.state),
                          e.proved, e.received, e.durable,
@@ -311,6 +325,15 @@ inline std::string render(const inflow::ReceiverEffects& effects) {
     }
     std::string operator()(const in::FinishBase& e) const {
       return fmt::format("finish_base {}", e.at);
+    }
+    std::string operator()(const in::ReadCopy& e) const {
+      return fmt::format("read_copy {} at={}", e.block, e.at);
+    }
+    std::string operator()(const in::RepairBlock& e) const {
+      return fmt::format("repair {} at={}", e.copy.block, e.at);
+    }
+    std::string operator()(const in::GiveUpBlock& e) const {
+      return fmt::format("give_up {}", e.block);
     }
     std::string operator()(const in::AnswerFence& e) const {
       return e.status ? "answer_fence" : "answer_fence " + e.status.error().text;

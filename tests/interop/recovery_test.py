@@ -101,21 +101,35 @@ class Recovery(ClusterCase):
             self.cluster.cli("replica", "replace", "vol", "node1")
         self.assertIn("control plane", str(refused.exception))
 
-    def test_one_flipped_byte_is_found_and_named(self):
-        self.write(0, 8)
+    def restarted_with_a_flipped_byte(self, kind):
         replica = self.a_replica()
-        for kind, needle in (("extents", "block"), ("wal", "lsn")):
-            with self.subTest(kind):
-                # A clean stop checkpoints, so that the block is in the extents and the record is proved durable.
-                replica.kill(signal.SIGTERM)
-                self.flip(replica, kind)
-                replica.start()
-                self.cluster.wait(lambda: self.cluster.cli_result("volume", "compare", "vol")[1].get("unreachable") == [], "the copy", 60)
-                code, result = self.cluster.cli_result("volume", "compare", "vol")
-                self.assertEqual(code, 1, result)
-                self.assertFalse(result["equal"])
-                self.assertIn(needle, str(result["differences"]))
-                self.flip(replica, kind, back=True)
+        # A clean stop checkpoints, so that the block is in the extents and the record is proved durable.
+        replica.kill(signal.SIGTERM)
+        self.flip(replica, kind)
+        replica.start()
+        return replica
+
+    def compare(self):
+        return self.cluster.wait(lambda: (lambda r: r if r[1].get("unreachable") == [] else None)(self.cluster.cli_result("volume", "compare", "vol")),
+                                 "the copy", 60)
+
+    def test_one_flipped_byte_of_the_log_is_found_and_named(self):
+        self.write(0, 8)
+        replica = self.restarted_with_a_flipped_byte("wal")
+        code, result = self.compare()
+        self.assertEqual(code, 1, result)
+        self.assertFalse(result["equal"])
+        self.assertIn("lsn", str(result["differences"]))
+        self.flip(replica, "wal", back=True)
+
+    def test_one_flipped_byte_of_a_block_is_found_named_and_repaired(self):
+        self.write(0, 8)
+        self.restarted_with_a_flipped_byte("extents")
+        self.compare()
+        named = self.cluster.wait(lambda: [e for e in self.cluster.cli("volume", "events", "vol")["events"] if e["name"] == "block_repaired"],
+                                  "the repair", 60)
+        self.assertTrue(named)
+        self.assert_copies_equal()
 
     def flip(self, replica, kind, back=False):
         """Flips one byte of the first 8 MiB that were written; `back` puts it right again (the node is stopped for it)."""

@@ -47,6 +47,31 @@ struct Folder {
   }
 };
 
+engine::Result<storage::KvCheck> check(Folder& folder, RocksKv& kv) {
+  std::optional<engine::Result<storage::KvCheck>> result;
+  auto work = boost::asio::make_work_guard(folder.loop);
+  kv.check([&](engine::Result<storage::KvCheck> found) { result = std::move(found); });
+  folder.loop.restart();
+  while (!result) folder.loop.run_one();
+  return std::move(*result);
+}
+
+/// Some bytes in the middle of the largest such file rot.
+void rot(const std::filesystem::path& db, const std::string& extension) {
+  std::filesystem::path largest;
+  for (const auto& entry : std::filesystem::directory_iterator(db)) {
+    const auto name = entry.path().filename().string();
+    const bool fits = extension == "MANIFEST" ? name.starts_with(extension)
+                                              : entry.path().extension() == extension;
+    if (fits && (largest.empty() || entry.file_size() > std::filesystem::file_size(largest)))
+      largest = entry.path();
+  }
+  BOOST_REQUIRE(!largest.empty());
+  std::fstream file(largest, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(largest) / 3));
+  file.write("\x7f\x01\x55", 3);
+}
+
 storage::KvBatch put(const std::string& key, const std::string& value) {
   storage::KvBatch batch;
   batch.put(key, value);
@@ -102,6 +127,60 @@ BOOST_AUTO_TEST_CASE(a_damaged_catalog_is_refused) {
     log.put('\x01');
   }
   BOOST_TEST(!open(RocksKv::existing).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_whole_catalog_is_checked_and_left_as_it_is) {
+  auto kv = open(RocksKv::create);
+  BOOST_REQUIRE(commit(**kv, put("a", "x")).has_value());
+  const auto found = check(*this, **kv);
+  BOOST_REQUIRE(found.has_value());
+  BOOST_TEST(found->damage == "");
+  BOOST_TEST(found->bytes > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_catalog_that_rots_while_it_is_open_is_written_anew_from_memory) {
+  for (const auto* kind : {".log", ".sst", "MANIFEST"}) {
+    {
+      auto kv = open(RocksKv::create);
+      for (int i = 0; i < 50; ++i)
+        BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'v'))).has_value());
+    }
+    auto kv = open(RocksKv::existing);  // Writes what its log had as a table.
+    for (int i = 50; i < 60; ++i)
+      BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'w'))).has_value());
+    rot(path / "db", kind);
+    const auto found = check(*this, **kv);
+    BOOST_REQUIRE(found.has_value());
+    BOOST_TEST(found->damage != "", kind);
+    BOOST_TEST(check(*this, **kv)->damage == "");
+    BOOST_REQUIRE(commit(**kv, put("later", "y")).has_value());
+    kv->reset();
+    kv = open(RocksKv::existing);
+    BOOST_REQUIRE(kv.has_value());
+    BOOST_TEST((*kv)->scan("").size() == 61u);
+    BOOST_TEST((*kv)->get("59").value() == std::string(500, 'w'));
+    kv->reset();
+    std::filesystem::remove_all(path / "db");
+    BOOST_TEST(!std::filesystem::exists(path / "db.new"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_committed_while_a_rotten_catalog_is_written_anew_is_kept) {
+  auto kv = open(RocksKv::create);
+  for (int i = 0; i < 50; ++i)
+    BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'v'))).has_value());
+  rot(path / "db", ".log");
+  int done = 0;
+  (*kv)->check([&](engine::Result<storage::KvCheck>) { ++done; });
+  (*kv)->commit(put("meanwhile", "z"), [&](engine::Status) { ++done; });
+  auto work = boost::asio::make_work_guard(loop);
+  loop.restart();
+  while (done < 2) loop.run_one();
+  kv->reset();
+  kv = open(RocksKv::existing);
+  BOOST_REQUIRE(kv.has_value());
+  BOOST_TEST((*kv)->get("meanwhile").value() == "z");
+  BOOST_TEST((*kv)->scan("").size() == 51u);
 }
 
 BOOST_AUTO_TEST_CASE(a_second_owner_is_refused_and_told_who_owns) {

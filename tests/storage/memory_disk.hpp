@@ -141,6 +141,7 @@ class ManualTimers final : public engine::Timers {
     std::erase_if(due_, [id](const auto& t) { return t.first.second == id; });
   }
   /// Moves time on and runs what has become due, in order.
+  std::uint64_t now() const { return now_; }
   void advance(std::uint64_t nanoseconds) {
     now_ += nanoseconds;
     while (!due_.empty() && due_.begin()->first.first <= now_) {

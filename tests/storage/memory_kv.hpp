@@ -46,6 +46,12 @@ class MemoryKv final : public storage::Kv {
     });
   }
 
+  void check(OnCheck done) override {
+    later_([this, done = std::move(done)] {
+      done(storage::KvCheck{4096, std::exchange(rot, "")});
+    });
+  }
+
   void crash(Dice& dice) {
     for (auto landed = dice.below(under_way_.size() + 1); landed > 0 && !failing; --landed) {
       apply(under_way_.front());
@@ -56,6 +62,7 @@ class MemoryKv final : public storage::Kv {
 
   std::map<std::string, std::string> pairs;
   bool failing = false;  ///< Every commit from now on.
+  std::string rot;       ///< What the next check finds.
   std::uint64_t commits = 0;
 
  private:

@@ -55,6 +55,18 @@ Slice flipped(const Slice& slice, std::size_t at, unsigned bit) {
   return std::move(copy).freeze();
 }
 
+/// The answer to a question for a block, with its content.
+Message lost_block() {
+  BlockIs message;
+  message.volume = test_volume();
+  auto& copy = message.copy;
+  copy.block = BlockIndex(7);
+  copy.state = CopyState::data;
+  copy.data = Buffer::copy_of(std::vector<std::byte>(block_bytes, std::byte{0x5a})).freeze();
+  copy.sum = block_sum(test_volume_key(), copy.block, copy.data.bytes());
+  return message;
+}
+
 BOOST_AUTO_TEST_SUITE(codec)
 
 BOOST_AUTO_TEST_CASE(every_message_comes_back_as_it_was_sent) {
@@ -214,7 +226,7 @@ BOOST_AUTO_TEST_CASE(one_flipped_bit_anywhere_is_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(one_flipped_bit_anywhere_in_a_body_is_refused) {
-  for (const Message& message : {Message(writes(5, 2)), sample<BaseBlocks>()}) {
+  for (const Message& message : {Message(writes(5, 2)), sample<BaseBlocks>(), lost_block()}) {
     const auto sent = arrive(message);
     BOOST_REQUIRE(!sent.body.empty());
     for (std::size_t at = 0; at < sent.body.size(); ++at) {
@@ -264,12 +276,25 @@ BOOST_AUTO_TEST_CASE(noise_with_a_right_crc_never_breaks_the_decoder) {
 }
 
 BOOST_AUTO_TEST_CASE(records_need_the_volume_of_their_connection) {
-  for (const Message& message : {Message(writes(5, 2)), sample<BaseBlocks>()}) {
+  for (const Message& message : {Message(writes(5, 2)), sample<BaseBlocks>(), lost_block()}) {
     const auto frame = encode(message);
     BOOST_TEST((decode(frame, std::nullopt).error().code == Errc::invalid));
     const VolumeKey other(make_uuid(1, 2));
     BOOST_TEST((decode(frame, other).error().code == Errc::corrupt));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_block_comes_with_its_content_or_says_why_not) {
+  auto without = arrive(lost_block());
+  without.body = {};
+  BOOST_TEST(!read_resealed(without));
+  BlockIs denied;
+  denied.volume = test_volume();
+  denied.copy.state = CopyState::damaged;
+  auto with = arrive(denied);
+  BOOST_TEST(read_resealed(with).has_value());
+  with.body = zeros(block_bytes);
+  BOOST_TEST(!read_resealed(with));
 }
 
 BOOST_AUTO_TEST_CASE(a_body_that_records_do_not_name_is_refused) {

@@ -23,10 +23,10 @@ std::set<std::string_view> expected(Purpose purpose, Direction from, Phase phase
   switch (purpose) {
     case Purpose::records:
       if (connector)
-        return {"probe",    "ask_digest", "start_session", "touched", "records",
-                "progress", "barrier",    "ask_digests",   "refused"};
-      return {"facts", "digest_is",       "touched_noted", "session_ready",
-              "ack",   "barrier_reached", "digests",       "refused"};
+        return {"probe",   "ask_digest",  "start_session", "touched",  "records", "progress",
+                "barrier", "ask_digests", "ask_block",     "block_is", "refused"};
+      return {"facts",           "digest_is", "touched_noted", "session_ready", "ack",
+              "barrier_reached", "digests",   "ask_block",     "block_is",      "refused"};
     case Purpose::bulk:
       if (connector) return {"base_blocks", "base_zeroes", "base_sums", "refused"};
       return {"ask_base", "ask_base_sums", "base_whole", "refused"};

@@ -225,6 +225,22 @@ void fill(Source& s, BarrierReached& m) {
   m = s.head<BarrierReached>();
   m.lsn = s.of<Lsn>();
 }
+void fill(Source& s, AskBlock& m) {
+  m = s.head<AskBlock>();
+  m.block = BlockIndex(s.number(0, 1u << 20));
+  m.at = s.of<Lsn>();
+}
+void fill(Source& s, BlockIs& m) {
+  m = s.head<BlockIs>();
+  auto& copy = m.copy;
+  copy.state = s.choice(CopyState::data, CopyState::not_yet);
+  copy.block = BlockIndex(s.number(0, 1u << 20));
+  copy.checkpoint = s.of<Lsn>();
+  copy.flush_lsn = s.of<Lsn>();
+  if (copy.state != CopyState::data) return;
+  copy.data = blocks(1, copy.block.value);
+  copy.sum = block_sum(test_volume_key(), copy.block, copy.data.bytes());
+}
 void fill(Source& s, AskBase& m) {
   m = s.head<AskBase>();
   for (auto left = s.count(0, base_ask_ranges_max); left > 0; --left) m.ranges.push_back(s.range());

@@ -22,6 +22,10 @@ bool equal(const std::vector<RecordPtr>& a, const std::vector<RecordPtr>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const auto& x, const auto& y) { return equal(x, y); });
 }
+bool equal(const BlockCopy& a, const BlockCopy& b) {
+  return a.block == b.block && a.state == b.state && a.checkpoint == b.checkpoint &&
+         a.flush_lsn == b.flush_lsn && a.sum == b.sum && equal(a.data, b.data);
+}
 template <class T>
 requires std::equality_comparable<T>
 bool equal(const T& a, const T& b) { return a == b; }
@@ -47,6 +51,8 @@ constexpr bool all_listed(std::index_sequence<Index...>) {
   return (lists_every_member<std::variant_alternative_t<Index, Message>> && ...);
 }
 static_assert(all_listed(std::make_index_sequence<message_types>()));
+static_assert(wire::Wire<BlockCopy>::count == boost::pfr::tuple_size_v<BlockCopy> - 1,
+              "its data is the body");
 static_assert(lists_every_member<VolumeSpec> && lists_every_member<Assignment> &&
               lists_every_member<Member>);
 static_assert(lists_every_member<EpochStart> && lists_every_member<BaseProgress> &&

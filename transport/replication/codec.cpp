@@ -21,14 +21,17 @@ using wire::Writer;
 // --- the table says what the layouts say ---------------------------------------------------------
 
 template <class M>
-constexpr bool has_body = std::is_same_v<M, Records> || std::is_same_v<M, BaseBlocks>;
+constexpr bool has_tail = std::is_same_v<M, Records> || std::is_same_v<M, BaseBlocks>;
+template <class M>
+constexpr bool has_body = has_tail<M> || std::is_same_v<M, BlockIs>;
 
 template <std::size_t Index>
 constexpr bool row_is_true() {
   using M = std::variant_alternative_t<Index, Message>;
   constexpr const auto& rule = frame_rules[Index];
-  if (has_body<M>) return rule.head_min > Wire<M>::max && rule.body_max > 0;
-  return rule.head_min == Wire<M>::min && rule.head_max == Wire<M>::max && rule.body_max == 0;
+  if (has_body<M> != (rule.body_max > 0)) return false;
+  if (has_tail<M>) return rule.head_min > Wire<M>::max;
+  return rule.head_min == Wire<M>::min && rule.head_max == Wire<M>::max;
 }
 template <std::size_t... Index>
 constexpr bool rows_are_true(std::index_sequence<Index...>) {

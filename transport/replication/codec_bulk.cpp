@@ -134,4 +134,33 @@ Result<Message> get_bulk(std::type_identity<BaseBlocks>, std::span<const std::by
   return Message(std::move(message));
 }
 
+void put_bulk(const BlockIs& message, Frame& frame) {
+  const auto& copy = message.copy;
+  CHECK(copy.data.size() == (copy.state == CopyState::data ? block_bytes : 0));
+  CHECK(copy.state == CopyState::data || copy.sum == no_block);
+  Wire<BlockIs>::put(frame.head, message);
+  if (!copy.data.empty()) frame.body.push_back(copy.data);
+}
+
+Result<Message> get_bulk(std::type_identity<BlockIs>, std::span<const std::byte> head, Slice body,
+                         std::optional<VolumeKey> volume) {
+  if (!volume) return malformed("block_is", no_volume);
+  Reader reader(head);
+  BlockIs message;
+  Wire<BlockIs>::get(reader, message);
+  if (reader.flaw() != nullptr) return malformed("block_is", reader.flaw());
+  auto& copy = message.copy;
+  const bool data = copy.state == CopyState::data;
+  if (body.size() != (data ? block_bytes : 0)) {
+    return malformed("block_is", "has a body that is not its block");
+  }
+  if (!data && copy.sum != no_block) return malformed("block_is", "has a checksum of nothing");
+  if (data && block_sum(*volume, copy.block, body.bytes()) != copy.sum) {
+    return Error{Errc::corrupt,
+                 fmt::format("block_is: block {} does not match its checksum", copy.block)};
+  }
+  copy.data = std::move(body);
+  return Message(std::move(message));
+}
+
 }  // namespace tidemark::transport

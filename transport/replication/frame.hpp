@@ -44,6 +44,8 @@ enum class FrameType : std::uint8_t {
   ask_base = 37,
   ask_base_sums = 38,
   base_sums = 39,
+  ask_block = 42,
+  block_is = 43,
   register_node = 48,
   registered = 49,
   assign = 50,
@@ -149,6 +151,10 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::digests, "digests", 41, 1577, 0, records_acceptor},
     {FrameType::ask_base_sums, "ask_base_sums", 50, 4146, 0, bulk_acceptor},
     {FrameType::base_sums, "base_sums", 44, 8748, 0, bulk_connector},
+
+    {FrameType::ask_block, "ask_block", 48, 48, 0, records_connector | records_acceptor},
+    {FrameType::block_is, "block_is", 65, 65, engine::block_bytes,
+     records_connector | records_acceptor},
 });
 static_assert(frame_rules.size() == std::variant_size_v<engine::Message>);
 

@@ -2,8 +2,8 @@
 // the order in which they travel. The control link's stand in layouts_control.hpp. docs/PROTOCOL.md
 // says the same in words.
 //
-// Records and BaseBlocks have a tail that depends on what they carry (record heads, checksums):
-// only their fixed part is listed here, codec_bulk.cpp does the rest.
+// Records and BaseBlocks have a tail that depends on what they carry (record heads, checksums), and
+// these and BlockIs a body: only their fixed part is listed here, codec_bulk.cpp does the rest.
 #pragma once
 
 #include <algorithm>
@@ -192,6 +192,20 @@ template <>
 struct Wire<BarrierReached>
     : Fields<BarrierReached, F<&BarrierReached::volume>, F<&BarrierReached::epoch>,
              F<&BarrierReached::session>, F<&BarrierReached::lsn>> {};
+
+template <>
+struct Wire<CopyState> : Choice<CopyState, CopyState::data, CopyState::not_yet> {};
+template <>
+struct Wire<AskBlock> : Fields<AskBlock, F<&AskBlock::volume>, F<&AskBlock::epoch>,
+                               F<&AskBlock::session>, F<&AskBlock::block>, F<&AskBlock::at>> {};
+/// All but the data, which is the body.
+template <>
+struct Wire<BlockCopy>
+    : Fields<BlockCopy, F<&BlockCopy::block>, F<&BlockCopy::state>, F<&BlockCopy::checkpoint>,
+             F<&BlockCopy::flush_lsn>, F<&BlockCopy::sum>> {};
+template <>
+struct Wire<BlockIs> : Fields<BlockIs, F<&BlockIs::volume>, F<&BlockIs::epoch>,
+                              F<&BlockIs::session>, F<&BlockIs::copy>> {};
 
 // --- bulk link -----------------------------------------------------------------------------------
 

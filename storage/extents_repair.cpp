@@ -1,0 +1,102 @@
+// What repair and scrub need of the extents beside reading and writing: single blocks whose guard is
+// held, and the checksum files against what is in memory.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "storage/disk_tasks.hpp"
+#include "storage/extents.hpp"
+
+namespace tidemark::storage {
+namespace {
+
+using engine::BlockIndex;
+using engine::BlockRange;
+using engine::BlockSum;
+using engine::Done;
+using engine::Errc;
+using engine::Error;
+using engine::Result;
+using engine::Status;
+
+const BlockRange only_sync{BlockIndex(), 1};
+
+}  // namespace
+
+Status Extents::verify(const ExtentPiece& piece) const {
+  const auto wrong = first_mismatch(key_, piece.range.first, piece.data.bytes(), piece.sums);
+  if (!wrong) return Done{};
+  return Error{
+      Errc::corrupt,
+      fmt::format("read of block {} ({}): its content has checksum {:016x}, {:016x} was written",
+                  wrong->block, layout_.path_of(number_of(wrong->block), "dat"), wrong->found,
+                  wrong->written)};
+}
+
+Task<Result<ExtentPiece>> Extents::read_held(BlockIndex block) {
+  auto piece = co_await read_piece({block, 1}, 1);
+  if (!piece) co_return piece.error();
+  auto whole = verify(*piece);
+  if (!whole) co_return whole.error();
+  co_return piece;
+}
+
+Task<Result<BlockSum>> Extents::sum_held(BlockIndex block) {
+  auto found = co_await file_at(number_of(block), false);
+  if (!found) co_return found.error();
+  const auto* file = *found;
+  co_return file == nullptr ? engine::no_block : file->table[index_of(block)];
+}
+
+Task<Status> Extents::correct_sum_held(BlockIndex block, BlockSum sum) {
+  CHECK(sum != engine::no_block);
+  auto found = co_await file_at(number_of(block), true);
+  if (!found) co_return found.error();
+  auto* file = *found;
+  file->table[index_of(block)] = sum;
+  file->dirty_pages.insert(index_of(block) / sums_per_page);
+  co_return Done{};
+}
+
+Task<Result<std::uint64_t>> Extents::rewrite_rotten_sums() {
+  std::uint64_t rotten = 0;
+  {
+    const auto turn = co_await sync_turn_.acquire(only_sync, RangeGuard::Use::write);
+    std::vector<FileNumber> loaded;
+    for (const auto& [number, file] : files_) {
+      if (file.loaded) loaded.push_back(number);
+    }
+    for (const auto number : loaded) {
+      const auto found = files_.find(number);
+      if (found == files_.end()) continue;
+      auto noted = co_await note_rotten_sums(found->second, layout_.sum_pages(number));
+      if (!noted) co_return noted.error();
+      rotten += *noted;
+    }
+  }
+  if (rotten == 0) co_return rotten;
+  auto synced = co_await sync();
+  if (!synced) co_return synced.error();
+  co_return rotten;
+}
+
+/// With the turn to sync: nobody else writes them, and what waits to be written is left out.
+Task<Result<std::uint64_t>> Extents::note_rotten_sums(ExtentFile& file, std::uint64_t pages) {
+  const auto handle = file.sums;
+  auto on_disk = co_await read_sum_table(disk_, handle, pages);
+  std::uint64_t rotten = 0;
+  if (!on_disk && on_disk.error().code != Errc::io_failed) co_return on_disk.error();
+  if (file.sums != handle) co_return rotten;  // emptied meanwhile
+  for (std::uint64_t page = 0; page < pages; ++page) {
+    const auto first = static_cast<std::ptrdiff_t>(page * sums_per_page);
+    const auto last = first + static_cast<std::ptrdiff_t>(sums_per_page);
+    const bool same = on_disk && std::equal(file.table.begin() + first, file.table.begin() + last,
+                                            on_disk->begin() + first);
+    if (same || file.dirty_pages.contains(page)) continue;
+    file.dirty_pages.insert(page);
+    ++rotten;
+  }
+  co_return rotten;
+}
+
+}  // namespace tidemark::storage

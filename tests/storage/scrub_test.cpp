@@ -1,0 +1,203 @@
+// A scrub reads everything that a replica has on its disk and makes good what it can.
+#include <algorithm>
+#include <span>
+
+#include "storage/superblock.hpp"
+#include "tests/storage/store_world.hpp"
+
+using namespace tidemark;
+using namespace tidemark::tests;
+
+namespace {
+
+using engine::Errc;
+using engine::ScrubState;
+
+constexpr std::uint64_t fast = 1u << 30;
+
+struct Scrubbed : StoreWorld {
+  /// Until it is over.
+  engine::ScrubStatus scrub(std::uint64_t rate = fast) {
+    BOOST_REQUIRE(store->start_scrub(rate).has_value());
+    return wait();
+  }
+  engine::ScrubStatus wait() {
+    for (int i = 0; i < 3000; ++i) {
+      const auto state = store->status().scrub.state;
+      if (state == ScrubState::finished || state == ScrubState::stopped) break;
+      disk->settle();
+      timers.advance(100 * engine::millisecond);
+    }
+    return store->status().scrub;
+  }
+  std::size_t told(std::string_view name) const {
+    return static_cast<std::size_t>(std::count(events.names.begin(), events.names.end(), name));
+  }
+  /// The segment file with the first record that is retained.
+  std::string oldest_segment() {
+    for (const auto& [path, file] : disk->files()) {
+      if (!path.ends_with(".seg") || !file) continue;
+      const auto header = storage::decode_segment_header(std::span(file->seen).first(block_bytes));
+      if (header && header->first == store->retained())
+        return path.substr(std::string("/node/replica/").size());
+    }
+    return "";
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(scrub)
+
+BOOST_AUTO_TEST_CASE(a_healthy_copy_is_found_healthy) {
+  Scrubbed w;
+  w.fill_log();
+  const auto s = w.scrub();
+  BOOST_CHECK(s.state == ScrubState::finished);
+  BOOST_TEST(s.next.value == w.volume_blocks);
+  BOOST_TEST(s.damaged == 0u);
+  BOOST_TEST(s.log_damage == 0u);
+  BOOST_TEST(s.sums_rewritten == 0u);
+  BOOST_TEST(s.slots_rewritten == 0u);
+  BOOST_TEST(s.read_bytes > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(rot_in_blocks_that_nobody_reads_is_found) {
+  Scrubbed w;
+  w.fill_log();
+  StoreWorld::flip(w.file_of("extents/00000000.dat"), 3 * block_bytes + 7);
+  StoreWorld::flip(w.file_of("extents/00000000.dat"), 5 * block_bytes + 7);
+  const auto s = w.scrub();
+  BOOST_TEST(s.damaged == 2u);
+  BOOST_TEST(w.told("block_damaged") == 2u);
+  BOOST_REQUIRE(w.store->damaged_block().has_value());
+  BOOST_TEST(w.store->damaged_block()->block.value == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_rotten_checksum_file_is_written_again_from_memory) {
+  Scrubbed w;
+  w.fill_log();
+  const auto lsn = w.builder->end();
+  StoreWorld::flip(w.file_of("extents/00000000.sum"), 4 * 8);
+  const auto s = w.scrub();
+  BOOST_TEST(s.sums_rewritten == 1u);
+  BOOST_TEST(s.damaged == 0u);
+  w.store.reset();
+  w.open();
+  BOOST_TEST(w.difference_at(lsn) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_rotten_superblock_slot_is_written_again) {
+  for (const std::size_t slot : {0u, 1u}) {
+    Scrubbed w;
+    w.fill_log();
+    auto& file = w.file_of("superblock");
+    StoreWorld::flip(file, slot * storage::superblock_slot_bytes + 40);
+    BOOST_TEST(w.scrub().slots_rewritten == 1u);
+    const std::span<const std::byte> bytes(file.seen);
+    BOOST_TEST(storage::decode_superblock(bytes.first(storage::superblock_slot_bytes)).has_value());
+    BOOST_TEST(storage::decode_superblock(bytes.last(storage::superblock_slot_bytes)).has_value());
+    BOOST_TEST(w.told("superblock_slot_rewritten") == 1u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_rotten_catalog_is_written_anew_and_told) {
+  Scrubbed w;
+  w.fill_log();
+  w.kv.rot = "a table is damaged";
+  BOOST_TEST(w.scrub().catalogs_rewritten == 1u);
+  BOOST_TEST(w.told("catalog_rewritten") == 1u);
+  BOOST_TEST(w.scrub().catalogs_rewritten == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(damaged_history_is_given_up_and_never_read) {
+  Scrubbed w;
+  w.fill_log();
+  const auto retained = w.store->retained();
+  const auto end = w.builder->end();
+  StoreWorld::flip(w.file_of(w.oldest_segment()), 2 * block_bytes + 9);
+  const auto s = w.scrub();
+  BOOST_CHECK(s.state == ScrubState::finished);
+  BOOST_TEST(s.log_damage > 0u);
+  BOOST_TEST(w.store->retained().value > retained.value);
+  BOOST_TEST(w.told("log_rot_given_up") == 1u);
+  const auto kept = w.store->retained();
+  BOOST_TEST(w.scrub().log_damage == 0u);
+  w.store.reset();
+  const auto opened = w.open();
+  BOOST_TEST(opened.damage == "");
+  BOOST_TEST(opened.retained.value == kept.value);
+  const auto read = w.finish(w.store->read_log(retained, end, 1));
+  BOOST_REQUIRE(!read);
+  BOOST_CHECK(read.error().code == Errc::out_of_window);
+  BOOST_TEST(w.difference_at(end) == "");
+}
+
+BOOST_AUTO_TEST_CASE(rot_in_the_segment_that_is_written_to_is_not_needed_by_a_restart) {
+  Scrubbed w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(0, 8)});
+  w.append_durably({w.write(3, 1)});  // not in the extents yet
+  StoreWorld::flip(w.file_of(w.oldest_segment()), 2 * block_bytes + 9);
+  BOOST_TEST(w.scrub().log_damage > 0u);
+  BOOST_TEST(w.told("log_rot_found") == 1u);
+  BOOST_TEST(w.told("log_rot_given_up") == 0u);
+  w.store.reset();
+  const auto opened = w.open();
+  BOOST_TEST(opened.damage == "");
+  BOOST_TEST(w.difference_at(Lsn(3)) == "");
+}
+
+BOOST_AUTO_TEST_CASE(rot_in_the_segment_that_is_written_to_goes_with_the_next_record) {
+  Scrubbed w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(0, 8)});
+  w.append_durably({w.write(3, 1)});
+  StoreWorld::flip(w.file_of(w.oldest_segment()), 2 * block_bytes + 9);
+  BOOST_REQUIRE(w.store->start_scrub(fast).has_value());
+  for (int i = 0; i < 50; ++i) {
+    w.disk->settle();
+    w.timers.advance(100 * engine::millisecond);
+  }
+  w.append_durably({w.write(5, 2)});
+  BOOST_CHECK(w.wait().state == ScrubState::finished);
+  BOOST_TEST(w.told("log_rot_given_up") == 1u);
+  BOOST_TEST(w.store->retained().value == 4u);
+  w.append_durably({w.write(6, 2)});
+  w.store.reset();
+  const auto opened = w.open();
+  BOOST_TEST(opened.damage == "");
+  BOOST_TEST(w.difference_at(Lsn(5)) == "");
+}
+
+BOOST_AUTO_TEST_CASE(it_keeps_to_its_rate) {
+  Scrubbed w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  for (std::uint64_t first = 0; first < 64; first += 8) w.append_durably({w.write(first, 8)});
+  w.flush_all();
+  const auto began = w.timers.now();
+  w.scrub(64u << 10);
+  // 256 KiB of blocks, and a piece of the log that counts as one MiB.
+  BOOST_TEST(w.timers.now() - began >= 4 * engine::second);
+  BOOST_TEST(!w.store->start_scrub(1).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(it_goes_on_after_a_restart_and_not_when_it_was_stopped) {
+  Scrubbed w;
+  w.fill_log();
+  BOOST_REQUIRE(w.store->start_scrub(engine::scrub_rate_min).has_value());
+  w.disk->settle();
+  w.store.reset();
+  w.open();
+  BOOST_CHECK(w.store->status().scrub.state != ScrubState::idle);
+  BOOST_TEST(w.store->status().scrub.rate == engine::scrub_rate_min);
+  w.store->stop_scrub();
+  w.disk->settle();
+  BOOST_CHECK(w.wait().state == ScrubState::stopped);
+  w.store.reset();
+  w.open();
+  BOOST_CHECK(w.store->status().scrub.state == ScrubState::idle);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
