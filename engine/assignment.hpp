@@ -12,8 +12,8 @@
 
 namespace tidemark::engine {
 
-/// What a volume is. Its size may change, by records of its log (engine/configuration.hpp); all else is
-/// fixed at creation in this build, `copies` too: members may come and go.
+/// What a volume is. Its size, mode and min_copies may change, by records of its log (engine/configuration.hpp);
+/// all else is fixed at creation in this build, `copies` too: members may come and go.
 struct VolumeSpec {
   VolumeId id;
   std::string name;              ///< 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit.

@@ -44,6 +44,9 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "delta_forgets_own_past",
     "quorum_counts_voteless",
     "quorum_shrinks_with_absence",
+    "mode_change_drops_old_rule",
+    "mode_change_drops_new_rule",
+    "mode_change_counts_all",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -48,6 +48,9 @@ enum class Bug : std::uint8_t {
   delta_forgets_own_past,   ///< A delta leaves out what committed own records touched (C6).
   quorum_counts_voteless,   ///< Acks and promises of a copy without a vote count (C13).
   quorum_shrinks_with_absence,  ///< Only connected voters are in the denominator (C13).
+  mode_change_drops_old_rule,   ///< From its record on a new mode's rule stands alone (C12).
+  mode_change_drops_new_rule,   ///< A new mode is told to be in force by the old one's rule (C12).
+  mode_change_counts_all,       ///< A change to sync_quorum makes voters of all copies (C12).
   count_,                       ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
