@@ -10,6 +10,15 @@ using engine::AdminReply;
 using engine::Errc;
 using engine::Error;
 
+namespace {
+
+Error no_mode(const std::string& text) {
+  return {Errc::invalid,
+          fmt::format("mode \"{}\" is none of sync_all, sync_quorum, best_effort", text)};
+}
+
+}  // namespace
+
 ControlAdmin::ControlAdmin(ControlShell& control, engine::AdminAsk asked, AdminAnswer done)
     : shell(control), ask(std::move(asked)), parts(path_parts(ask.path)), answer(std::move(done)) {}
 
@@ -80,9 +89,7 @@ void ControlAdmin::create() {
   }
   const auto mode = engine::parse_mode(*mode_text);
   if (!mode) {
-    return answer(answer_error(
-        {Errc::invalid,
-         fmt::format("mode \"{}\" is none of sync_all, sync_quorum, best_effort", *mode_text)}));
+    return answer(answer_error(no_mode(*mode_text)));
   }
   const auto ack = engine::parse_ack(*ack_text);
   if (!ack) {
@@ -188,6 +195,27 @@ void ControlAdmin::resize() {
   when_settled(shell.plane_.volume(parts[2])->spec.id, 200);
 }
 
+void ControlAdmin::configure() {
+  const auto body = parse_body(ask.body, {"mode", "min_copies"});
+  if (!body) return answer(answer_error(body.error()));
+  engine::control::Reconfigure wish;
+  if (body->contains("mode")) {
+    const auto text = text_field(*body, "mode");
+    if (!text) return answer(answer_error(text.error()));
+    wish.mode = engine::parse_mode(*text);
+    if (!wish.mode) return answer(answer_error(no_mode(*text)));
+  }
+  if (body->contains("min_copies")) {
+    const auto copies = number_field(*body, "min_copies");
+    if (!copies) return answer(answer_error(copies.error()));
+    wish.min_copies = static_cast<std::uint32_t>(std::min<std::uint64_t>(*copies, UINT32_MAX));
+  }
+  auto begun = shell.plane_.configure(parts[2], wish);
+  if (!begun) return answer(answer_error(begun.error()));
+  shell.run(std::move(*begun));
+  when_settled(shell.plane_.volume(parts[2])->spec.id, 200);
+}
+
 void ControlAdmin::readmit() {
   const auto body = parse_body(ask.body, {"uuid"});
   if (!body) return answer(answer_error(body.error()));
@@ -228,6 +256,7 @@ void ControlAdmin::route() {
   if (is("POST", 4, "volumes", "promote")) return promote();
   if (is("POST", 4, "volumes", "replicas")) return replicas();
   if (is("POST", 4, "volumes", "resize")) return resize();
+  if (is("POST", 4, "volumes", "configure")) return configure();
   if (is("GET", 4, "volumes", "events")) return events();
   if (is("POST", 4, "volumes", "events")) return events_since();
   if (is("GET", 5, "volumes", "plan")) return preview();

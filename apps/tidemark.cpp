@@ -127,18 +127,35 @@ std::string pending_of(const json::value& volume) {
 }
 
 /// Waits until it is in force, however long a primary is away: the wish stays.
-int resize(const Common& common, const ResizeWords& words) {
-  const auto bytes = engine::parse_size(words.size);
-  if (!bytes) return complain(common, bytes.error());
-  const json::object body{{"size_bytes", *bytes}, {"shrink", words.shrink}};
-  const auto path = fmt::format("/v1/volumes/{}/resize", words.name);
+int change(const Common& common, const std::string& path, const json::object& body, bool no_wait) {
   for (;;) {
     const auto reply = common.client.ask("POST", path, body);
     const bool waits = reply && reply->status == 202;
     if (!waits) return show(common, reply, render_done);
-    if (common.json || words.no_wait) return show(common, reply, render_done);
+    if (common.json || no_wait) return show(common, reply, render_done);
     fmt::print(stderr, "still waiting: {}\n", pending_of(reply->body));
   }
+}
+
+int resize(const Common& common, const ResizeWords& words) {
+  const auto bytes = engine::parse_size(words.size);
+  if (!bytes) return complain(common, bytes.error());
+  const json::object body{{"size_bytes", *bytes}, {"shrink", words.shrink}};
+  return change(common, fmt::format("/v1/volumes/{}/resize", words.name), body, words.no_wait);
+}
+
+struct SetWords {
+  std::string name;
+  std::optional<std::string> mode;
+  std::optional<std::uint32_t> min_copies;
+  bool no_wait = false;
+};
+
+int configure(const Common& common, const SetWords& words) {
+  json::object body;
+  if (words.mode) body["mode"] = *words.mode;
+  if (words.min_copies) body["min_copies"] = *words.min_copies;
+  return change(common, fmt::format("/v1/volumes/{}/configure", words.name), body, words.no_wait);
 }
 
 // A word that ends up in a path of the admin interface must not be able to name another one.
@@ -189,6 +206,17 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
   other->add_flag("--no-wait", resized.no_wait,
                   "Return after 30 s at most, whether it is in force or not");
   other->callback([&] { action = [&] { return resize(common, resized); }; });
+
+  static SetWords rules;
+  auto* set = volume->add_subcommand(
+      "set", "Give a volume another mode or min_copies, online; returns when that is in force");
+  set->add_option("NAME", rules.name, "The volume")->required()->check(name_word);
+  set->add_option("--mode", rules.mode, "sync_all, sync_quorum or best_effort");
+  set->add_option("--min-copies", rules.min_copies,
+                  "Below this writes wait; a lower one holds at once (1 with best_effort)");
+  set->add_flag("--no-wait", rules.no_wait,
+                "Return after 30 s at most, whether it is in force or not");
+  set->callback([&] { action = [&] { return configure(common, rules); }; });
 
   static std::string name;
   const auto on = [&](const char* command, const char* help, std::function<int()> run) {
