@@ -129,6 +129,7 @@ json::object volume_json(const engine::control::ControlPlane& plane, const Volum
                       {"ack", engine::to_string(record.spec.ack)},
                       {"copies", record.spec.copies},
                       {"min_copies", record.spec.min_copies},
+                      {"below_min_copies", engine::to_string(record.spec.below_min)},
                       {"epoch", record.epoch.value},
                       {"version", record.version.value},
                       {"phase", record.deleting    ? "deleting"

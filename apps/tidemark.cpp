@@ -85,7 +85,7 @@ int compare(const Common& common, const std::string& volume) {
 }
 
 struct CreateWords {
-  std::string name, size, mode = "sync_all", ack = "received";
+  std::string name, size, mode = "sync_all", ack = "received", below = "block";
   std::uint32_t copies = 3;
   std::optional<std::uint32_t> min_copies;
   std::vector<std::string> nodes;
@@ -94,11 +94,9 @@ struct CreateWords {
 int create(const Common& common, const CreateWords& words) {
   const auto bytes = engine::parse_size(words.size);
   if (!bytes) return complain(common, bytes.error());
-  json::object body{{"name", words.name},
-                    {"size_bytes", *bytes},
-                    {"copies", words.copies},
-                    {"mode", words.mode},
-                    {"ack", words.ack}};
+  json::object body{{"name", words.name},     {"size_bytes", *bytes},
+                    {"copies", words.copies}, {"mode", words.mode},
+                    {"ack", words.ack},       {"below_min_copies", words.below}};
   if (words.min_copies) body["min_copies"] = *words.min_copies;
   if (!words.nodes.empty()) {
     json::array nodes;
@@ -146,7 +144,7 @@ int resize(const Common& common, const ResizeWords& words) {
 
 struct SetWords {
   std::string name;
-  std::optional<std::string> mode;
+  std::optional<std::string> mode, below;
   std::optional<std::uint32_t> min_copies;
   bool no_wait = false;
 };
@@ -155,6 +153,7 @@ int configure(const Common& common, const SetWords& words) {
   json::object body;
   if (words.mode) body["mode"] = *words.mode;
   if (words.min_copies) body["min_copies"] = *words.min_copies;
+  if (words.below) body["below_min_copies"] = *words.below;
   return change(common, fmt::format("/v1/volumes/{}/configure", words.name), body, words.no_wait);
 }
 
@@ -186,6 +185,9 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
       ->capture_default_str();
   made->add_option("--min-copies", words.min_copies,
                    "Below this writes wait (default 2, or 1 with best_effort or one copy)");
+  made->add_option("--below-min-copies", words.below,
+                   "What writes do then: block, or fail with an I/O error")
+      ->capture_default_str();
   made->add_option("--nodes", words.nodes, "Where; the first becomes primary (default: chosen)");
   made->callback([&] { action = [&] { return create(common, words); }; });
 
@@ -214,6 +216,8 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
   set->add_option("--mode", rules.mode, "sync_all, sync_quorum or best_effort");
   set->add_option("--min-copies", rules.min_copies,
                   "Below this writes wait; a lower one holds at once (1 with best_effort)");
+  set->add_option("--below-min-copies", rules.below,
+                  "What writes do then: block, or fail with an I/O error");
   set->add_flag("--no-wait", rules.no_wait,
                 "Return after 30 s at most, whether it is in force or not");
   set->callback([&] { action = [&] { return configure(common, rules); }; });

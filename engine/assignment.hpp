@@ -21,7 +21,10 @@ struct VolumeSpec {
   Mode mode = Mode::sync_all;
   AckPolicy ack = AckPolicy::received;
   std::uint32_t copies = 3;
-  std::uint32_t min_copies = 2;  ///< Below it writes and flushes block; never silently local-only.
+  std::uint32_t min_copies =
+      2;  ///< Below it writes and flushes block, or fail; never silently local-only.
+  /// Which of it. No rule of the log: the primary alone goes by it, as soon as it hears of it.
+  BelowMin below_min = BelowMin::block;
   auto operator<=>(const VolumeSpec&) const = default;
 
   std::uint64_t blocks() const { return size_bytes / block_bytes; }

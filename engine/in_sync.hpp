@@ -111,6 +111,9 @@ class InSync {
   /// A counted member can take no more and the set can't do without it:
   /// nothing new may be numbered.
   bool full_member_stays() const;
+  /// Fewer copies than min_copies (or, in sync_quorum, than must have each record) are there, and
+  /// nothing is committed until another one comes.
+  bool short_of_copies() const;
   /// In words, who holds committed back and why the set does not go on without it;
   /// empty when nobody does.
   std::string waiting_for(const LogNumbers& log) const;

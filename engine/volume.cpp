@@ -199,6 +199,7 @@ void VolumeMachine::settle(Moment at) {
   configure(at);
   answer_waiting(at.now);
   propose(at);
+  watch_copies(at);
   admit_waiting(at);
 }
 

@@ -400,13 +400,13 @@ bool Cluster::start() {
     places += fmt::format("{}\"{}\"", places.empty() ? "" : ",", nodes_[n]->name());
   }
   if (!places.empty()) places = fmt::format(",\"nodes\":[{}]", places);
-  const auto created =
-      admin("POST", "/v1/volumes",
-            fmt::format(
-                "{{\"name\":\"{}\",\"size_bytes\":{},\"copies\":{},\"mode\":\"{}\",\"ack\":\"{}\","
-                "\"min_copies\":{}{}}}",
-                volume, options_.blocks * engine::block_bytes, options_.copies,
-                to_string(options_.mode), to_string(options_.ack), options_.min_copies, places));
+  const auto created = admin(
+      "POST", "/v1/volumes",
+      fmt::format(
+          "{{\"name\":\"{}\",\"size_bytes\":{},\"copies\":{},\"mode\":\"{}\",\"ack\":\"{}\","
+          "\"min_copies\":{},\"below_min_copies\":\"{}\"{}}}",
+          volume, options_.blocks * engine::block_bytes, options_.copies, to_string(options_.mode),
+          to_string(options_.ack), options_.min_copies, to_string(options_.below_min), places));
   if (created.status != 201 && created.status != 202) {
     fail("start", fmt::format("create answers {}: {}", created.status, created.body));
     return false;

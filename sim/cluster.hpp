@@ -33,6 +33,7 @@ struct ClusterOptions {
   std::uint32_t min_copies = 2;
   engine::Mode mode = engine::Mode::sync_all;
   engine::AckPolicy ack = engine::AckPolicy::received;
+  engine::BelowMin below_min = engine::BelowMin::block;
   std::vector<std::uint32_t> hosts;  ///< Nodes that hold the copies; empty: the control plane says.
   std::uint64_t blocks = 256;
   std::uint64_t blocks_max = 512;  ///< No resize goes beyond.

@@ -59,7 +59,9 @@ NetworkWeather draw_weather(Random& random) {
 void draw_rules(Draft& d) {
   auto& options = d.cluster;
   Random random(options.seed * 0x9e3779b97f4a7c15ULL + 5);
-  d.reconfigures = Random(options.seed * 0x9e3779b97f4a7c15ULL + 6).chance(1, 2);
+  Random policies(options.seed * 0x9e3779b97f4a7c15ULL + 6);
+  d.reconfigures = policies.chance(1, 2);
+  if (policies.chance(1, 3)) options.below_min = engine::BelowMin::fail;
   if (options.mode != engine::Mode::sync_all || !random.chance(2, 5)) return;
   options.mode = engine::Mode::sync_quorum;
   if (random.chance(1, 4)) options.min_copies = random.chance(1, 2) ? 1 : 3;

@@ -71,6 +71,7 @@ struct CreateVolume {
 struct Reconfigure {
   std::optional<Mode> mode;
   std::optional<std::uint32_t> min_copies;
+  std::optional<BelowMin> below_min{};
 };
 
 /// What speaks against a volume of that size, or nothing.

@@ -22,7 +22,9 @@ std::size_t lasting_copies(const VolumeRecord& record) {
 
 std::optional<std::string> flaw_of_rules(const VolumeRecord& record, const Reconfigure& wish,
                                          const Configuration& next) {
-  if (!wish.mode && !wish.min_copies) return "neither a mode nor min_copies is named";
+  if (!wish.mode && !wish.min_copies && !wish.below_min) {
+    return "neither a mode nor min_copies nor below_min_copies is named";
+  }
   const auto copies = lasting_copies(record);
   if (next.mode == Mode::best_effort && next.min_copies != 1) {
     return fmt::format("mode best_effort implies min_copies = 1, not {}", next.min_copies);
@@ -71,16 +73,19 @@ Result<Effects> ControlPlane::configure(const std::string& name, const Reconfigu
   if (const auto flaw = flaw_of_rules(record, wish, next)) {
     return Error{Errc::invalid, tried + *flaw};
   }
-  if (next == now) return Effects{};  // Asked twice, or in force.
+  const auto below = wish.below_min.value_or(record.spec.below_min);
+  if (next == now && below == record.spec.below_min) return Effects{};  // Asked twice, or in force.
   Effects out;
-  record.wish = next;
+  record.spec.below_min = below;  // What waits is answered by it: no record of the log.
+  if (next != now) record.wish = next;
   record.spec.min_copies = std::min(record.spec.min_copies, next.min_copies);
   record.version = Version(record.version.value + 1);
   persist(volume, out);
   report(volume,
          Event(Level::info, "volume_configuration_wanted")
              .with("mode", to_string(next.mode))
-             .with("min_copies", next.min_copies),
+             .with("min_copies", next.min_copies)
+             .with("below_min_copies", to_string(below)),
          out);
   if (record.settled()) assign_all(volume, out);
   return out;

@@ -223,6 +223,27 @@ BOOST_AUTO_TEST_CASE(a_quorum_with_one_copy_away_becomes_sync_all_without_it) {
   BOOST_TEST(s.settle());
 }
 
+BOOST_AUTO_TEST_CASE(below_min_copies_a_volume_fails_writes_where_that_is_wanted_and_reads_on) {
+  Good s(with(apart(), Mode::sync_all, 2));
+  BOOST_TEST(s.write(5, 1, true));
+  const auto wanted =
+      s.admin("POST", "/v1/volumes/data/configure", R"({"below_min_copies":"fail"})");
+  BOOST_TEST(wanted.status == 200);
+  s.kill(2);
+  s.kill(3);
+  auto error = std::make_shared<std::string>();
+  s.send({engine::FrontOp::write, {0, sim::cells_per_block}, false, false},
+         [error](const auto& e) { *error = e ? std::string(to_string(e->code)) : "ok"; });
+  s.run_until([&] { return !error->empty(); }, 20 * second);
+  BOOST_TEST(*error == "io_failed");
+  BOOST_TEST(s.read(5));
+  s.boot(2);
+  s.boot(3);
+  BOOST_TEST(s.converge());
+  BOOST_TEST(s.write(6, 1, true));
+  BOOST_TEST(s.settle());
+}
+
 BOOST_AUTO_TEST_CASE(bad_input_is_refused_and_changes_nothing) {
   Good s(with({}, Mode::sync_all));
   const auto ask = [&](const char* body) {
@@ -238,6 +259,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_and_changes_nothing) {
   BOOST_TEST(ask(R"({"mode":"sync_quorum","min_copies":1})") == 400);
   BOOST_TEST(ask(R"({"modes":"sync_all"})") == 400);
   BOOST_TEST(ask("{}") == 400);
+  BOOST_TEST(ask(R"({"below_min_copies":"panic"})") == 400);
   BOOST_TEST(s.admin("POST", "/v1/volumes/other/configure", R"({"min_copies":1})").status == 404);
   const auto after = s.view();
   BOOST_REQUIRE((before && after));

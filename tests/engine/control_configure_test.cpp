@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_and_changes_nothing) {
   const auto before = w.catalog;
   const auto version = w.v().version;
   BOOST_TEST(configure(w, std::nullopt, std::nullopt) ==
-             "configure volume v: neither a mode nor min_copies is named");
+             "configure volume v: neither a mode nor min_copies nor below_min_copies is named");
   BOOST_TEST(configure(w, std::nullopt, 0) ==
              "configure volume v: min_copies 0 is not between 1 and its 3 copies");
   BOOST_TEST(configure(w, std::nullopt, 4) ==
@@ -131,6 +131,19 @@ BOOST_AUTO_TEST_CASE(the_same_twice_is_the_same_and_another_takes_its_place) {
   tells(w);
   BOOST_TEST(rules(w) == "sync_all 2");
   BOOST_TEST(!w.v().wish.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_done_below_min_copies_is_in_force_at_once_and_no_record) {
+  auto w = volume_in(Mode::sync_all);
+  const auto version = w.v().version;
+  w.play(*w.plane.configure("v", {std::nullopt, std::nullopt, BelowMin::fail}));
+  BOOST_TEST((w.v().spec.below_min == BelowMin::fail));
+  BOOST_TEST(!w.v().wish.has_value());
+  BOOST_TEST(w.v().version.value == version.value + 1);
+  w.play(*w.plane.configure("v", {std::nullopt, std::nullopt, BelowMin::fail}));
+  BOOST_TEST(w.v().version.value == version.value + 1);
+  w.restart();
+  BOOST_TEST((w.v().spec.below_min == BelowMin::fail));
 }
 
 BOOST_AUTO_TEST_CASE(a_change_of_size_stays_wanted_beside_another_mode) {

@@ -243,6 +243,55 @@ BOOST_AUTO_TEST_CASE(fewer_min_copies_need_nobody_that_is_gone) {
   BOOST_TEST(done(all.decide(9, {1}), 1));
 }
 
+// --- what is done below min_copies -----------------------------------------------------------------
+
+namespace {
+Assignment failing(Mode mode) {
+  auto a = in_mode(mode);
+  a.spec.below_min = BelowMin::fail;
+  return a;
+}
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(with_too_few_copies_writes_fail_after_a_while_and_reads_go_on) {
+  for (const auto mode : {Mode::sync_all, Mode::sync_quorum}) {
+    Changing s(failing(mode));
+    s.closes(2);
+    s.closes(3);
+    s.tick(200);
+    if (mode == Mode::sync_all) s.decide(8, {1, 2});
+    s.tick(200);
+    s.fua(1);
+    s.ask(request(2, FrontOp::flush));
+    BOOST_TEST(s.has({1}) == "");
+    BOOST_TEST(s.tick(1500).find("reply") == std::string::npos);
+    const auto text = s.tick(1000);
+    BOOST_TEST(text.find("cookie 1 io_failed") != std::string::npos);
+    BOOST_TEST(text.find("cookie 2 io_failed") != std::string::npos);
+    BOOST_TEST(s.fua(3).find("cookie 3 io_failed") != std::string::npos);
+    BOOST_TEST(s.ask(request(4, FrontOp::read, 8 * kib4, kib4)).find("read") != std::string::npos);
+    BOOST_TEST(done(s.arrives(1, 'r'), 4));
+    // A copy is back: what was numbered is committed after all, and writes are answered again.
+    BOOST_TEST(s.has({2}).starts_with("committed 2"));
+    s.tick(200);
+    const auto fourth = s.fua(5);
+    BOOST_TEST(!done(fourth, 5));
+    BOOST_TEST(s.has({1, 2}).find("cookie 5") != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(with_too_few_copies_writes_wait_where_nothing_else_is_wanted) {
+  Changing s(in_mode(Mode::sync_quorum));
+  s.closes(2);
+  s.closes(3);
+  s.fua(1);
+  BOOST_TEST(s.tick(60'000).find("reply") == std::string::npos);
+  auto other = s.volume.assignment();
+  other.version = Version(other.version.value + 1);
+  other.spec.below_min = BelowMin::fail;
+  BOOST_TEST(s.tell(other).find("cookie 1 io_failed") != std::string::npos);
+}
+
 // --- answers, successors, other wishes ---------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(while_no_answer_comes_both_rules_stand_and_it_is_told_again) {
