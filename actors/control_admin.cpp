@@ -10,6 +10,19 @@ using engine::AdminReply;
 using engine::Errc;
 using engine::Error;
 
+namespace {
+
+Error no_policy(const std::string& text) {
+  return {Errc::invalid, fmt::format("below_min_copies \"{}\" is neither block nor fail", text)};
+}
+
+Error no_mode(const std::string& text) {
+  return {Errc::invalid,
+          fmt::format("mode \"{}\" is none of sync_all, sync_quorum, best_effort", text)};
+}
+
+}  // namespace
+
 ControlAdmin::ControlAdmin(ControlShell& control, engine::AdminAsk asked, AdminAnswer done)
     : shell(control), ask(std::move(asked)), parts(path_parts(ask.path)), answer(std::move(done)) {}
 
@@ -63,32 +76,34 @@ void ControlAdmin::when_serving(const engine::VolumeId& id, std::uint16_t status
 }
 
 void ControlAdmin::create() {
-  const auto body =
-      parse_body(ask.body, {"name", "size_bytes", "copies", "mode", "ack", "min_copies", "nodes"});
+  const auto body = parse_body(ask.body, {"name", "size_bytes", "copies", "mode", "ack",
+                                          "min_copies", "below_min_copies", "nodes"});
   if (!body) return answer(answer_error(body.error()));
   const auto name = text_field(*body, "name");
   const auto size = number_field(*body, "size_bytes");
   const auto copies = number_field(*body, "copies", 3);
   const auto mode_text = text_field(*body, "mode", "sync_all");
   const auto ack_text = text_field(*body, "ack", "received");
+  const auto below_text = text_field(*body, "below_min_copies", "block");
   const auto nodes = texts_field(*body, "nodes");
   for (const auto* failed :
        {name ? nullptr : &name.error(), size ? nullptr : &size.error(),
         copies ? nullptr : &copies.error(), mode_text ? nullptr : &mode_text.error(),
-        ack_text ? nullptr : &ack_text.error(), nodes ? nullptr : &nodes.error()}) {
+        ack_text ? nullptr : &ack_text.error(), below_text ? nullptr : &below_text.error(),
+        nodes ? nullptr : &nodes.error()}) {
     if (failed != nullptr) return answer(answer_error(*failed));
   }
   const auto mode = engine::parse_mode(*mode_text);
   if (!mode) {
-    return answer(answer_error(
-        {Errc::invalid,
-         fmt::format("mode \"{}\" is none of sync_all, sync_quorum, best_effort", *mode_text)}));
+    return answer(answer_error(no_mode(*mode_text)));
   }
   const auto ack = engine::parse_ack(*ack_text);
   if (!ack) {
     return answer(answer_error(
         {Errc::invalid, fmt::format("ack \"{}\" is neither received nor durable", *ack_text)}));
   }
+  const auto below = engine::parse_below_min(*below_text);
+  if (!below) return answer(answer_error(no_policy(*below_text)));
   const bool alone = *mode == engine::Mode::best_effort || *copies == 1;
   const auto min_copies = number_field(*body, "min_copies", alone ? 1 : 2);
   if (!min_copies) return answer(answer_error(min_copies.error()));
@@ -102,6 +117,7 @@ void ControlAdmin::create() {
   wish.spec.ack = *ack;
   wish.spec.copies = small(*copies);
   wish.spec.min_copies = small(*min_copies);
+  wish.spec.below_min = *below;
   wish.nodes = *nodes;
   auto made = shell.plane_.create(wish, shell.moment());
   if (!made) return answer(answer_error(made.error()));
@@ -188,6 +204,33 @@ void ControlAdmin::resize() {
   when_settled(shell.plane_.volume(parts[2])->spec.id, 200);
 }
 
+void ControlAdmin::configure() {
+  const auto body = parse_body(ask.body, {"mode", "min_copies", "below_min_copies"});
+  if (!body) return answer(answer_error(body.error()));
+  engine::control::Reconfigure wish;
+  if (body->contains("mode")) {
+    const auto text = text_field(*body, "mode");
+    if (!text) return answer(answer_error(text.error()));
+    wish.mode = engine::parse_mode(*text);
+    if (!wish.mode) return answer(answer_error(no_mode(*text)));
+  }
+  if (body->contains("min_copies")) {
+    const auto copies = number_field(*body, "min_copies");
+    if (!copies) return answer(answer_error(copies.error()));
+    wish.min_copies = static_cast<std::uint32_t>(std::min<std::uint64_t>(*copies, UINT32_MAX));
+  }
+  if (body->contains("below_min_copies")) {
+    const auto text = text_field(*body, "below_min_copies");
+    if (!text) return answer(answer_error(text.error()));
+    wish.below_min = engine::parse_below_min(*text);
+    if (!wish.below_min) return answer(answer_error(no_policy(*text)));
+  }
+  auto begun = shell.plane_.configure(parts[2], wish);
+  if (!begun) return answer(answer_error(begun.error()));
+  shell.run(std::move(*begun));
+  when_settled(shell.plane_.volume(parts[2])->spec.id, 200);
+}
+
 void ControlAdmin::readmit() {
   const auto body = parse_body(ask.body, {"uuid"});
   if (!body) return answer(answer_error(body.error()));
@@ -228,6 +271,7 @@ void ControlAdmin::route() {
   if (is("POST", 4, "volumes", "promote")) return promote();
   if (is("POST", 4, "volumes", "replicas")) return replicas();
   if (is("POST", 4, "volumes", "resize")) return resize();
+  if (is("POST", 4, "volumes", "configure")) return configure();
   if (is("GET", 4, "volumes", "events")) return events();
   if (is("POST", 4, "volumes", "events")) return events_since();
   if (is("GET", 5, "volumes", "plan")) return preview();

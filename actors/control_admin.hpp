@@ -36,6 +36,7 @@ struct ControlAdmin {
   void promote();
   void replicas();
   void resize();
+  void configure();
   void readmit();
   void compare();
   void scrub();

@@ -129,6 +129,7 @@ json::object volume_json(const engine::control::ControlPlane& plane, const Volum
                       {"ack", engine::to_string(record.spec.ack)},
                       {"copies", record.spec.copies},
                       {"min_copies", record.spec.min_copies},
+                      {"below_min_copies", engine::to_string(record.spec.below_min)},
                       {"epoch", record.epoch.value},
                       {"version", record.version.value},
                       {"phase", record.deleting    ? "deleting"
@@ -140,7 +141,12 @@ json::object volume_json(const engine::control::ControlPlane& plane, const Volum
                       {"in_sync", std::move(in_sync)},
                       {"required", required_of(record)},
                       {"pending", std::move(pending)}};
-  if (record.wish) volume["wanted_size_bytes"] = record.wish->size_bytes;
+  if (const auto& wish = record.wish) {
+    const auto& spec = record.spec;
+    if (wish->size_bytes != spec.size_bytes) volume["wanted_size_bytes"] = wish->size_bytes;
+    if (wish->mode != spec.mode) volume["wanted_mode"] = engine::to_string(wish->mode);
+    if (wish->min_copies != spec.min_copies) volume["wanted_min_copies"] = wish->min_copies;
+  }
   for (const auto& node : plane.nodes()) {
     if (node.record.id.name == primary)
       volume["nbd_uri"] = fmt::format("nbd://{}/{}", node.record.nbd, record.spec.name);

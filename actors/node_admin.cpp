@@ -207,6 +207,7 @@ json::object volume_seen_from(const LocalView& view, const std::string& node) {
                       {"ack", engine::to_string(a.spec.ack)},
                       {"copies", a.spec.copies},
                       {"min_copies", a.spec.min_copies},
+                      {"below_min_copies", engine::to_string(a.spec.below_min)},
                       {"epoch", a.epoch.value},
                       {"version", a.version.value},
                       {"phase", "settled"},

@@ -85,7 +85,7 @@ int compare(const Common& common, const std::string& volume, bool repair) {
 }
 
 struct CreateWords {
-  std::string name, size, mode = "sync_all", ack = "received";
+  std::string name, size, mode = "sync_all", ack = "received", below = "block";
   std::uint32_t copies = 3;
   std::optional<std::uint32_t> min_copies;
   std::vector<std::string> nodes;
@@ -94,11 +94,9 @@ struct CreateWords {
 int create(const Common& common, const CreateWords& words) {
   const auto bytes = engine::parse_size(words.size);
   if (!bytes) return complain(common, bytes.error());
-  json::object body{{"name", words.name},
-                    {"size_bytes", *bytes},
-                    {"copies", words.copies},
-                    {"mode", words.mode},
-                    {"ack", words.ack}};
+  json::object body{{"name", words.name},     {"size_bytes", *bytes},
+                    {"copies", words.copies}, {"mode", words.mode},
+                    {"ack", words.ack},       {"below_min_copies", words.below}};
   if (words.min_copies) body["min_copies"] = *words.min_copies;
   if (!words.nodes.empty()) {
     json::array nodes;
@@ -127,18 +125,36 @@ std::string pending_of(const json::value& volume) {
 }
 
 /// Waits until it is in force, however long a primary is away: the wish stays.
-int resize(const Common& common, const ResizeWords& words) {
-  const auto bytes = engine::parse_size(words.size);
-  if (!bytes) return complain(common, bytes.error());
-  const json::object body{{"size_bytes", *bytes}, {"shrink", words.shrink}};
-  const auto path = fmt::format("/v1/volumes/{}/resize", words.name);
+int change(const Common& common, const std::string& path, const json::object& body, bool no_wait) {
   for (;;) {
     const auto reply = common.client.ask("POST", path, body);
     const bool waits = reply && reply->status == 202;
     if (!waits) return show(common, reply, render_done);
-    if (common.json || words.no_wait) return show(common, reply, render_done);
+    if (common.json || no_wait) return show(common, reply, render_done);
     fmt::print(stderr, "still waiting: {}\n", pending_of(reply->body));
   }
+}
+
+int resize(const Common& common, const ResizeWords& words) {
+  const auto bytes = engine::parse_size(words.size);
+  if (!bytes) return complain(common, bytes.error());
+  const json::object body{{"size_bytes", *bytes}, {"shrink", words.shrink}};
+  return change(common, fmt::format("/v1/volumes/{}/resize", words.name), body, words.no_wait);
+}
+
+struct SetWords {
+  std::string name;
+  std::optional<std::string> mode, below;
+  std::optional<std::uint32_t> min_copies;
+  bool no_wait = false;
+};
+
+int configure(const Common& common, const SetWords& words) {
+  json::object body;
+  if (words.mode) body["mode"] = *words.mode;
+  if (words.min_copies) body["min_copies"] = *words.min_copies;
+  if (words.below) body["below_min_copies"] = *words.below;
+  return change(common, fmt::format("/v1/volumes/{}/configure", words.name), body, words.no_wait);
 }
 
 // A word that ends up in a path of the admin interface must not be able to name another one.
@@ -169,6 +185,9 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
       ->capture_default_str();
   made->add_option("--min-copies", words.min_copies,
                    "Below this writes wait (default 2, or 1 with best_effort or one copy)");
+  made->add_option("--below-min-copies", words.below,
+                   "What writes do then: block, or fail with an I/O error")
+      ->capture_default_str();
   made->add_option("--nodes", words.nodes, "Where; the first becomes primary (default: chosen)");
   made->callback([&] { action = [&] { return create(common, words); }; });
 
@@ -189,6 +208,19 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
   other->add_flag("--no-wait", resized.no_wait,
                   "Return after 30 s at most, whether it is in force or not");
   other->callback([&] { action = [&] { return resize(common, resized); }; });
+
+  static SetWords rules;
+  auto* set = volume->add_subcommand(
+      "set", "Give a volume another mode or min_copies, online; returns when that is in force");
+  set->add_option("NAME", rules.name, "The volume")->required()->check(name_word);
+  set->add_option("--mode", rules.mode, "sync_all, sync_quorum or best_effort");
+  set->add_option("--min-copies", rules.min_copies,
+                  "Below this writes wait; a lower one holds at once (1 with best_effort)");
+  set->add_option("--below-min-copies", rules.below,
+                  "What writes do then: block, or fail with an I/O error");
+  set->add_flag("--no-wait", rules.no_wait,
+                "Return after 30 s at most, whether it is in force or not");
+  set->callback([&] { action = [&] { return configure(common, rules); }; });
 
   static std::string name;
   const auto on = [&](const char* command, const char* help, std::function<int()> run) {

@@ -12,8 +12,8 @@
 
 namespace tidemark::engine {
 
-/// What a volume is. Its size may change, by records of its log (engine/configuration.hpp); all else is
-/// fixed at creation in this build, `copies` too: members may come and go.
+/// What a volume is. Its size, mode and min_copies may change, by records of its log (engine/configuration.hpp);
+/// all else is fixed at creation in this build, `copies` too: members may come and go.
 struct VolumeSpec {
   VolumeId id;
   std::string name;              ///< 1 to 64 of [A-Za-z0-9._-], starting with a letter or digit.
@@ -21,7 +21,10 @@ struct VolumeSpec {
   Mode mode = Mode::sync_all;
   AckPolicy ack = AckPolicy::received;
   std::uint32_t copies = 3;
-  std::uint32_t min_copies = 2;  ///< Below it writes and flushes block; never silently local-only.
+  std::uint32_t min_copies =
+      2;  ///< Below it writes and flushes block, or fail; never silently local-only.
+  /// Which of it. No rule of the log: the primary alone goes by it, as soon as it hears of it.
+  BelowMin below_min = BelowMin::block;
   auto operator<=>(const VolumeSpec&) const = default;
 
   std::uint64_t blocks() const { return size_bytes / block_bytes; }

@@ -57,6 +57,7 @@ void CatalogWriter::spec(const VolumeSpec& value) {
   byte(static_cast<std::uint8_t>(value.ack));
   number(value.copies);
   number(value.min_copies);
+  byte(static_cast<std::uint8_t>(value.below_min));
 }
 
 void CatalogWriter::wanted(const std::optional<Configuration>& value) {
@@ -153,6 +154,7 @@ VolumeSpec CatalogReader::spec() {
   value.ack = choice(AckPolicy::durable);
   value.copies = static_cast<std::uint32_t>(number());
   value.min_copies = static_cast<std::uint32_t>(number());
+  value.below_min = choice(BelowMin::fail);
   return value;
 }
 

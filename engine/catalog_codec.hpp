@@ -28,7 +28,7 @@ enum class CatalogKind : std::uint8_t {
   control_volume = 4,
   control_counters = 5,
 };
-inline constexpr std::uint8_t catalog_version = 2;
+inline constexpr std::uint8_t catalog_version = 3;
 inline constexpr std::size_t catalog_string_bytes_max = 4096;
 inline constexpr std::size_t catalog_list_max = 64;
 

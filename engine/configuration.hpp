@@ -21,7 +21,7 @@ inline constexpr std::uint64_t volume_bytes_max = 16ull << 40;
 /// No volume has more blocks, whatever its size is now.
 inline constexpr std::uint64_t volume_blocks_max = volume_bytes_max / block_bytes;
 
-/// What `configure` records say. In this build the size alone can be changed.
+/// What `configure` records say. Size, mode and min_copies can be changed while the volume is in use.
 struct Configuration {
   std::uint64_t size_bytes = 0;  ///< A multiple of block_bytes.
   Mode mode = Mode::sync_all;

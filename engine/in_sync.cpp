@@ -48,6 +48,7 @@ InSync::InSync(const Assignment& assignment, InSyncLimits limits, MonoTime now)
     : limits_(limits),
       volume_(assignment.spec.id),
       mode_(assignment.spec.mode),
+      modes_{mode_},
       min_copies_(assignment.spec.min_copies),
       epoch_(assignment.epoch),
       self_{assignment.self, assignment.primary_incarnation} {
@@ -79,11 +80,11 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
   const bool voteless =
       !seen.proved && (seen.state == PeerState::preparing || seen.state == PeerState::rebuilding ||
                        seen.state == PeerState::refused);
-  const bool takes_all = mode_ == Mode::sync_quorum && planted(Bug::quorum_counts_voteless);
+  const bool takes_all = stands(Mode::sync_quorum) && planted(Bug::quorum_counts_voteless);
   if (seen.proved || (voteless && takes_all)) {
     peer->received = seen.received;
     peer->durable = seen.durable;
-  } else if (voteless && mode_ == Mode::sync_quorum) {
+  } else if (voteless && stands(Mode::sync_quorum)) {
     // What it acknowledged once is not what it has: it stays a voter that holds nothing (C13).
     peer->received = peer->durable = Lsn{};
   }
@@ -107,7 +108,7 @@ std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
     if (now - sent_at_ < limits_.propose_again_after) return std::nullopt;
   } else {
     if (now < quiet_until_ || content(log, now)) return std::nullopt;
-    auto choice = mode_ == Mode::sync_quorum ? choose_voters(log) : choose(log, now);
+    auto choice = mode_ == Mode::sync_quorum ? choose_voters(log, now) : choose(log, now);
     if (choice.next == recorded_) return std::nullopt;
     pending_ = std::move(choice.next);
     pending_reason_ = std::move(choice.reason);
@@ -208,8 +209,16 @@ void InSync::keep_recorded() {
 
 void InSync::recount() {
   counted_.clear();
-  if (mode_ == Mode::sync_quorum) return recount_rules();
-  if (mode_ == Mode::best_effort) return;
+  rules_.clear();
+  if (stands(Mode::sync_quorum)) recount_rules();
+  if (stands(Mode::sync_all)) recount_copies();
+}
+
+bool InSync::stands(Mode mode) const {
+  return std::find(modes_.begin(), modes_.end(), mode) != modes_.end();
+}
+
+void InSync::recount_copies() {
   for (const auto& peer : peers_) {
     if (!counts(peer)) continue;
     const auto* asked = pending_ ? in(*pending_, peer.replica) : nullptr;
@@ -267,10 +276,10 @@ bool InSync::exact(ReplicaId replica) const {
 
 bool InSync::unsettled() const {
   if (pending_) return true;
-  if (mode_ == Mode::sync_quorum) return quorum_unsettled();
-  return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
-    return counts(p) && (is_away(p.state) || p.full || !p.proved);
-  });
+  if (mode_ == Mode::sync_quorum && quorum_unsettled()) return true;
+  return stands(Mode::sync_all) && std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
+           return counts(p) && (is_away(p.state) || p.full || !p.proved);
+         });
 }
 
 std::size_t InSync::required() const {

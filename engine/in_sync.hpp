@@ -17,6 +17,9 @@
 // Nobody leaves for being slow or away: only what an operator took out of the members does. While
 // the set changes, its rule and the next one's must both be met; the next set is asked for once all
 // that is committed and answered is so by its rule too.
+//
+// While the mode changes the rules of both modes stand, from the record's number until the control
+// plane has recorded it (in_sync_mode.cpp); who comes and goes is decided as in the recorded mode.
 #pragma once
 
 #include <optional>
@@ -84,7 +87,15 @@ class InSync {
   bool decide(const SetDecided& decided, MonoTime now);
   /// A newer version of the same epoch. True when it was taken.
   bool reassign(const Assignment& assignment, MonoTime now);
+  /// The mode and min_copies that the control plane has recorded, and what an operator wants instead.
+  /// `numbered`: the log says that already.
+  void take_rules(const VolumeSpec& spec, const std::optional<Configuration>& wanted,
+                  bool numbered);
 
+  /// Whose rules stand: the recorded mode's, and the next one's while it changes (C12).
+  std::span<const Mode> modes() const { return modes_; }
+  /// Why what an operator wants cannot be numbered yet; empty: it can.
+  std::string not_ready_for(const Configuration& next) const;
   /// sync_all: everybody who counts but the primary itself.
   std::span<const CountedCopy> counted() const { return counted_; }
   /// sync_quorum: the recorded voters' rule, and the next one's while the set changes.
@@ -100,6 +111,9 @@ class InSync {
   /// A counted member can take no more and the set can't do without it:
   /// nothing new may be numbered.
   bool full_member_stays() const;
+  /// Fewer copies than min_copies (or, in sync_quorum, than must have each record) are there, and
+  /// nothing is committed until another one comes.
+  bool short_of_copies() const;
   /// In words, who holds committed back and why the set does not go on without it;
   /// empty when nobody does.
   std::string waiting_for(const LogNumbers& log) const;
@@ -140,6 +154,8 @@ class InSync {
   void take_set(std::vector<SetMember> in_sync, Version version);
   void keep_recorded();
   void recount();
+  void recount_copies();
+  bool stands(Mode mode) const;
   void update_counting(const LogNumbers& log, MonoTime now);
   bool content(const LogNumbers& log, MonoTime now) const;
   Choice choose(const LogNumbers& log, MonoTime now);
@@ -158,17 +174,26 @@ class InSync {
   bool may_join(const Peer& peer) const;
   std::vector<SetMember> next_voters(bool join, bool leave, bool only_witnessed) const;
   bool may_stand_alone(const std::vector<SetMember>& voters, const LogNumbers& log) const;
-  Choice choose_voters(const LogNumbers& log) const;
+  Choice choose_voters(const LogNumbers& log, MonoTime now) const;
   std::string why_change(const std::vector<SetMember>& next, const LogNumbers& log) const;
   bool quorum_unsettled() const;
   bool quorum_is_full() const;
   std::string quorum_waiting_for(const LogNumbers& log) const;
   std::string missing_of(const std::vector<SetMember>& voters, const LogNumbers& log) const;
 
+  // in_sync_mode.cpp
+  bool in_line(const Peer& peer) const;
+  bool wants_all() const;
+  std::string why_voter_leaves(const Peer& peer, const LogNumbers& log, MonoTime now) const;
+  std::optional<Choice> without_unwell(const LogNumbers& log, MonoTime now) const;
+  std::string all_waiting_for(const LogNumbers& log) const;
+
   InSyncLimits limits_;
   VolumeId volume_;
-  Mode mode_;
-  std::uint32_t min_copies_;
+  Mode mode_;                 ///< As the control plane has it recorded.
+  std::vector<Mode> modes_;   ///< mode_, and the next one's behind it while it changes.
+  std::uint32_t min_copies_;  ///< Recorded; from its number on the wanted one.
+  std::optional<Configuration> wanted_;
   Epoch epoch_;
   SetMember self_;
   Version version_;

@@ -66,7 +66,7 @@ std::string InSync::why_leave(const Peer& peer, const LogNumbers& log, MonoTime 
 
 /// Nobody has a reason to come or go: what is true nearly always, asked with every moved number.
 bool InSync::content(const LogNumbers& log, MonoTime now) const {
-  if (mode_ == Mode::sync_quorum) return !voters_change();
+  if (mode_ == Mode::sync_quorum) return !voters_change() && !wants_all();
   if (!blocked_.empty()) return false;
   if (std::find(recorded_.begin(), recorded_.end(), self_) == recorded_.end()) return false;
   return std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
@@ -131,7 +131,17 @@ void InSync::keep_to_min_copies(Choice& choice, std::vector<SetMember> leaving) 
 }
 
 std::string InSync::waiting_for(const LogNumbers& log) const {
-  if (mode_ == Mode::sync_quorum) return quorum_waiting_for(log);
+  for (const auto mode : modes_) {
+    std::string text;
+    if (mode == Mode::sync_quorum) text = quorum_waiting_for(log);
+    if (mode == Mode::sync_all) text = all_waiting_for(log);
+    if (text.empty()) continue;
+    return mode == mode_ ? text : fmt::format("it is to become {}: {}", to_string(mode), text);
+  }
+  return {};
+}
+
+std::string InSync::all_waiting_for(const LogNumbers& log) const {
   std::string text;
   for (const auto& peer : peers_) {
     if (!counts(peer)) continue;

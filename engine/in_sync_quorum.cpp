@@ -61,11 +61,10 @@ bool InSync::voters_change() const {
 }
 
 void InSync::recount_rules() {
-  rules_.clear();
   rules_.push_back(rule_of(recorded_));
   if (pending_) {
     rules_.push_back(rule_of(*pending_));
-  } else if (voters_change()) {
+  } else if (mode_ == Mode::sync_quorum && voters_change()) {
     rules_.push_back(rule_of(next_voters(true, true, false)));
   }
 }
@@ -135,7 +134,8 @@ bool InSync::may_stand_alone(const std::vector<SetMember>& voters, const LogNumb
          quorum_counted(rule, log.head) >= log.answerable;
 }
 
-InSync::Choice InSync::choose_voters(const LogNumbers& log) const {
+InSync::Choice InSync::choose_voters(const LogNumbers& log, MonoTime now) const {
+  if (auto choice = without_unwell(log, now)) return std::move(*choice);
   struct Step {
     bool join;
     bool leave;

@@ -48,6 +48,9 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "base_never_compared",
     "repair_takes_older_block",
     "most_copies_decide",
+    "mode_change_drops_old_rule",
+    "mode_change_drops_new_rule",
+    "mode_change_counts_all",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -52,7 +52,10 @@ enum class Bug : std::uint8_t {
   base_never_compared,       ///< The same, and nobody compares what was copied with its source.
   repair_takes_older_block,  ///< Repair accepts a copy behind the own extents (C14, C27).
   most_copies_decide,  ///< Which of copies that differ is right is a matter of how many agree (C27).
-  count_,              ///< Not a bug: how many there are.
+  mode_change_drops_old_rule,  ///< From its record on a new mode's rule stands alone (C12).
+  mode_change_drops_new_rule,  ///< A new mode is told to be in force by the old one's rule (C12).
+  mode_change_counts_all,      ///< A change to sync_quorum makes voters of all copies (C12).
+  count_,                      ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

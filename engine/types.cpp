@@ -112,6 +112,16 @@ std::string_view to_string(AckPolicy ack) {
   return "unknown";
 }
 
+std::string_view to_string(BelowMin below) {
+  switch (below) {
+    case BelowMin::block:
+      return "block";
+    case BelowMin::fail:
+      return "fail";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(Role role) {
   switch (role) {
     case Role::replica:
@@ -125,6 +135,13 @@ std::string_view to_string(Role role) {
 std::optional<Mode> parse_mode(std::string_view text) {
   for (auto mode : {Mode::sync_all, Mode::sync_quorum, Mode::best_effort}) {
     if (text == to_string(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
+std::optional<BelowMin> parse_below_min(std::string_view text) {
+  for (auto below : {BelowMin::block, BelowMin::fail}) {
+    if (text == to_string(below)) return below;
   }
   return std::nullopt;
 }

@@ -109,11 +109,15 @@ struct FrontSession {
 enum class Mode : std::uint8_t { sync_all = 1, sync_quorum = 2, best_effort = 3 };
 enum class AckPolicy : std::uint8_t { received = 1, durable = 2 };
 enum class Role : std::uint8_t { replica = 1, primary = 2 };
+/// What a write is answered while fewer copies than min_copies are there: nothing, or an error.
+enum class BelowMin : std::uint8_t { block = 1, fail = 2 };
 std::string_view to_string(Mode mode);
 std::string_view to_string(AckPolicy ack);
 std::string_view to_string(Role role);
+std::string_view to_string(BelowMin below);
 std::optional<Mode> parse_mode(std::string_view text);
 std::optional<AckPolicy> parse_ack(std::string_view text);
+std::optional<BelowMin> parse_below_min(std::string_view text);
 
 }  // namespace tidemark::engine
 

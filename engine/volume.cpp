@@ -49,8 +49,8 @@ VolumeEffects VolumeMachine::on(RoleOpened event) {
   body.nonce = assignment_.nonce;
   body.primary = assignment_.self;
   body.incarnation = assignment_.primary_incarnation;
-  body.mode = assignment_.spec.mode;
   // Said again by each reign, so that a log tells its size wherever one begins to read it.
+  body.mode = configurations_.current().mode;
   body.size_bytes = configurations_.current().size_bytes;
   body.min_copies = configurations_.current().min_copies;
   body.marks = assignment_.marks;
@@ -64,6 +64,7 @@ VolumeEffects VolumeMachine::on(RoleOpened event) {
                              .with("lsn", epoch_record_)
                              .with("set", set_text(assignment_.in_sync))
                              .with("marks", body.marks)});
+  take_rules();
   change_senders(senders_.reconcile(assignment_));
   return finish(event.at);
 }
@@ -135,6 +136,7 @@ VolumeEffects VolumeMachine::on(const AssignmentArrived& event) {
   if (ours && !behind) {
     assignment_ = arriving;
     in_sync_->reassign(arriving, event.at.now);
+    take_rules();
   }
   settle(event.at);
   return finish(event.at);
@@ -197,27 +199,41 @@ void VolumeMachine::settle(Moment at) {
   configure(at);
   answer_waiting(at.now);
   propose(at);
+  watch_copies(at);
   admit_waiting(at);
 }
 
-void VolumeMachine::advance() {
+CommitInputs VolumeMachine::commit_inputs(Mode mode) const {
   CommitInputs in;
-  in.mode = assignment_.spec.mode;
+  in.mode = mode;
   in.ack = assignment_.spec.ack;
   in.epoch_record = epoch_record_;
   in.head = log_->end();
   in.own_durable = durable_;
   in.others = in_sync_->counted();
   in.rules = in_sync_->rules();
-  if (const auto c = engine::committed(in); c > committed_) {
-    committed_ = c;
+  return in;
+}
+
+/// While the mode changes both modes' rules stand, and what one lacks the other does not grant (C12).
+void VolumeMachine::advance() {
+  auto reached = log_->end();
+  for (const auto mode : in_sync_->modes()) {
+    reached = std::min(reached, engine::committed(commit_inputs(mode)));
+  }
+  if (reached > committed_) {
+    committed_ = reached;
     effects_.push_back(MoveCommitted{committed_});
     log_->forget(std::min(committed_, durable_));
     if (state_ == VolumeState::opening && committed_ >= epoch_record_) {
       become(VolumeState::serving);
     }
   }
-  answerable_ = std::max(answerable_, answerable(in, committed_));
+  reached = log_->end();
+  for (const auto mode : in_sync_->modes()) {
+    reached = std::min(reached, answerable(commit_inputs(mode), committed_));
+  }
+  answerable_ = std::max(answerable_, reached);
 }
 
 void VolumeMachine::answer_waiting(MonoTime now) {

@@ -139,6 +139,7 @@ class VolumeMachine {
   void change_senders(const std::vector<SenderChange>& changes);
   LogNumbers numbers() const;
   bool in_reign() const { return state_ == VolumeState::serving; }
+  CommitInputs commit_inputs(Mode mode) const;
 
   // volume_write.cpp: admission and numbering
   void take(ClientKey client, FrontRequest request, Moment at);
@@ -152,8 +153,16 @@ class VolumeMachine {
   void number_write(Change& change, WallTime wall);
   void number_zeroes(Change& change, WallTime wall);
 
-  // volume_configure.cpp: another size
+  // volume_short.cpp: fewer copies than min_copies
+  void watch_copies(Moment at);
+  void fail_waiting();
+  Error too_few_copies() const;
+
+  // volume_configure.cpp: another size, mode or min_copies
   void configure(Moment at);
+  void take_rules();
+  bool rules_hold() const;
+  void note_not_ready(std::string why);
   void number_configuration(const Configuration& next, Moment at);
   void refuse_beyond_end();
   void tell_configured(Moment at);
@@ -182,6 +191,9 @@ class VolumeMachine {
   ConfigurationHistory configurations_;  ///< Of the log.
   Version told_version_;  ///< Of the assignment when the control plane was last told.
   MonoTime told_at_;
+  MonoTime short_since_;   ///< Since when there are too few copies; zero: there are enough.
+  bool failing_ = false;   ///< Since long enough, and an operator wants errors then.
+  std::string not_ready_;  ///< Why what is wanted waits to be numbered, as last said.
   FrontSession session_;
   std::uint64_t sequence_ = 0;  ///< Of the last change numbered for session_.
   std::optional<LogHead> log_;

@@ -65,11 +65,19 @@ void VolumeMachine::take_flush(ClientKey client, const FrontRequest& request, Mo
   // The head, not the last answered LSN: nobody after a failover could know what was answered (C4).
   const auto target = log_->end();
   if (in_reign() && committed_ >= target) return reply(client, request.cookie);
+  if (failing_) {
+    const auto error = too_few_copies();
+    return refuse(client, request.cookie, error.code, error.text);
+  }
   on_commit_.push_back({target, client, request.cookie, now});
 }
 
 void VolumeMachine::take_change(Change change, Moment at) {
   const auto& request = change.request;
+  if (failing_) {
+    const auto error = too_few_copies();
+    return refuse(change.client, request.cookie, error.code, error.text);
+  }
   if (request.op == FrontOp::write) {
     change.blocks = blocks_touched(request.offset, request.length);
     if (request.data.size() != change.blocks.count * block_bytes) {

@@ -90,13 +90,6 @@ CopyView copy_view(const json::object& o) {
 
 }  // namespace
 
-bool VolumeView::whole(std::size_t copies_wanted) const {
-  if (!serving || pending || phase != "settled" || copies.size() != copies_wanted) return false;
-  return std::all_of(copies.begin(), copies.end(), [&](const CopyView& c) {
-    return c.in_set && (c.node == primary || (c.state == "streaming" && c.durable >= committed));
-  });
-}
-
 Cluster::Cluster(ClusterOptions options)
     : options_(std::move(options)),
       world_(options_.seed),
@@ -320,6 +313,8 @@ std::optional<VolumeView> Cluster::view() {
   v.head = number(o, "head");
   v.committed = number(o, "committed");
   v.size_bytes = number(o, "size_bytes");
+  v.mode = text(o, "mode");
+  v.min_copies = number(o, "min_copies");
   const auto* pending = o.if_contains("pending");
   v.pending = pending == nullptr || !pending->is_array() || !pending->as_array().empty();
   if (const auto* replicas = o.if_contains("replicas"); replicas && replicas->is_array()) {
@@ -405,13 +400,13 @@ bool Cluster::start() {
     places += fmt::format("{}\"{}\"", places.empty() ? "" : ",", nodes_[n]->name());
   }
   if (!places.empty()) places = fmt::format(",\"nodes\":[{}]", places);
-  const auto created =
-      admin("POST", "/v1/volumes",
-            fmt::format(
-                "{{\"name\":\"{}\",\"size_bytes\":{},\"copies\":{},\"mode\":\"{}\",\"ack\":\"{}\","
-                "\"min_copies\":{}{}}}",
-                volume, options_.blocks * engine::block_bytes, options_.copies,
-                to_string(options_.mode), to_string(options_.ack), options_.min_copies, places));
+  const auto created = admin(
+      "POST", "/v1/volumes",
+      fmt::format(
+          "{{\"name\":\"{}\",\"size_bytes\":{},\"copies\":{},\"mode\":\"{}\",\"ack\":\"{}\","
+          "\"min_copies\":{},\"below_min_copies\":\"{}\"{}}}",
+          volume, options_.blocks * engine::block_bytes, options_.copies, to_string(options_.mode),
+          to_string(options_.ack), options_.min_copies, to_string(options_.below_min), places));
   if (created.status != 201 && created.status != 202) {
     fail("start", fmt::format("create answers {}: {}", created.status, created.body));
     return false;
@@ -426,9 +421,8 @@ bool Cluster::converge() {
   std::optional<VolumeView> last;
   while (!failed() && now() < end) {
     last = view();
-    const auto wanted = options_.mode == engine::Mode::best_effort ? 1 : options_.copies;
-    if (last && wanted == options_.copies && last->whole(wanted)) return true;
-    if (last && wanted == 1 && last->serving && !last->pending &&
+    if (last && !last->alone() && last->whole(options_.copies)) return true;
+    if (last && last->alone() && last->serving && !last->pending &&
         std::all_of(last->copies.begin(), last->copies.end(), [&](const CopyView& c) {
           return c.node == last->primary ||
                  (c.state == "streaming" && c.durable >= last->committed);
@@ -476,7 +470,9 @@ bool Cluster::settle() {
   if (!whole || !read_all() || !stale_control_changes_nothing()) return false;
   // Reads excuse what was lost by an operator's word, on one copy as on another.
   if (forced_ && !copies_equal()) return false;
-  for (std::uint32_t n = 0; n < size() && options_.mode != engine::Mode::best_effort; ++n) {
+  const auto seen = view();
+  const bool alone = !seen || seen->alone();
+  for (std::uint32_t n = 0; n < size() && !alone; ++n) {
     if (serving() == n || !hosts_a_copy(n)) continue;
     // A node may just be reconnecting to the control plane.
     if (!promote_soon(n)) {

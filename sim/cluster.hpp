@@ -33,6 +33,7 @@ struct ClusterOptions {
   std::uint32_t min_copies = 2;
   engine::Mode mode = engine::Mode::sync_all;
   engine::AckPolicy ack = engine::AckPolicy::received;
+  engine::BelowMin below_min = engine::BelowMin::block;
   std::vector<std::uint32_t> hosts;  ///< Nodes that hold the copies; empty: the control plane says.
   std::uint64_t blocks = 256;
   std::uint64_t blocks_max = 512;  ///< No resize goes beyond.
@@ -69,9 +70,12 @@ struct VolumeView {
   std::uint64_t head = 0;
   std::uint64_t committed = 0;
   std::uint64_t size_bytes = 0;
+  std::string mode;
+  std::uint64_t min_copies = 0;
   std::vector<CopyView> copies;
 
   bool whole(std::size_t copies_wanted) const;
+  bool alone() const;  ///< The primary is all that counts: best_effort.
 };
 
 class Cluster {
@@ -149,6 +153,11 @@ class Cluster {
   bool begin_resize(std::uint64_t blocks);
   /// The same, and waits for it.
   bool resize(std::uint64_t blocks);
+  /// Asks for other rules, in place of what was asked for before; in force when nothing is wanted any more.
+  void begin_configure(engine::Mode mode, std::uint32_t min_copies);
+  bool configuring() const { return rules_wanted_.has_value(); }
+  /// The same, and waits for it.
+  bool configure(engine::Mode mode, std::uint32_t min_copies);
   /// Admits a wiped node and puts a new replica on it.
   bool replace(std::uint32_t node);
 
@@ -193,6 +202,13 @@ class Cluster {
   void ask_resize_again(std::uint64_t blocks, std::uint64_t number);
   void watch_resize(std::uint64_t blocks, std::uint64_t number, std::uint32_t at,
                     std::uint32_t life);
+  struct Rules {
+    engine::Mode mode = engine::Mode::sync_all;
+    std::uint32_t min_copies = 1;
+    std::uint64_t number = 0;  ///< Of the wish.
+  };
+  void ask_configure(const Rules& rules);
+  bool wants(const Rules& rules) const;
   bool step(engine::MonoTime limit);
   void delivered(const Life& receiver, const engine::Message& message);
   /// Whether the node is one of those that hold the copies.
@@ -215,7 +231,9 @@ class Cluster {
   std::vector<std::shared_ptr<Client>> clients_;
   std::shared_ptr<Client> teller_;  ///< The scenario's own client.
   caf::actor asker_;
-  std::uint64_t resizes_asked_ = 0;  ///< Only the last one's answer counts.
+  std::uint64_t resizes_asked_ = 0;    ///< Only the last one's answer counts.
+  std::optional<Rules> rules_wanted_;  ///< Of an operator, and not known to be in force.
+  std::uint64_t rules_asked_ = 0;
   std::vector<std::optional<engine::Assignment>> heard_;
   bool forced_ = false;       ///< An operator let committed records go.
   engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.

@@ -13,11 +13,16 @@ using engine::millisecond;
 using engine::second;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
-    "kill_primary", "kill_replica", "kill_two",    "kill_all",     "quick_restart", "power_one",
-    "power_all",    "isolate",      "one_way",     "cut_links",    "cut_client",    "promote",
-    "wipe_replica", "rot_replica",  "slow_disk",   "failed_sync",  "full_disk",     "rebuilt_alone",
-    "left_behind",  "rotten_alone", "resize",      "resize_twice", "stuck_disk",    "forced",
-    "removed_copy", "rot_extents",  "rot_running",
+    "kill_primary", "kill_replica",      "kill_two",
+    "kill_all",     "quick_restart",     "power_one",
+    "power_all",    "isolate",           "one_way",
+    "cut_links",    "cut_client",        "promote",
+    "wipe_replica", "rot_replica",       "slow_disk",
+    "failed_sync",  "full_disk",         "rebuilt_alone",
+    "left_behind",  "rotten_alone",      "resize",
+    "resize_twice", "stuck_disk",        "forced",
+    "removed_copy", "rot_extents",       "rot_running",
+    "reconfigure",  "reconfigure_twice", "reconfigure_unheard",
 };
 
 }  // namespace
@@ -253,24 +258,6 @@ void Faults::fill_disk() {
   disk.capacity_bytes = DiskImage::no_quota;
 }
 
-/// Another size than now, of those that end within an extent file, at its end, and behind it.
-void Faults::resize_anywhere() {
-  constexpr std::array<std::uint64_t, 4> sizes{256, 300, 384, 512};
-  cluster_.begin_resize(sizes[random_.below(sizes.size())]);
-}
-
-void Faults::shrink_and_grow() {
-  const auto settled = [&] { return !cluster_.history().resizing(); };
-  if (!cluster_.run_until(settled, 2 * second)) return;
-  const auto was = cluster_.history().size() / cells_per_block;
-  const bool begun = cluster_.begin_resize(was > 256 ? 256 : 512);
-  cluster_.run_for(pause());
-  if (random_.chance(1, 2)) kill_and_boot(random_.chance(1, 2) ? primary_or_any() : any_node());
-  if (!begun || !cluster_.run_until(settled, 20 * second)) return;
-  cluster_.begin_resize(was > 256 ? was : 256);
-  if (random_.chance(1, 2)) kill_and_boot(random_.chance(1, 2) ? primary_or_any() : any_node());
-}
-
 // Half of the time it comes back by itself before its replica is given up; else a restart finds it
 // sound. The primary's as often as another's.
 void Faults::stick_disk() {
@@ -397,6 +384,13 @@ void Faults::happen(Fault fault) {
       return rot_extents();
     case Fault::rot_running:
       return rot_running();
+    case Fault::reconfigure:
+      reconfigure_anyhow();
+      return cluster_.run_for(pause());
+    case Fault::reconfigure_twice:
+      return reconfigure_twice();
+    case Fault::reconfigure_unheard:
+      return reconfigure_unheard();
     case Fault::count_:
       break;
   }

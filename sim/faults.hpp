@@ -44,6 +44,9 @@ enum class Fault : std::uint8_t {
   removed_copy,   ///< An operator removes a copy, others fail meanwhile, and adds it again.
   rot_extents,    ///< Blocks of a running copy rot, always of the same one: the others have them.
   rot_running,    ///< Log, superblock or catalog of a running copy rot, and a scrub follows.
+  reconfigure,    ///< No fault: an operator gives the volume another mode or min_copies.
+  reconfigure_twice,    ///< And another one, with a resize or something going wrong in between.
+  reconfigure_unheard,  ///< The primary cannot tell that other rules are in force, and dies.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -59,6 +62,8 @@ class Faults {
   void inject(Fault fault);
   /// An operator gives the volume another size, if no other one is under way. Takes no time.
   void resize_anywhere();
+  /// The same for mode and min_copies, in place of what was wanted before.
+  void reconfigure_anyhow();
   /// Lets the clients send at full speed for a while, whatever they are ahead of.
   std::function<void()> make_busy;
   /// Lets them write what a log keeps and more, to a part of the volume.
@@ -100,6 +105,8 @@ class Faults {
   void fail_sync();
   void fill_disk();
   void shrink_and_grow();
+  void reconfigure_twice();
+  void reconfigure_unheard();
   void stick_disk();
 
   Cluster& cluster_;

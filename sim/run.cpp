@@ -23,6 +23,7 @@ struct Draft {
   std::uint64_t think_max = 0;
   std::uint64_t faults = 3;
   bool resizes = false;
+  bool reconfigures = false;
   std::uint64_t operations = operations_min;
 };
 
@@ -55,8 +56,12 @@ NetworkWeather draw_weather(Random& random) {
 }
 
 /// Of its own source, so that what else a seed draws is the same in every mode.
-void draw_quorum(ClusterOptions& options) {
+void draw_rules(Draft& d) {
+  auto& options = d.cluster;
   Random random(options.seed * 0x9e3779b97f4a7c15ULL + 5);
+  Random policies(options.seed * 0x9e3779b97f4a7c15ULL + 6);
+  d.reconfigures = policies.chance(1, 2);
+  if (policies.chance(1, 3)) options.below_min = engine::BelowMin::fail;
   if (options.mode != engine::Mode::sync_all || !random.chance(2, 5)) return;
   options.mode = engine::Mode::sync_quorum;
   if (random.chance(1, 4)) options.min_copies = random.chance(1, 2) ? 1 : 3;
@@ -72,7 +77,7 @@ Draft draw(const RunOptions& options) {
   d.cluster.blocks = random.chance(2, 3) ? d.shape.blocks : 256;
   if (random.chance(1, 8)) d.cluster.mode = engine::Mode::best_effort;
   if (d.cluster.mode == engine::Mode::best_effort) d.cluster.min_copies = 1;
-  draw_quorum(d.cluster);
+  draw_rules(d);
   if (random.chance(1, 4)) d.cluster.ack = engine::AckPolicy::durable;
   d.cluster.weather = draw_weather(random);
   d.cluster.tune = [fork = random.fork()](actors::Settings& s) { draw_settings(s, fork); };
@@ -88,14 +93,14 @@ Draft draw(const RunOptions& options) {
 std::string describe(const Draft& d) {
   return fmt::format(
       "{} blocks, {}, min_copies {}, ack {}, {} clients, depth {}, think {} ms, {} "
-      "faults{}{}{}{}{}{}{}",
+      "faults{}{}{}{}{}{}{}{}",
       d.shape.blocks, to_string(d.cluster.mode), d.cluster.min_copies, to_string(d.cluster.ack),
       d.clients, d.depth_max, d.think_max / millisecond, d.faults,
       d.shape.unaligned ? ", unaligned" : "", d.shape.trim ? ", trim" : "",
       d.shape.zeroes ? ", zeroes" : "", d.shape.big_one_in != 0 ? ", big" : "",
       d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
       d.cluster.weather.stale_control_one_in != 0 ? ", stale control" : "",
-      d.resizes ? ", resizes" : "");
+      d.resizes ? ", resizes" : "", d.reconfigures ? ", reconfigures" : "");
 }
 
 std::uint64_t answered(const Cluster& cluster) {
@@ -144,6 +149,7 @@ void trouble(Cluster& cluster, const Draft& d, Faults& faults, Pace& pace, Rando
     cluster.run_until([&] { return answered(cluster) >= goal; }, 4 * second);
     const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
     if (d.resizes && random.chance(1, 3)) faults.resize_anywhere();  // What follows meets it.
+    if (d.reconfigures && random.chance(1, 3)) faults.reconfigure_anyhow();
     faults.inject(faults.draw(d.faults - i <= missing || random.chance(2, 3)));
   }
   faults.make_busy = nullptr;
@@ -172,6 +178,18 @@ void end_load(Cluster& cluster) {
   }
 }
 
+/// What is wanted comes to be in force; and then every copy can be shown in turn, whatever the mode was.
+void end_changes(Cluster& cluster) {
+  if (!cluster.run_until([&] { return !cluster.configuring(); })) {
+    cluster.fail("not_configured", "other rules are not in force though everything is healed");
+  }
+  const auto seen = cluster.view();
+  const auto last = seen && seen->alone() ? engine::Mode::sync_all : engine::Mode::sync_quorum;
+  if (!cluster.failed() && !cluster.configure(last, 2)) {
+    cluster.fail("not_configured", "the volume's rules cannot be changed at rest");
+  }
+}
+
 /// What is under way ends; and what was cut off is shown again, on every copy in turn.
 void show_all(Cluster& cluster) {
   const auto settled = [&] { return !cluster.history().resizing(); };
@@ -191,6 +209,7 @@ void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
   begin_load(cluster, d, pace, random.fork());
   trouble(cluster, d, faults, *pace, random.fork());
   if (!cluster.failed()) end_load(cluster);
+  if (!cluster.failed() && d.reconfigures) end_changes(cluster);
   if (!cluster.failed()) show_all(cluster);
   if (!cluster.failed()) cluster.settle();
   if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");

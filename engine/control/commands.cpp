@@ -38,6 +38,11 @@ std::optional<std::string> voter_is_leaving(const VolumeRecord& record) {
       left->replica);
 }
 
+/// What is in force, or what it is to become if that is more.
+std::uint32_t min_copies_of(const VolumeRecord& record) {
+  return std::max(record.spec.min_copies, record.wish ? record.wish->min_copies : 0);
+}
+
 }  // namespace
 
 std::optional<Error> flaw(const CreateVolume& wish) {
@@ -207,12 +212,12 @@ Result<Effects> ControlPlane::remove_replica(const std::string& name, const std:
   if (auto leaving = voter_is_leaving(record); leaving && counts) {
     return Error{Errc::unavailable, tried + *leaving};
   }
-  if (counts && record.in_sync.size() <= record.spec.min_copies) {
+  if (counts && record.in_sync.size() <= min_copies_of(record)) {
     return Error{
         Errc::refused,
         tried + fmt::format(
                     "the in-sync set has {} copies and min_copies is {}; add one elsewhere first",
-                    record.in_sync.size(), record.spec.min_copies)};
+                    record.in_sync.size(), min_copies_of(record))};
   }
   Effects out;
   const auto left = member->node;
@@ -275,12 +280,12 @@ Result<Effects> ControlPlane::replace_replica(const std::string& name, const std
   const bool counts = record.in_set(old->replica) != nullptr;
   // In sync_quorum its voice stays until the new copy counts: the set does not shrink.
   const bool shrinks = same_home && counts && record.spec.mode != Mode::sync_quorum;
-  if (shrinks && record.in_sync.size() <= record.spec.min_copies) {
+  if (shrinks && record.in_sync.size() <= min_copies_of(record)) {
     return Error{
         Errc::refused,
         tried + fmt::format("it counts, the in-sync set has {} copies and min_copies is {}; "
                             "add one elsewhere first",
-                            record.in_sync.size(), record.spec.min_copies)};
+                            record.in_sync.size(), min_copies_of(record))};
   }
   const auto replaced = old->replica;
   place(volume, home, out);

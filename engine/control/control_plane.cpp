@@ -228,7 +228,12 @@ std::string ControlPlane::objection(const Volume& volume, const Session& from,
       primary_in = entry.incarnation == record.primary_incarnation;
   }
   if (!primary_in) return "the primary in its incarnation must be in the set";
-  if (record.spec.mode == Mode::sync_quorum) {
+  if (record.spec.mode == Mode::best_effort && m.in_sync.size() != 1) {
+    return "in best_effort the primary alone counts";
+  }
+  // On the way to sync_all the primary leaves out whom that would wait for.
+  const bool to_all = record.wish && record.wish->mode == Mode::sync_all;
+  if (record.spec.mode == Mode::sync_quorum && !to_all) {
     for (const auto& voter : record.in_sync) {
       if (seen.contains(voter.replica) || record.member(voter.replica) == nullptr) continue;
       return fmt::format("replica {} is a voter until an operator removes it", voter.replica);

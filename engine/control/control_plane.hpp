@@ -67,6 +67,13 @@ struct CreateVolume {
   std::vector<std::string> nodes;  ///< Empty: the control plane chooses. The first becomes primary.
 };
 
+/// What an operator wants of a volume's rules; what is not named stays.
+struct Reconfigure {
+  std::optional<Mode> mode;
+  std::optional<std::uint32_t> min_copies;
+  std::optional<BelowMin> below_min{};
+};
+
 /// What speaks against a volume of that size, or nothing.
 std::optional<std::string> flaw_of_size(std::uint64_t size_bytes);
 inline constexpr std::uint32_t copies_max = 8;
@@ -119,6 +126,8 @@ class ControlPlane {
                                   const std::string& new_node);
   /// `shrink`: blocks may be cut off. One change at a time; the same twice is the same.
   Result<Effects> resize(const std::string& volume, std::uint64_t size_bytes, bool shrink);
+  /// Another mode or min_copies. What was wanted before and is not in force gives way to it; the same twice is the same.
+  Result<Effects> configure(const std::string& volume, const Reconfigure& wish);
   Result<Effects> readmit(const std::string& node, const std::optional<Uuid>& uuid);
 
   // Views.
@@ -172,6 +181,7 @@ class ControlPlane {
   void reign(Volume& volume, const Choice& choice, const Moment& at, Effects& out);
   void decided(LinkKey link, const Volume& volume, const ProposeSet& asked, bool accepted,
                const std::string& reason, Effects& out) const;
+  void take_mode(Volume& volume, Effects& out);
   void leave(Volume& volume, ReplicaId replica) const;
   void retire_replaced(Volume& volume, Effects& out) const;
   void place(Volume& volume, const NodeRecord& node, Effects& out);
@@ -198,6 +208,9 @@ class ControlPlane {
   std::map<std::string, Uuid> strangers_;    ///< Last refused UUID by node name; at most nodes_max.
   std::map<VolumeId, Volume> volumes_;
 };
+
+/// For people: what is wanted and not in force; empty: nothing.
+std::string change_text(const VolumeRecord& record);
 
 /// Why a wish to create a volume can never be granted; nothing if it can.
 std::optional<Error> flaw(const CreateVolume& wish);

@@ -6,6 +6,7 @@
 // Whoever reigns when the wish is heard, or next, carries it out; what was numbered by a reign before
 // is found in the log.
 #include "engine/control/control_plane.hpp"
+#include "engine/planted.hpp"
 
 namespace tidemark::engine::control {
 
@@ -29,8 +30,8 @@ Result<Effects> ControlPlane::resize(const std::string& name, std::uint64_t size
   if (const auto flaw = flaw_of_size(size_bytes)) return Error{Errc::invalid, tried + *flaw};
   if (record.wish && record.wish->size_bytes == size_bytes) return Effects{};  // Asked twice.
   if (record.wish) {
-    return Error{Errc::busy, tried + fmt::format("a change to {} bytes is under way; one at a time",
-                                                 record.wish->size_bytes)};
+    return Error{Errc::busy,
+                 tried + fmt::format("{} is under way; one at a time", change_text(record))};
   }
   const auto now = record.spec.size_bytes;
   if (now == size_bytes) return Effects{};
@@ -65,19 +66,48 @@ Effects ControlPlane::on_message(LinkKey link, const Configured& m) {
                       nodes_.at(session->node.name).incarnation == record.primary_incarnation;
   // One that decided on another version is told of this one, and asks again.
   if (!reigns || m.epoch != record.epoch || m.version != record.version) return out;
-  const auto before = record.spec.size_bytes;
+  // In sync_all the set counts whole: one that is no member any more has to leave it first.
+  if (m.configuration.mode == Mode::sync_all && record.left_voter() != nullptr) return out;
+  const auto before = record.spec.configuration();
   record.spec.configure(m.configuration);
   record.wish.reset();
   record.version = Version(record.version.value + 1);
+  if (before.mode != m.configuration.mode) take_mode(*volume, out);
   persist(*volume, out);
-  report(*volume,
-         Event(Level::info, "volume_resized")
-             .with("from", before)
-             .with("to", record.spec.size_bytes)
-             .with("lsn", m.lsn),
-         out);
+  if (before.size_bytes != record.spec.size_bytes) {
+    report(*volume,
+           Event(Level::info, "volume_resized")
+               .with("from", before.size_bytes)
+               .with("to", record.spec.size_bytes)
+               .with("lsn", m.lsn),
+           out);
+  }
+  if (before.mode != record.spec.mode || before.min_copies != record.spec.min_copies) {
+    report(*volume,
+           Event(Level::info, "volume_configured")
+               .with("mode", to_string(record.spec.mode))
+               .with("min_copies", record.spec.min_copies)
+               .with("lsn", m.lsn),
+           out);
+  }
   assign_all(*volume, out);
   return out;
+}
+
+/// The set is that of the old mode: whoever of it holds all that was committed does so still, and who was left out of
+/// it comes in as any other (C12). In best_effort the primary alone counts.
+void ControlPlane::take_mode(Volume& volume, Effects& out) {
+  auto& record = volume.record;
+  if (record.spec.mode == Mode::best_effort) {
+    record.in_sync = {SetMember{record.primary, record.primary_incarnation}};
+    retire_replaced(volume, out);
+  }
+  if (record.spec.mode == Mode::sync_quorum && planted(Bug::mode_change_counts_all)) {
+    record.in_sync.clear();
+    for (const auto& member : record.members) {
+      record.in_sync.push_back({member.replica, nodes_.at(member.node.name).incarnation});
+    }
+  }
 }
 
 }  // namespace tidemark::engine::control

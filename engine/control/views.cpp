@@ -102,10 +102,7 @@ std::vector<std::string> ControlPlane::pending(const VolumeId& id) const {
     what.push_back(
         fmt::format("replica {} was removed and still counts among the voters", left->replica));
   }
-  if (const auto& wish = volume.record.wish) {
-    what.push_back(fmt::format("a change of its size from {} to {} bytes is under way",
-                               volume.record.spec.size_bytes, wish->size_bytes));
-  }
+  if (volume.record.wish) what.push_back(change_text(volume.record) + " is under way");
   for (const auto& member : volume.record.members) {
     const bool connected = session_of(member.node) != nullptr;
     if (!connected && strangers_.contains(member.node.name)) {
@@ -134,7 +131,7 @@ std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id) con
   const auto* primary = volume.record.member(volume.record.primary);
   // A primary that is away makes nothing a record.
   if (volume.record.wish && primary != nullptr && session_of(primary->node) != nullptr) {
-    what.push_back("a change of its size is under way");
+    what.push_back("a change is under way");
   }
   if (volume.record.left_voter() != nullptr && primary != nullptr &&
       session_of(primary->node) != nullptr) {

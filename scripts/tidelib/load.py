@@ -67,6 +67,7 @@ class Worker(threading.Thread):
         self.longest_stall = 0.0
         self.server = None
         self.failure = None
+        self.judging = threading.Event()  # set by who wants a judgement, cleared when it was made
 
     # --- the loop
 
@@ -79,6 +80,9 @@ class Worker(threading.Thread):
                     if handle is None:
                         break
                 try:
+                    if self.judging.is_set():
+                        self.judge(handle)
+                        self.judging.clear()
                     self.one_request(handle)
                 except nbd.Error as error:
                     if error.errnum == 28:  # ENOSPC is an honest answer, not a lost connection
@@ -284,6 +288,17 @@ class Load:
         for worker in self.workers:
             if worker.failure:
                 raise worker.failure
+
+    def judge(self, seconds=120):
+        """Each worker reads back and judges all that it wrote, between two of its requests."""
+        for worker in self.workers:
+            worker.judging.set()
+        deadline = time.monotonic() + seconds
+        while any(worker.judging.is_set() for worker in self.workers):
+            self.check()
+            if time.monotonic() > deadline:
+                raise Violation(f"no judgement within {seconds} s")
+            time.sleep(0.01)
 
     def stop(self):
         self.stopping.set()

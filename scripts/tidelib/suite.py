@@ -85,7 +85,7 @@ class Suite:
 
     def interop(self):
         began = time.monotonic()
-        os.environ["TIDEMARK_KILL_ROUNDS"] = "50" if self.options.long else "5"
+        os.environ["TIDEMARK_KILL_ROUNDS"] = "100" if self.options.long else "5"
         loader = unittest.TestLoader()
         tests = loader.discover(str(ROOT / "tests" / "interop"), pattern="*_test.py", top_level_dir=str(ROOT / "tests" / "interop"))
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(tests)

@@ -390,7 +390,7 @@ BOOST_AUTO_TEST_CASE(catalog_values_survive_their_encoding_and_rubbish_is_refuse
   BOOST_REQUIRE(!refused);
   BOOST_CHECK(refused.error().code == Errc::invalid);
   BOOST_CHECK_EQUAL(refused.error().text,
-                    "the value of volume/x is of format 1, this build reads 2");
+                    "the value of volume/x is of format 1, this build reads 3");
   for (std::size_t cut = 0; cut < bytes.size(); ++cut)
     BOOST_CHECK(!decode_local_volume(bytes.substr(0, cut)));
   BOOST_CHECK(!decode_local_volume(bytes + "x"));

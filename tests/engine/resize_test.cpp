@@ -360,7 +360,8 @@ BOOST_AUTO_TEST_CASE(the_same_wish_twice_is_the_same_and_another_waits_its_turn)
   w.play(*w.plane.resize("v", 2 * mib, false));
   const auto version = w.v().version;
   BOOST_TEST(w.play(*w.plane.resize("v", 2 * mib, false)) == "");
-  BOOST_TEST(says(w.plane.resize("v", 3 * mib, false), "a change to 2097152 bytes is under way"));
+  BOOST_TEST(says(w.plane.resize("v", 3 * mib, false),
+                  "a change of its size from 1048576 to 2097152 bytes is under way"));
   BOOST_TEST(w.v().version == version);
 }
 

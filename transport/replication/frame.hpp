@@ -134,7 +134,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
 
     {FrameType::register_node, "register", 31, 605, 0, control_connector},
     {FrameType::registered, "registered", 16, 16, 0, control_acceptor},
-    {FrameType::assign, "assign", 89, 10086, 0, control_acceptor},
+    {FrameType::assign, "assign", 90, 10087, 0, control_acceptor},
     {FrameType::assign_ack, "assign_ack", 32, 32, 0, control_connector},
     {FrameType::unassign, "unassign", 24, 24, 0, control_acceptor},
     {FrameType::unassign_ack, "unassign_ack", 24, 24, 0, control_connector},

@@ -25,6 +25,8 @@ struct Wire<AckPolicy> : Choice<AckPolicy, AckPolicy::received, AckPolicy::durab
 template <>
 struct Wire<Role> : Choice<Role, Role::replica, Role::primary> {};
 template <>
+struct Wire<BelowMin> : Choice<BelowMin, BelowMin::block, BelowMin::fail> {};
+template <>
 struct Wire<Purpose> : Choice<Purpose, Purpose::records, Purpose::control> {};
 template <>
 struct Wire<RefusalCode> : Choice<RefusalCode, RefusalCode::protocol, RefusalCode::not_yet> {};

@@ -21,10 +21,11 @@ inline const char* flaw_of_spec(const VolumeSpec& spec) {
 }
 template <>
 struct Wire<VolumeSpec>
-    : Validated<VolumeSpec, flaw_of_spec,
-                Fields<VolumeSpec, F<&VolumeSpec::id>, F<&VolumeSpec::size_bytes>,
-                       F<&VolumeSpec::mode>, F<&VolumeSpec::ack>, F<&VolumeSpec::copies>,
-                       F<&VolumeSpec::min_copies>, F<&VolumeSpec::name, Name<name_bytes_max>>>> {};
+    : Validated<
+          VolumeSpec, flaw_of_spec,
+          Fields<VolumeSpec, F<&VolumeSpec::id>, F<&VolumeSpec::size_bytes>, F<&VolumeSpec::mode>,
+                 F<&VolumeSpec::ack>, F<&VolumeSpec::copies>, F<&VolumeSpec::min_copies>,
+                 F<&VolumeSpec::below_min>, F<&VolumeSpec::name, Name<name_bytes_max>>>> {};
 template <>
 struct Wire<Member> : Fields<Member, F<&Member::replica>, F<&Member::node>,
                              F<&Member::endpoint, EndpointText>, F<&Member::nbd, EndpointText>> {};

@@ -1,0 +1,61 @@
+// Fewer copies than min_copies are there, and nothing can be committed: writes wait, or are answered
+// with an error where an operator wants that.
+//
+// An error says that nobody knows: what was numbered may be committed when a copy comes back. Reads go
+// on, but for those that would show it (C20).
+#include "engine/volume.hpp"
+
+namespace tidemark::engine {
+
+void VolumeMachine::watch_copies(Moment at) {
+  if (state_ == VolumeState::ended) return;
+  if (!in_sync_->short_of_copies()) {
+    short_since_ = MonoTime{};
+  } else if (!short_since_) {
+    short_since_ = at.now;
+  }
+  // As long as a copy that stalls is waited for: a restart, or a new reign, fails nothing.
+  const bool fails = assignment_.spec.below_min == BelowMin::fail && short_since_ &&
+                     at.now - short_since_ >= limits_.in_sync.leave_after_stalled;
+  if (fails != failing_) {
+    failing_ = fails;
+    auto event =
+        fails
+            ? Event(Level::warning, "writes_fail").with("reason", in_sync_->waiting_for(numbers()))
+            : Event(Level::info, "writes_go_on");
+    effects_.push_back(Log{std::move(event)});
+  }
+  if (failing_) fail_waiting();
+}
+
+Error VolumeMachine::too_few_copies() const {
+  return {Errc::io_failed, fmt::format("volume {} has too few copies, and is to fail then: {}",
+                                       assignment_.spec.name, in_sync_->waiting_for(numbers()))};
+}
+
+void VolumeMachine::fail_waiting() {
+  const auto error = too_few_copies();
+  while (!on_received_.empty()) {
+    const auto waiting = on_received_.pop_front();
+    refuse(waiting.client, waiting.cookie, error.code, error.text);
+  }
+  while (!on_commit_.empty()) {
+    const auto waiting = on_commit_.pop_front();
+    refuse(waiting.client, waiting.cookie, error.code, error.text);
+  }
+  for (const auto& change : queued_) {
+    refuse(change.client, change.request.cookie, error.code, error.text);
+  }
+  queued_.clear();
+  queued_bytes_ = 0;
+  for (auto& change : merging_) {
+    if (!change.done) refuse(change.client, change.request.cookie, error.code, error.text);
+    change.done = true;
+  }
+  for (const auto& [at, held] : held_) {
+    refuse(held.client, held.reply.cookie, error.code, error.text);
+  }
+  held_.clear();
+}
+
+}  // namespace tidemark::engine
