@@ -12,9 +12,10 @@
 #include <string>
 
 #include "apps/cli/client.hpp"
+#include "apps/cli/common.hpp"
+#include "apps/cli/directory_commands.hpp"
 #include "apps/cli/recovery.hpp"
 #include "apps/cli/render.hpp"
-#include "apps/cli/verify.hpp"
 #include "engine/types.hpp"
 #include "engine/units.hpp"
 
@@ -23,13 +24,9 @@ namespace {
 namespace json = boost::json;
 using namespace tidemark;
 using cli::Client;
+using cli::Common;
+using cli::name_word;
 using Render = std::string (*)(const json::value&);
-
-struct Common {
-  Client client;
-  bool json = false;
-  bool offline = false;  ///< The command asks no node.
-};
 
 int complain(const Common& common, const engine::Error& error) {
   if (common.json) {
@@ -158,15 +155,6 @@ int configure(const Common& common, const SetWords& words) {
 }
 
 // A word that ends up in a path of the admin interface must not be able to name another one.
-const auto name_word = CLI::Validator(
-    [](std::string& text) -> std::string {
-      if (engine::is_name(text)) return {};
-      return fmt::format(
-          "\"{}\" is no name; right would be 1 to 64 of A-Z a-z 0-9 . _ -, "
-          "beginning with a letter or digit",
-          text);
-    },
-    "NAME");
 
 void volume_commands(CLI::App& app, Common& common, std::function<int()>& action) {
   auto* volume = app.add_subcommand("volume", "Create, show, compare and delete volumes");
@@ -396,75 +384,6 @@ void recovery_commands(CLI::App& app, Common& common, std::function<int()>& acti
       [&] { action = [&] { return cli::events(common.client, words, common.json); }; });
 }
 
-/// What was sealed of committed records that a volume lost.
-void fork_commands(CLI::App& app, Common& common, std::function<int()>& action) {
-  static cli::ForkWords words;
-  auto* fork = app.add_subcommand(
-      "fork", "Committed records that a volume lost, sealed in the directory of a stopped node");
-  fork->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help, bool one,
-                       int (*run)(const cli::ForkWords&, bool)) {
-    auto* command = fork->add_subcommand(name, help);
-    command->add_option("DIR", words.directory, "A node's data directory, or a replica's within it")
-        ->required();
-    if (one) command->add_option("ID", words.id, "The fork, as `fork list` names it")->required();
-    command->add_option("--volume", words.volume, "The volume, where the node holds several")
-        ->check(name_word);
-    command->callback([&common, &action, run] {
-      common.offline = true;
-      action = [&common, run] { return run(words, common.json); };
-    });
-    return command;
-  };
-  add("list", "What was sealed", false, cli::list_forks);
-  add("show", "Print its records; exit 1 where it is damaged", true, cli::show_fork);
-  add("export", "Write the blocks it holds to a new sparse file, each at its place", true,
-      cli::export_fork)
-      ->add_option("FILE", words.file, "The file, which must not exist")
-      ->required();
-  add("drop", "Delete it for good", true, cli::drop_fork);
-}
-
-/// Those on the directory of a stopped node.
-void directory_commands(CLI::App& app, Common& common, std::function<int()>& action) {
-  static std::string directory, volume;
-  static cli::DumpWords dump;
-  const auto offline = [&](CLI::App* command, std::string& to, std::function<int()> run) {
-    command->add_option("DIR", to, "A node's data directory, or a replica's within it")->required();
-    command->callback([&common, &action, run = std::move(run)] {
-      common.offline = true;
-      action = run;
-    });
-  };
-  offline(
-      app.add_subcommand("verify",
-                         "Check all of a stopped node's directory against its checksums, "
-                         "without writing; exit 1 if something is wrong, 2 if it can't be read"),
-      directory, [&] { return cli::verify(directory, common.json); });
-
-  auto* wal = app.add_subcommand("wal", "Look into the log of a stopped node's replica");
-  wal->require_subcommand(1);
-  auto* dumped = wal->add_subcommand(
-      "dump",
-      "Print its retained records; exit 1 where it is torn or damaged, 2 if it can't be read");
-  offline(dumped, dump.directory, [&] { return cli::dump_log(dump, common.json); });
-  dumped->add_option("--volume", dump.volume, "The volume, where the node holds several")
-      ->check(name_word);
-  dumped->add_option("--from", dump.from, "The first LSN")->check(CLI::PositiveNumber);
-  dumped->add_option("--to", dump.to, "The last LSN")->check(CLI::PositiveNumber);
-  dumped->add_option("--limit", dump.limit, "Print at most so many")->check(CLI::PositiveNumber);
-  dumped->add_flag("--batches", dump.batches, "Print the headers of the batches too");
-
-  fork_commands(app, common, action);
-
-  auto* superblock = app.add_subcommand("superblock", "Look into a stopped node's superblocks");
-  superblock->require_subcommand(1);
-  auto* shown = superblock->add_subcommand(
-      "show", "Print both slots, and which one is in force; exit 1 if one does not count");
-  offline(shown, directory, [&] { return cli::show_superblock(directory, volume, common.json); });
-  shown->add_option("--volume", volume, "Of this volume alone")->check(name_word);
-}
-
 /// CLI11 says of a mistyped command only that some command is required:
 /// name the word, and what there is.
 std::string why_mistyped(const CLI::App& app, const CLI::ParseError& error) {
@@ -499,7 +418,7 @@ int main(int argc, char** argv) {
   replica_commands(app, common, action);
   other_commands(app, common, action);
   recovery_commands(app, common, action);
-  directory_commands(app, common, action);
+  cli::directory_commands(app, common, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
