@@ -53,6 +53,46 @@ class Scene : public Cluster {
       ++times;
     return times;
   }
+  /// The second write of block 0 is lost on these nodes, content and checksum: the disk says that it wrote.
+  void lose_a_write(const std::vector<std::uint32_t>& liars) {
+    struct Before {
+      std::uint32_t node;
+      InodePtr inode;
+      engine::Slice page;
+    };
+    std::vector<Before> before;
+    for (const auto n : liars) {
+      auto& disk = node(n).disk();
+      for (const auto& path : disk.files(node(n).directory() + "/volumes")) {
+        if (!path.ends_with(".dat") && !path.ends_with(".sum")) continue;
+        const auto inode = disk.inode(path);
+        before.push_back({n, inode, inode->read(0, page_bytes).freeze()});
+      }
+    }
+    BOOST_TEST(write(0));
+    BOOST_TEST(flush());
+    run_for(5 * second);
+    for (const auto n : liars) {
+      kill(n);
+      for (const auto& old : before)
+        if (old.node == n) old.inode->apply(old.inode->prepare(0, {old.page}), true);
+      boot(n);
+      BOOST_TEST(converge());
+      run_for(5 * second);
+    }
+  }
+  /// A scrub's last step was taken.
+  bool compared_soon() {
+    for (int look = 0; look < 240 && !failed(); ++look) {
+      const auto body = admin("POST", "/v1/volumes/data/scrub", "{}").body;
+      const auto round = body.find("\"round\"");
+      if (round != std::string::npos &&
+          body.find("\"state\":\"finished\"", round) != std::string::npos)
+        return true;
+      run_for(second / 2);
+    }
+    return false;
+  }
   bool soon_told(std::uint32_t n, const std::string& name) {
     for (int look = 0; look < 240 && told(n, name) == 0 && !failed(); ++look) run_for(second / 2);
     return told(n, name) > 0;
@@ -152,25 +192,7 @@ BOOST_AUTO_TEST_CASE(a_scrub_that_a_restart_broke_off_goes_on) {
 BOOST_AUTO_TEST_CASE(a_lost_write_is_found_by_comparing_and_repaired_as_the_log_says) {
   Scene scene;
   const auto liar = (scene.primary() + 1) % scene.size();
-  struct Before {
-    InodePtr inode;
-    engine::Slice page;
-  };
-  std::vector<Before> before;
-  for (const auto& path :
-       scene.node(liar).disk().files(scene.node(liar).directory() + "/volumes")) {
-    if (!path.ends_with(".dat") && !path.ends_with(".sum")) continue;
-    const auto inode = scene.node(liar).disk().inode(path);
-    before.push_back({inode, inode->read(0, page_bytes).freeze()});
-  }
-  BOOST_TEST(scene.write(0));
-  BOOST_TEST(scene.flush());
-  scene.run_for(5 * second);
-  scene.kill(liar);
-  for (const auto& old : before) old.inode->apply(old.inode->prepare(0, {old.page}), true);
-  scene.boot(liar);
-  BOOST_TEST(scene.converge());
-  scene.run_for(5 * second);
+  scene.lose_a_write({liar});
   const auto compare = [&](const std::string& body) {
     return scene.admin("POST", "/v1/volumes/data/compare", body).body;
   };
@@ -181,6 +203,37 @@ BOOST_AUTO_TEST_CASE(a_lost_write_is_found_by_comparing_and_repaired_as_the_log_
   const auto after = compare("{}");
   BOOST_TEST(after.find("\"equal\":true") != std::string::npos, after);
   BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(a_scrub_repairs_a_write_that_most_copies_have_lost) {
+  Scene scene;
+  const auto primary = scene.primary();
+  const auto one = (primary + 1) % scene.size();
+  const auto other = (primary + 2) % scene.size();
+  scene.lose_a_write({one, other});
+  BOOST_TEST(
+      scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":1000000000}")
+          .status == 200);
+  BOOST_TEST(scene.compared_soon());
+  for (const auto n : {one, other}) {
+    BOOST_TEST(scene.told(n, "block_disproved") == 1u);
+    BOOST_TEST(scene.told(n, "block_repaired") == 1u);
+  }
+  BOOST_TEST(scene.told(primary, "block_disproved") == 0u);
+  BOOST_TEST(scene.copies_equal());
+  BOOST_TEST(scene.settle());
+}
+
+BOOST_AUTO_TEST_CASE(a_scrub_round_goes_on_when_the_host_of_the_control_plane_was_restarted) {
+  Scene scene;
+  BOOST_TEST(scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":65536}")
+                 .status == 200);
+  scene.run_for(1 * second);
+  scene.kill(0);
+  scene.run_for(1 * second);
+  scene.boot(0);
+  BOOST_TEST(scene.converge());
+  BOOST_TEST(scene.compared_soon());
 }
 
 BOOST_AUTO_TEST_CASE(a_wish_for_a_scrub_that_makes_no_sense_changes_nothing) {

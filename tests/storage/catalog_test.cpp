@@ -149,6 +149,7 @@ BOOST_AUTO_TEST_CASE(a_catalog_that_rots_while_it_is_open_is_written_anew_from_m
     for (int i = 50; i < 60; ++i)
       BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'w'))).has_value());
     rot(path / "db", kind);
+    std::filesystem::create_directory(path / "db.new");  // A crash left it.
     const auto found = check(*this, **kv);
     BOOST_REQUIRE(found.has_value());
     BOOST_TEST(found->damage != "", kind);
