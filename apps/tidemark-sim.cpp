@@ -230,6 +230,7 @@ std::string_view why_not_hunted(Bug bug) {
       return "clients are told of what it loses, so nobody is wrong; its history shows it";
     case Bug::truncates_below_committed:
       return "takes a control plane out of a backup; its history shows it";
+    case Bug::mode_change_drops_old_rule:
     case Bug::mode_change_drops_new_rule:
     case Bug::mode_change_counts_all:
       return "none of 60 seeds found it; its history shows it";

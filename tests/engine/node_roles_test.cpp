@@ -401,7 +401,7 @@ BOOST_AUTO_TEST_CASE(catalog_values_survive_their_encoding_and_rubbish_is_refuse
 // The bytes of docs/DATA_FORMAT.md, "Catalog values": changing them needs a new version.
 BOOST_AUTO_TEST_CASE(the_bytes_of_catalog_values_are_pinned) {
   using namespace std::string_literals;
-  BOOST_CHECK(encode_promise(Epoch(0x0102)) == "\x02\x02\x02\x01\0\0\0\0\0\0"s);
+  BOOST_CHECK(encode_promise(Epoch(0x0102)) == "\x02\x03\x02\x01\0\0\0\0\0\0"s);
   LocalVolume local;
   local.replica = ReplicaId(7);
   local.directory = "volumes/x";
@@ -409,8 +409,8 @@ BOOST_AUTO_TEST_CASE(the_bytes_of_catalog_values_are_pinned) {
   local.assignment = assignment(Role::replica);
   const auto bytes = encode(local);
   BOOST_CHECK(bytes.starts_with(
-      "\x01\x02\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0volumes/x\x01\0\0\0\0\0\0\0\0\0"s));
-  BOOST_TEST(bytes.size() == 305u);
+      "\x01\x03\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0volumes/x\x01\0\0\0\0\0\0\0\0\0"s));
+  BOOST_TEST(bytes.size() == 306u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -277,7 +277,6 @@ void fill(Source& s, Assign& m) {
   a.spec.ack = s.choice(AckPolicy::received, AckPolicy::durable);
   a.spec.copies = static_cast<std::uint32_t>(s.number(1, members_max));
   a.spec.min_copies = static_cast<std::uint32_t>(s.number(1, a.spec.copies));
-  a.spec.below_min = s.choice(BelowMin::block, BelowMin::fail);
   a.epoch = s.of<Epoch>();
   a.nonce = s.any();
   a.version = s.of<Version>();
@@ -291,6 +290,7 @@ void fill(Source& s, Assign& m) {
   }
   a.in_sync = s.set();
   if (s.flag()) a.wanted = configuration(s);
+  a.spec.below_min = s.choice(BelowMin::block, BelowMin::fail);
 }
 void fill(Source& s, AssignAck& m) { m = {test_volume(), s.of<Epoch>(), s.of<Version>()}; }
 void fill(Source& s, Unassign& m) { m = {test_volume(), s.of<ReplicaId>()}; }
