@@ -28,6 +28,10 @@ namespace {
 // 2 MiB of a table, some 300 us: then others have their turn.
 constexpr std::uint64_t sum_blocks_at_once = 1u << 18;
 
+// A new reign may still have to commit what its predecessor flushed.
+constexpr std::uint64_t commit_wait_max = 5 * engine::second;
+constexpr std::uint64_t look_again = 100 * engine::millisecond;
+
 /// Groups of `size` blocks that `lacked` has blocks of; nothing where there are too many.
 std::optional<std::vector<std::uint32_t>> groups_of(const BlockSet& lacked, std::uint64_t size) {
   std::vector<std::uint32_t> groups;
@@ -86,9 +90,6 @@ Task<Result<engine::GroupSums>> ReplicaStore::sum_groups(BaseQuestion question) 
   auto allowed = readable();
   if (allowed) allowed = well_formed(question);
   if (!allowed) co_return allowed.error();
-  // A new reign may still have to commit what its predecessor flushed.
-  constexpr std::uint64_t commit_wait_max = 5 * engine::second;
-  constexpr std::uint64_t look_again = 100 * engine::millisecond;
   for (std::uint64_t waited = 0; committed_ < question.at && waited < commit_wait_max;
        waited += look_again) {
     co_await callback<Done>([this](auto done) {
