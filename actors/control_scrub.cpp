@@ -221,9 +221,9 @@ void ControlAdmin::scrub() {
     if (--round->open > 0) return;
     json::array copies;
     for (auto& [node, copy] : round->copies) copies.push_back(std::move(copy));
-    json::object body{{"volume", self.parts[2]}, {"copies", std::move(copies)}};
-    if (const auto* status = self.shell.scrub_status(id)) body["round"] = to_json(*status);
-    self.answer(answer_json(200, body));
+    json::object told{{"volume", self.parts[2]}, {"copies", std::move(copies)}};
+    if (const auto* status = self.shell.scrub_status(id)) told["round"] = to_json(*status);
+    self.answer(answer_json(200, told));
   };
   const auto text = json::serialize(
       json::object{{"volume", engine::to_string(record->spec.id)}, {"rate", *rate}});

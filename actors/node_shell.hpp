@@ -2,6 +2,8 @@
 // requests. Private to node_*.cpp.
 #pragma once
 
+#include <boost/json.hpp>
+
 #include <deque>
 #include <functional>
 #include <map>
@@ -121,7 +123,7 @@ class NodeShell {
   void metrics(AdminAnswer answer);
   void fallback_status(AdminAnswer answer);
   void local_compare(const std::string& step, const std::string& body, AdminAnswer answer);
-  void local_proof(const std::string& step, const json::object& body, const Store& store,
+  void local_proof(const std::string& step, const boost::json::object& body, const Store& store,
                    AdminAnswer answer);
   void local_scrub(const std::string& step, const std::string& body, AdminAnswer answer);
   void gather(std::function<void(std::vector<LocalView>)> then);

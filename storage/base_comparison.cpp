@@ -30,7 +30,7 @@ constexpr std::uint64_t sum_blocks_at_once = 1u << 18;
 
 // A new reign may still have to commit what its predecessor flushed.
 constexpr std::uint64_t commit_wait_max = 5 * engine::second;
-constexpr std::uint64_t look_again = 100 * engine::millisecond;
+constexpr std::uint64_t commit_look_again = 100 * engine::millisecond;
 
 /// Groups of `size` blocks that `lacked` has blocks of; nothing where there are too many.
 std::optional<std::vector<std::uint32_t>> groups_of(const BlockSet& lacked, std::uint64_t size) {
@@ -91,9 +91,10 @@ Task<Result<engine::GroupSums>> ReplicaStore::sum_groups(BaseQuestion question) 
   if (allowed) allowed = well_formed(question);
   if (!allowed) co_return allowed.error();
   for (std::uint64_t waited = 0; committed_ < question.at && waited < commit_wait_max;
-       waited += look_again) {
+       waited += commit_look_again) {
     co_await callback<Done>([this](auto done) {
-      config_.timers.after(look_again, lifetime_.guard([done = std::move(done)] { done(Done{}); }));
+      config_.timers.after(commit_look_again,
+                           lifetime_.guard([done = std::move(done)] { done(Done{}); }));
     });
   }
   if (committed_ < question.at) {

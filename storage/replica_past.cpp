@@ -25,6 +25,11 @@ Result<MissingBlocks> ReplicaStore::missing_for(engine::BaseScope scope, engine:
   }
   if (missing_) missing = *missing_;
   missing.epoch = epoch;
+  // What is kept of the extents may be of any record up to there, as what is copied: should the volume
+  // lose one of these before the copy is whole, the copy is of an abandoned past (C9).
+  const auto kept = flusher_->ceiling();
+  const auto shared = from.own_past ? std::min(kept, from.own_past->touched_from) : kept;
+  missing.flush_lsn = std::max(missing.flush_lsn, shared);
   if (noted_) missing.blocks.merge(*noted_);
   // What the extents hold of records that are abandoned.
   if (from.own_past && !engine::planted(engine::Bug::delta_forgets_own_past)) {

@@ -114,6 +114,11 @@ struct ReplicaDisk {
       missing[b] = e.scope == BaseScope::all || missing[b] || touched;
     }
     progress.epoch = e.epoch;
+    if (e.scope == BaseScope::touched) {
+      const auto kept_upto =
+          e.own_past ? std::min(checkpoint, e.own_past->touched_from) : checkpoint;
+      progress.flush_lsn = std::max(progress.flush_lsn, kept_upto);
+    }
     progress.missing_blocks = missing.size() - kept();
     if (e.scope == BaseScope::rest) return 0;
     log.clear();

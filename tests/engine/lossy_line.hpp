@@ -354,6 +354,7 @@ class World {
       ++seen_.comparisons;
       if (sum != e.sums.at(0)) {
         ++seen_.unequal;
+        trouble_ += fmt::format("unequal at {}; ", e.lsn);
         unequal.push_back({BlockIndex(), 8});
         disk_.missing.assign(8, true);
       }

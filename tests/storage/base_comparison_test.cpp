@@ -51,7 +51,7 @@ BOOST_AUTO_TEST_CASE(a_crash_anywhere_in_a_copy_forgets_no_more_than_two_steps_a
         }
         target.store->run(
             target.store->write_base({BlockIndex(next), 256}, std::move(sums), data, Lsn(1)),
-            [&done](engine::Status status) { done += status ? 256 : 0; });
+            [&done](engine::Status status) { done += status ? 256u : 0u; });
         next += 256;
       }
       target.disk->step();

@@ -113,6 +113,23 @@ BOOST_AUTO_TEST_CASE(a_delta_heals_what_the_abandoned_past_left_in_the_extents) 
   BOOST_CHECK_EQUAL(p.finish(), "");
 }
 
+// C9. H: a delta keeps block 3 as record 73 left it, which both logs have; its source's extents stand at
+// 0, so the copy's log begins there. A forced reign takes 73 away before the copy is whole: nothing
+// was copied of the abandoned past, but something was kept.
+BOOST_AUTO_TEST_CASE(what_a_delta_keeps_counts_like_what_it_copies) {
+  Parted p;
+  const auto begun = p.begin(engine::OwnPast{p.parts_at, p.parts_at});
+  BOOST_REQUIRE(begun.has_value());
+  BOOST_CHECK_EQUAL(begun->flush_lsn, p.parts_at);
+  p.target.crash(MemoryDisk::Loss::power, 1);
+  BOOST_CHECK_EQUAL(p.target.open().rebuild->flush_lsn, p.parts_at);
+  Parted q;
+  const auto kept = q.target.store->checkpoint();
+  const auto delta = q.begin({});
+  BOOST_REQUIRE(delta.has_value());
+  BOOST_CHECK_EQUAL(delta->flush_lsn, kept);
+}
+
 BOOST_AUTO_TEST_CASE(a_delta_that_forgets_it_is_told_apart) {
   Parted p;
   engine::plant(engine::Bug::delta_forgets_own_past);
