@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -478,11 +479,15 @@ class World {
     pins_.clear();
     opened_.clear();
     failed_.clear();
-    const bool forced = random_.chance(30);
-    if (forced) lose_committed();
+    // The mark of a reign whose record was never committed goes on with the next one.
+    const bool owed = forced_record_ && committed_ < *forced_record_;
+    const bool loses = random_.chance(30);
+    const bool forced = loses || owed;
+    if (loses) lose_committed();
     const auto keep = committed_.value + random_.below(log_.end() - committed_ + 1);
     log_.truncate(std::max(Lsn(keep), retained_.previous()));
     log_.epoch(++epoch_, ++nonce_, Mode::sync_all, forced ? EpochBody::forced : 0);
+    if (forced) forced_record_ = log_.end();
     start_sender();
     // Either it was fenced first, which makes all it received durable, or it crashed as well.
     if (random_.chance(50)) disk_.durable = disk_.end();
@@ -558,6 +563,7 @@ class World {
   std::uint64_t nonce_ = 100;
   TestLog log_;
   Lsn committed_;
+  std::optional<Lsn> forced_record_;  ///< Of the last reign with the mark.
   Lsn checkpoint_;
   Lsn retained_{1};
   std::map<std::uint64_t, int> pins_;
