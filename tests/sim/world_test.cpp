@@ -96,7 +96,8 @@ struct Line {
       accepted = std::move(in.link);
       accepted->attach(ear_a);
       if (!refuse) {
-        accepted->send(engine::HelloOk{1, {"a", uuid(1)}, engine::Incarnation(1)});
+        accepted->send(
+            engine::HelloOk{engine::protocol_version, {"a", uuid(1)}, engine::Incarnation(1)});
       } else {
         accepted->send(engine::Refused{engine::RefusalCode::wrong_node, "no", {}});
         accepted->close();
