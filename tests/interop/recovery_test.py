@@ -62,7 +62,7 @@ class Recovery(ClusterCase):
         self.assert_copies_equal()
 
     def test_a_rebuild_that_is_killed_goes_on_where_it_was(self):
-        self.write(0, 600)
+        self.write(0, 1024)  # A hole is one message and may come again.
         replica = self.a_replica()
         self.cluster.wipe_and_replace(replica, "vol")
         copied = {}  # By session: what it had copied when it was last seen.
