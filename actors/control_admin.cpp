@@ -61,6 +61,10 @@ void ControlAdmin::when_serving(const engine::VolumeId& id, std::uint16_t status
     const auto* serving = body.if_contains("serving");
     const bool waits = serving != nullptr && serving->is_bool() && !serving->as_bool();
     auto& control = self.shell;
+    // A primary that is away makes nothing a record: then what was asked for is not in force yet.
+    const bool wished = body.contains("wanted_size_bytes") || body.contains("wanted_mode") ||
+                        body.contains("wanted_min_copies");
+    if (wished && reply.status == 200) reply.status = 202;
     if (!waits || control.env_->clock.now() >= deadline) return self.answer(std::move(reply));
     ControlShell::Waiting again;
     again.volume = id;

@@ -154,8 +154,6 @@ int configure(const Common& common, const SetWords& words) {
   return change(common, fmt::format("/v1/volumes/{}/configure", words.name), body, words.no_wait);
 }
 
-// A word that ends up in a path of the admin interface must not be able to name another one.
-
 void volume_commands(CLI::App& app, Common& common, std::function<int()>& action) {
   auto* volume = app.add_subcommand("volume", "Create, show, compare and delete volumes");
   volume->require_subcommand(1);

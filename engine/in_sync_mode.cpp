@@ -65,6 +65,7 @@ bool InSync::wants_all() const {
 std::string InSync::not_ready_for(const Configuration& next) const {
   if (next.mode == mode_ && next.min_copies <= min_copies_) return {};
   if (next.mode == Mode::best_effort) return {};
+  if (pending_) return "the set is being changed";
   const auto recorded = [&](const Peer& peer) {
     return std::any_of(recorded_.begin(), recorded_.end(),
                        [&](const SetMember& m) { return m.replica == peer.replica; });

@@ -474,7 +474,7 @@ bool Cluster::settle() {
   // Reads excuse what was lost by an operator's word, on one copy as on another.
   if (forced_ && !copies_equal()) return false;
   const auto seen = view();
-  const bool alone = !seen || seen->alone();
+  const bool alone = seen && seen->alone();
   for (std::uint32_t n = 0; n < size() && !alone; ++n) {
     if (serving() == n || !hosts_a_copy(n)) continue;
     // A node may just be reconnecting to the control plane.

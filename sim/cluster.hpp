@@ -195,7 +195,10 @@ class Cluster {
 
   /// Blocks of one copy are damaged on purpose: until all is healed there may be nobody to repair
   /// them, and errors of reads are excused. Wrong bytes never are.
-  void blocks_rot() { client_world_->read_errors_excused = true; }
+  void blocks_rot() {
+    blocks_rot_ = true;
+    client_world_->read_errors_excused = true;
+  }
 
  private:
   void ask_resize(std::uint64_t blocks);
@@ -235,6 +238,7 @@ class Cluster {
   std::optional<Rules> rules_wanted_;  ///< Of an operator, and not known to be in force.
   std::uint64_t rules_asked_ = 0;
   std::vector<std::optional<engine::Assignment>> heard_;
+  bool blocks_rot_ = false;
   bool forced_ = false;       ///< An operator let committed records go.
   engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.
 };

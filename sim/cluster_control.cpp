@@ -30,7 +30,14 @@ bool Cluster::hosts_a_copy(std::uint32_t n) const {
 }
 
 bool Cluster::copies_equal() {
-  const auto reply = admin("POST", fmt::format("/v1/volumes/{}/compare", volume), "{}");
+  auto reply = admin("POST", fmt::format("/v1/volumes/{}/compare", volume), "{}");
+  // What rotted and nobody has read is found by this, and mended behind it.
+  constexpr int looks_max = 5;
+  for (int look = 1; look < looks_max && blocks_rot_; ++look) {
+    if (reply.body.find(": damaged\"") == std::string::npos) break;
+    run_for(1 * engine::second);
+    reply = admin("POST", fmt::format("/v1/volumes/{}/compare", volume), "{}");
+  }
   if (reply.body.find("\"equal\":true") != std::string::npos) return true;
   fail("copies_differ", fmt::format("compare answers {}: {}", reply.status, reply.body));
   return false;

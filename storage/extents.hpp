@@ -151,7 +151,7 @@ class Extents {
   Task<engine::Status> write_each(std::vector<ExtentRun> runs, WriteRun write_one);
   Task<engine::Status> write_sums(ExtentFile& file);
   Task<engine::Status> sync_all(std::vector<ExtentFile*> files);
-  Task<engine::Result<std::uint64_t>> note_rotten_sums(ExtentFile& file, std::uint64_t pages);
+  Task<engine::Result<std::uint64_t>> note_rotten_sums(FileNumber number);
   Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);
   engine::Status verify(const ExtentPiece& piece) const;
 

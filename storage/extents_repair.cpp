@@ -67,26 +67,32 @@ Task<Result<std::uint64_t>> Extents::rewrite_rotten_sums() {
       if (file.loaded) loaded.push_back(number);
     }
     for (const auto number : loaded) {
-      const auto found = files_.find(number);
-      if (found == files_.end()) continue;
-      auto noted = co_await note_rotten_sums(found->second, layout_.sum_pages(number));
+      auto noted = co_await note_rotten_sums(number);
       if (!noted) co_return noted.error();
       rotten += *noted;
     }
   }
   if (rotten == 0) co_return rotten;
+  // Held: no file may go while its table is written.
+  const BlockRange all{engine::BlockIndex(), engine::volume_blocks_max};
+  const auto held = co_await guard_.acquire(all, RangeGuard::Use::read);
   auto synced = co_await sync();
   if (!synced) co_return synced.error();
   co_return rotten;
 }
 
 /// With the turn to sync: nobody else writes them, and what waits to be written is left out.
-Task<Result<std::uint64_t>> Extents::note_rotten_sums(ExtentFile& file, std::uint64_t pages) {
-  const auto handle = file.sums;
+Task<Result<std::uint64_t>> Extents::note_rotten_sums(FileNumber number) {
+  auto found = files_.find(number);
+  if (found == files_.end()) co_return std::uint64_t{0};
+  const auto handle = found->second.sums;
+  const auto pages = layout_.sum_pages(number);
   auto on_disk = co_await read_sum_table(disk_, handle, pages);
   std::uint64_t rotten = 0;
   if (!on_disk && on_disk.error().code != Errc::io_failed) co_return on_disk.error();
-  if (file.sums != handle) co_return rotten;  // emptied meanwhile
+  found = files_.find(number);
+  if (found == files_.end() || found->second.sums != handle) co_return rotten;  // gone meanwhile
+  auto& file = found->second;
   for (std::uint64_t page = 0; page < pages; ++page) {
     const auto first = static_cast<std::ptrdiff_t>(page * sums_per_page);
     const auto last = first + static_cast<std::ptrdiff_t>(sums_per_page);

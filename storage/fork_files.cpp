@@ -156,12 +156,13 @@ Task<Status> ForkFiles::remove_unfinished() {
   co_return Done{};
 }
 
-Task<bool> ForkFiles::drop_oldest(std::size_t count) {
+Task<bool> ForkFiles::drop_oldest(std::size_t count, std::string kept) {
   auto names = co_await list_directory(disk_, directory_);
   if (!names) co_return false;
   std::vector<std::pair<ForkName, std::string>> sealed;
   for (auto& text : *names) {
-    if (const auto name = parse_name(text)) sealed.emplace_back(*name, std::move(text));
+    const auto name = parse_name(text);
+    if (name && text != kept) sealed.emplace_back(*name, std::move(text));
   }
   if (sealed.size() <= count) co_return false;
   std::sort(sealed.begin(), sealed.end());
@@ -188,7 +189,7 @@ Task<Status> ForkFiles::seal(Wal& wal, ForkHead head) {
   Status sealed = made;
   if (there) sealed = co_await seal_to(wal, head, directory_ + "/" + head.id());
   if (sealed) {
-    (void)co_await drop_oldest(forks_max);  // Not before the new one is there.
+    (void)co_await drop_oldest(forks_max - 1, head.id());  // Not before the new one is there.
     co_return sealed;
   }
   if (sealed.error().code != Errc::no_space) co_return sealed;
@@ -206,7 +207,8 @@ Status ForkFiles::room_for(std::uint64_t bytes) const {
 }
 
 Task<Result<std::uint64_t>> ForkFiles::append(const FilePtr& file, std::uint64_t at,
-                                              const std::vector<RecordPtr>& records) {
+                                              const std::vector<RecordPtr>& records,
+                                              std::string kept) {
   auto frame = frame_of(records);
   const auto bytes = frame.size();
   for (;;) {
@@ -214,7 +216,7 @@ Task<Result<std::uint64_t>> ForkFiles::append(const FilePtr& file, std::uint64_t
     if (written) written = co_await write_file(disk_, file, at, frame);
     if (written) co_return at + bytes;
     if (written.error().code != Errc::no_space) co_return written.error();
-    const bool dropped = co_await drop_oldest(0);
+    const bool dropped = co_await drop_oldest(0, kept);
     if (!dropped) co_return written.error();
   }
 }
@@ -270,7 +272,7 @@ Task<Result<ForkFiles::Sealed>> ForkFiles::write(Wal& wal, ForkHead head, FilePt
       sealed.short_of = records.error().text;
       break;
     }
-    auto end = co_await append(file, at, *records);
+    auto end = co_await append(file, at, *records, head.id());
     if (!end && end.error().code != Errc::no_space) co_return end.error();
     if (!end) {
       sealed.short_of = end.error().text;

@@ -75,13 +75,15 @@ class ForkFiles {
   Task<engine::Result<Sealed>> write(Wal& wal, ForkHead head, FilePtr file);
   /// Of a fork that stands there whole; its records are not looked at.
   Task<std::optional<ForkHead>> head_of(const std::string& path);
+  /// Other forks than `kept`, what an earlier attempt sealed of this one, go for it on a full disk.
   Task<engine::Result<std::uint64_t>> append(const FilePtr& file, std::uint64_t at,
-                                             const std::vector<engine::RecordPtr>& records);
+                                             const std::vector<engine::RecordPtr>& records,
+                                             std::string kept);
   Task<engine::Status> remove_unfinished();
   /// Of this reserve a fork takes nothing.
   engine::Status room_for(std::uint64_t bytes) const;
-  /// Until at most `count` are left; other files are not ours. False: there are no more.
-  Task<bool> drop_oldest(std::size_t count);
+  /// Until at most `count` are left beside `kept`; other files are not ours. False: there are no more.
+  Task<bool> drop_oldest(std::size_t count, std::string kept);
   void tell_sealed(const ForkHead& head, const std::string& why) const;
   void tell_not_sealed(const ForkHead& head, const std::string& why) const;
 

@@ -130,6 +130,7 @@ Task<Status> ReplicaStore::scrub(std::uint64_t number) {
   scrub_.state = ScrubState::repairing;
   auto sums = co_await extents_->rewrite_rotten_sums();
   if (!sums) co_return sums.error();
+  if (scrub_over(number)) co_return Done{};
   scrub_.sums_rewritten = *sums;
   for (int look = 0; look < scrub_repair_looks; ++look) {
     if (rotten_log_) (void)co_await give_up_history(*rotten_log_);
@@ -206,7 +207,7 @@ Task<Status> ReplicaStore::scrub_log(std::uint64_t number) {
       (void)co_await sleep(engine::scrub_pause(scrub_log_bytes, scrub_.rate));
       continue;
     }
-    if (next.error().code != Errc::corrupt) {
+    if (!is_block_damage(next.error())) {
       // Pruned or cut meanwhile.
       if (next.error().code != Errc::out_of_window || wal_->retained() <= from) co_return Done{};
       from = wal_->retained();
@@ -217,6 +218,7 @@ Task<Status> ReplicaStore::scrub_log(std::uint64_t number) {
       from = *one;
       continue;
     }
+    if (!is_block_damage(one.error())) continue;  // Cut, or pruned: not rot.
     ++scrub_.log_damage;
     config_.events.event(engine::Event(engine::Level::warning, "log_rot_found")
                              .with("volume", config_.spec.name)

@@ -17,6 +17,8 @@
 #include <thread>
 #include <utility>
 
+#include "engine/check.hpp"
+
 namespace tidemark::storage {
 
 using engine::Done;
@@ -154,7 +156,11 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     push({Work::commit, std::move(batch), std::move(done), {}, {}});
   }
 
-  void check(OnCheck done) { push({Work::check, {}, {}, std::move(done), {}}); }
+  /// One at a time: whoever asks meanwhile is told what the one under way finds.
+  void check(OnCheck done) {
+    checkers_.push_back(std::move(done));
+    if (checkers_.size() == 1) push({Work::check, {}, {}, {}, {}});
+  }
 
   Pairs pairs_;
 
@@ -200,15 +206,17 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
       }
       case Work::check:
         since_.emplace();
-        return post_([weak = weak_from_this(), job = std::move(job), read = reread()]() mutable {
-          if (const auto self = weak.lock()) self->compare(std::move(job), read);
+        return post_([weak = weak_from_this(), read = reread()] {
+          if (const auto self = weak.lock()) self->compare(read);
         });
       case Work::rewrite: {
+        CHECK(since_.has_value());
         for (const auto& batch : *since_) apply(batch, job.anew);
         since_.reset();
         return post_(
             [weak = weak_from_this(), done = std::move(job.checked), status = rewrite(job.anew)] {
-              if (weak.expired()) return;
+              const auto self = weak.lock();
+              if (!self) return;
               if (!status) return done(status.error());
               done(KvCheck());
             });
@@ -261,18 +269,22 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
   }
 
   /// What was committed before the check is in pairs_, what was committed behind it is not.
-  void compare(Job job, const Read& read) {
+  void compare(const Read& read) {
     const auto damage = read.pairs ? how_they_differ(pairs_, *read.pairs) : read.pairs.error().text;
     if (damage.empty()) {
       push({Work::forget, {}, {}, {}, {}});
-      return job.checked(KvCheck{read.bytes, {}});
+      return tell_checkers(KvCheck{read.bytes, {}});
     }
-    const auto found = [done = std::move(job.checked), damage,
-                        bytes = read.bytes](engine::Result<KvCheck> check) {
-      if (!check) return done(check.error());
-      done(KvCheck{bytes, damage});
+    // Called by the loop while this is there.
+    const auto found = [this, damage, bytes = read.bytes](engine::Result<KvCheck> check) {
+      if (!check) return tell_checkers(check.error());
+      tell_checkers(KvCheck{bytes, damage});
     };
     push({Work::rewrite, {}, {}, found, pairs_});
+  }
+
+  void tell_checkers(const engine::Result<KvCheck>& result) {
+    for (const auto& done : std::exchange(checkers_, {})) done(result);
   }
 
   /// A new database beside the old one takes its place in one step: a crash leaves the one or the other.
@@ -326,6 +338,7 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
   bool stopping_ = false;
   // Of the worker alone.
   bool dead_ = false;  ///< A write failed: what is there may come back, nothing is built on it.
+  std::vector<OnCheck> checkers_;              ///< Of the loop: who waits for the check under way.
   std::optional<std::vector<KvBatch>> since_;  ///< What was committed since a check read all.
 };
 

@@ -18,6 +18,7 @@ struct Common {
   bool offline = false;  ///< The command asks no node.
 };
 
+/// A word that ends up in a path of the admin interface must not be able to name another one.
 inline const auto name_word = CLI::Validator(
     [](std::string& text) -> std::string {
       if (engine::is_name(text)) return {};

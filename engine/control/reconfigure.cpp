@@ -68,8 +68,12 @@ Result<Effects> ControlPlane::configure(const std::string& name, const Reconfigu
   const auto now = record.wish.value_or(record.spec.configuration());
   auto next = now;
   next.mode = wish.mode.value_or(now.mode);
-  const bool alone = wish.mode == Mode::best_effort;
-  next.min_copies = wish.min_copies.value_or(alone ? 1 : now.min_copies);
+  // best_effort knows one copy alone; what leaves it gets what a new volume gets.
+  const bool leaves_alone = now.mode == Mode::best_effort && next.mode != Mode::best_effort;
+  auto usual = now.min_copies;
+  if (leaves_alone) usual = std::min<std::uint32_t>(2, record.spec.copies);
+  if (next.mode == Mode::best_effort) usual = 1;
+  next.min_copies = wish.min_copies.value_or(usual);
   if (const auto flaw = flaw_of_rules(record, wish, next)) {
     return Error{Errc::invalid, tried + *flaw};
   }

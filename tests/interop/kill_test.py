@@ -173,6 +173,8 @@ class KillAmidChanges(Kill):
         load.final_judgement()
         self.assertGreater(load.totals()["flush"], ROUNDS)
         print(f"done: {self.counts}", flush=True)
+        if ROUNDS >= 50:  # Fewer may not have met all of it.
+            self.assertEqual([what for what, count in self.counts.items() if count == 0], [])
         self.wanted_rules = ("sync_quorum", 2) if self.wanted_rules[0] != "sync_quorum" else ("sync_all", 2)
         self.ask_rules()
         self.asked()

@@ -281,6 +281,32 @@ BOOST_AUTO_TEST_CASE(a_fork_that_an_earlier_attempt_sealed_stands_and_costs_no_o
   BOOST_CHECK(p.target.events.text.find("fork_dropped") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_an_earlier_attempt_kept_stays_where_a_full_disk_leaves_no_more) {
+  Parted first;
+  BOOST_REQUIRE(first.begin(engine::OwnPast{first.parts_at, first.parts_at}).has_value());
+  Parted p;
+  p.target.limits.reserve_bytes = 1u << 20;
+  p.target.crash(MemoryDisk::Loss::process, 1);
+  (void)p.target.open();
+  BOOST_REQUIRE(p.target.finish(directory_made(p.target, "/node/replica/forks")).has_value());
+  storage::OpenOptions options;
+  options.create = true;
+  const auto path = "/node/replica/forks/1-3-6";
+  BOOST_REQUIRE(p.target.finish(file_opened(p.target, path, options)).has_value());
+  auto& file = p.target.file_of("forks/1-3-6");
+  file = first.target.file_of("forks/1-3-6");
+  auto head = storage::decode_fork_head(std::span(file.seen).first(4096));
+  BOOST_REQUIRE(head.has_value());
+  head->last = Lsn(5);  // Not all: its disk was full as well.
+  const auto block = storage::encode_fork_head(*head);
+  std::copy(block.begin(), block.end(), file.seen.begin());
+  const auto kept = file.seen;
+  p.target.disk->capacity_bytes =
+      p.target.disk->used_bytes() + p.target.limits.reserve_bytes + 2 * 4096;
+  BOOST_REQUIRE(p.begin(engine::OwnPast{p.parts_at, p.parts_at}).has_value());
+  BOOST_CHECK(p.target.file_of("forks/1-3-6").seen == kept);
+}
+
 // What the superblock and the catalog live on is not a fork's.
 BOOST_AUTO_TEST_CASE(a_fork_leaves_the_disks_reserve_alone) {
   Parted p;
