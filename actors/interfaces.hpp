@@ -1,5 +1,5 @@
-// All actors and all messages between them: who reads this file knows the system. Long because it is
-// that one place.
+// All actors, and the messages between them: who reads this file knows the system. Long because it is one
+// catalogue; what only a pair of them says stands apart (pace.hpp, preview_messages.hpp, comparison_messages.hpp).
 //
 //   front end ==Submit==> Volume ==AppendRecords==> Store       primary's node; a Store per replica
 //                         Volume ==RecordsNumbered==> Sender    one per other member
