@@ -354,9 +354,8 @@ BOOST_AUTO_TEST_CASE(a_block_that_differs_is_named_with_its_copies) {
   BOOST_TEST(field(**answer, "differences").find("node3: damaged") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(the_copies_that_a_record_contradicts_are_told_before_the_hold_ends) {
-  WithVolume w;
-  const auto answer = w.ask(w.control, "POST", "/v1/volumes/v/compare", R"({"repair":true})");
+/// A comparison comes to single blocks: node1 has another block 77 than the two others.
+void block_77_differs(WithVolume& w) {
   for (const auto& link : w.links) w.reply(link, 200, R"({"limit":5})");
   for (const auto& link : w.links) w.reply(link, 200, R"({"log":"aa","groups":[],"damaged":[]})");
   for (std::size_t i = 0; i < 3; ++i) {
@@ -365,6 +364,12 @@ BOOST_AUTO_TEST_CASE(the_copies_that_a_record_contradicts_are_told_before_the_ho
       groups += fmt::format("{}{}", g == 0 ? "" : ",", g == 77 && i > 0 ? 6 : 5);
     w.reply(w.links[i], 200, R"({"log":"aa","damaged":[],"groups":[)" + groups + "]}");
   }
+}
+
+BOOST_AUTO_TEST_CASE(the_copies_that_a_record_contradicts_are_told_before_the_hold_ends) {
+  WithVolume w;
+  const auto answer = w.ask(w.control, "POST", "/v1/volumes/v/compare", R"({"repair":true})");
+  block_77_differs(w);
   for (const auto& link : w.links) {
     BOOST_TEST(link->last<engine::AdminAsk>()->path == "/v1/local/compare/written");
     w.reply(link, 200, R"({"written":[{"block":77,"lsn":4,"sum":5}]})");
@@ -385,14 +390,7 @@ BOOST_AUTO_TEST_CASE(the_copies_that_a_record_contradicts_are_told_before_the_ho
 BOOST_AUTO_TEST_CASE(a_block_that_no_record_tells_of_is_left_undecided_whatever_most_copies_hold) {
   WithVolume w;
   const auto answer = w.ask(w.control, "POST", "/v1/volumes/v/compare", R"({"repair":true})");
-  for (const auto& link : w.links) w.reply(link, 200, R"({"limit":5})");
-  for (const auto& link : w.links) w.reply(link, 200, R"({"log":"aa","groups":[],"damaged":[]})");
-  for (std::size_t i = 0; i < 3; ++i) {
-    std::string groups;
-    for (int g = 0; g < 256; ++g)
-      groups += fmt::format("{}{}", g == 0 ? "" : ",", g == 77 && i > 0 ? 6 : 5);
-    w.reply(w.links[i], 200, R"({"log":"aa","damaged":[],"groups":[)" + groups + "]}");
-  }
+  block_77_differs(w);
   for (const auto& link : w.links) w.reply(link, 200, R"({"written":[]})");
   BOOST_REQUIRE(answer->has_value());
   BOOST_TEST(field(**answer, "wrong_copies") == "[]");
