@@ -90,16 +90,18 @@ Task<Result<engine::GroupSums>> ReplicaStore::sum_groups(BaseQuestion question) 
   auto allowed = readable();
   if (allowed) allowed = well_formed(question);
   if (!allowed) co_return allowed.error();
-  for (std::uint64_t waited = 0; committed_ < question.at && waited < commit_wait_max;
+  // What a crash caught amid a round is at one LSN again once that round was made anew.
+  const auto needed = [this, &question] { return std::max(question.at, flusher_->ceiling()); };
+  for (std::uint64_t waited = 0; committed_ < needed() && waited < commit_wait_max;
        waited += commit_look_again) {
     co_await callback<Done>([this](auto done) {
       config_.timers.after(commit_look_again,
                            lifetime_.guard([done = std::move(done)] { done(Done{}); }));
     });
   }
-  if (committed_ < question.at) {
+  if (committed_ < needed()) {
     co_return Error{Errc::unavailable, fmt::format("sum of blocks at lsn {}: committed up to {}",
-                                                   question.at, committed_)};
+                                                   needed(), committed_)};
   }
   constexpr int tries_max = 8;
   for (int tries = 0; tries < tries_max; ++tries) {
@@ -108,7 +110,7 @@ Task<Result<engine::GroupSums>> ReplicaStore::sum_groups(BaseQuestion question) 
       co_await callback<Done>([this](auto done) { after_hold_.push_back(std::move(done)); });
     }
     auto ready = co_await flusher_->hold();
-    const auto at = std::max(question.at, flusher_->ceiling());
+    const auto at = needed();
     if (ready) ready = co_await flusher_->flush_to(at);
     Result<std::vector<std::uint64_t>> sums = std::vector<std::uint64_t>();
     if (ready) sums = co_await sums_of(question);

@@ -138,6 +138,24 @@ BOOST_AUTO_TEST_CASE(sums_are_not_made_of_what_is_not_committed_nor_of_groups_th
   BOOST_CHECK(!r.target.finish(r.target.store->prepare_comparison()).has_value());  // No rebuild.
 }
 
+// Else it would wait for a commit that may need the very copy that waits for it.
+BOOST_AUTO_TEST_CASE(a_source_that_crashed_before_its_last_records_were_committed_gives_no_sums) {
+  Rebuild r;
+  const auto unsure = r.source.write(50, 2);
+  r.source.append({unsure}, Lsn());
+  r.source.disk->settle();
+  r.source.crash(MemoryDisk::Loss::process, 1);
+  r.source.open();
+  r.source.store->set_committed(r.base);
+  auto sums = r.source.finish(r.source.store->sum_groups({r.base, 1024, {0}}));
+  BOOST_REQUIRE(!sums);
+  BOOST_CHECK(sums.error().code == engine::Errc::unavailable);
+  r.source.store->set_committed(unsure->lsn());
+  sums = r.source.finish(r.source.store->sum_groups({r.base, 1024, {0}}));
+  BOOST_REQUIRE(sums.has_value());
+  BOOST_CHECK(sums->lsn == unsure->lsn());
+}
+
 BOOST_AUTO_TEST_CASE(a_comparison_whose_hold_was_let_go_is_refused) {
   Rebuild r;
   BOOST_REQUIRE(r.begin().has_value());
