@@ -89,6 +89,7 @@ std::string TouchedIndex::key(const TouchedRun& run) const {
 
 void TouchedIndex::open(TouchedBoundary checkpoint) {
   runs_.clear();
+  ahead_.clear();
   useless_.clear();
   begin_ = checkpoint;
   if (lost_) return;
@@ -118,49 +119,71 @@ void TouchedIndex::open(TouchedBoundary checkpoint) {
   if (!problem.empty()) shortened(problem);
 }
 
+/// One for each touched_piece_bytes of the records, which end at `to`.
+std::vector<DecodedTouched> TouchedIndex::pieces(
+    TouchedBoundary to, const std::vector<engine::RecordPtr>& records) const {
+  std::vector<DecodedTouched> all;
+  const auto begin = [&](TouchedBoundary before) {
+    all.push_back({TouchedRun{before, to, 0, 0, 0}, BlockSet(volume_blocks_)});
+  };
+  begin(checkpoint());
+  for (const auto& record : records) {
+    const auto& header = record->header();
+    auto& [run, blocks] = all.back();
+    blocks.add(header.range);
+    run.payload_bytes += header.payload_bytes;
+    if (run.payload_bytes < touched_piece_bytes || header.lsn >= to.lsn) continue;
+    run.last = {header.lsn, header.digest};
+    begin(run.last);
+  }
+  return all;
+}
+
 Task<Done> TouchedIndex::add(TouchedBoundary to, const std::vector<engine::RecordPtr>& records) {
-  TouchedRun run{checkpoint(), to, 0, 0, 0};
-  CHECK(run.before.lsn < to.lsn);
-  ahead_ = run;
+  CHECK(checkpoint().lsn < to.lsn);
+  Change change{{}, runs_, begin_};
+  for (const auto& run : ahead_) change.batch.remove(key(run));
+  for (const auto& useless : useless_) change.batch.remove(useless);
+  ahead_ = {TouchedRun{checkpoint(), to, 0, 0, 0}};
   skipped_ = false;
   if (lost_) co_return Done{};
-  BlockSet blocks(volume_blocks_);
-  for (const auto& record : records) {
-    blocks.add(record->header().range);
-    run.payload_bytes += record->header().payload_bytes;
-  }
-  auto value = encode_touched(run, blocks);
-  run.value_bytes = value.size();
-  Change change{{}, runs_, begin_};
-  for (const auto& useless : useless_) change.batch.remove(useless);
+  auto added = pieces(to, records);
   merge_small(change);
   merge_levels(change);
-  keep_within_bounds(change, value.size());
-  change.batch.put(key(run), std::move(value));
+  std::uint64_t bytes = 0;
+  std::vector<TouchedRun> ahead;
+  for (auto& [run, blocks] : added) {
+    auto value = encode_touched(run, blocks);
+    run.value_bytes = value.size();
+    bytes += value.size();
+    ahead.push_back(run);
+    change.batch.put(key(run), std::move(value));
+  }
+  keep_within_bounds(change, bytes);
   auto committed = co_await commit(std::move(change.batch));
   if (!committed) co_return Done{};
   runs_ = std::move(change.runs);
   begin_ = change.begin;
-  ahead_ = run;
+  ahead_ = std::move(ahead);
   useless_.clear();
   co_return Done{};
 }
 
 Task<Done> TouchedIndex::skip(TouchedBoundary to) {
   if (!runs_.empty()) (void)co_await clear();
-  ahead_ = TouchedRun{checkpoint(), to, 0, 0, 0};
+  ahead_ = {TouchedRun{checkpoint(), to, 0, 0, 0}};
   skipped_ = true;
   co_return Done{};
 }
 
 void TouchedIndex::recorded() {
-  CHECK(ahead_.has_value());
+  CHECK(!ahead_.empty());
   if (lost_ || std::exchange(skipped_, false)) {
-    begin_ = ahead_->last;
+    begin_ = ahead_.back().last;
   } else {
-    runs_.push_back(*ahead_);
+    runs_.insert(runs_.end(), ahead_.begin(), ahead_.end());
   }
-  ahead_.reset();
+  ahead_.clear();
 }
 
 Task<Done> TouchedIndex::clear() {
@@ -171,7 +194,7 @@ Task<Done> TouchedIndex::clear() {
   begin_ = checkpoint();
   runs_.clear();
   useless_.clear();
-  ahead_.reset();
+  ahead_.clear();
   co_return Done{};
 }
 
@@ -219,6 +242,12 @@ Result<DecodedTouched> TouchedIndex::load(const TouchedRun& run) const {
   return found;
 }
 
+Result<DecodedTouched> TouchedIndex::load(const Change& change, const TouchedRun& run) const {
+  const auto merged = change.merged.find(key(run));
+  if (merged != change.merged.end()) return merged->second;
+  return load(run);
+}
+
 /// Of the two youngest. Both end at or below the recorded checkpoint: no crash takes them back.
 void TouchedIndex::merge_small(Change& change) const {
   const auto n = change.runs.size();
@@ -229,15 +258,15 @@ void TouchedIndex::merge_small(Change& change) const {
   if (small && older.level == 0 && younger.level == 0) (void)merge(change, n - 2, 0);
 }
 
-/// At most once for each level: a round adds no more.
 void TouchedIndex::merge_levels(Change& change) const {
   for (std::uint8_t level = 0; level < touched_level_max; ++level) {
     const auto of_level = [level](const TouchedRun& run) { return run.level == level; };
-    const auto count = std::count_if(change.runs.begin(), change.runs.end(), of_level);
-    if (count <= static_cast<std::ptrdiff_t>(touched_runs_per_level)) continue;
-    const auto oldest = std::find_if(change.runs.begin(), change.runs.end(), of_level);
-    const auto at = static_cast<std::size_t>(oldest - change.runs.begin());
-    if (!merge(change, at, static_cast<std::uint8_t>(level + 1))) return;
+    auto count = std::count_if(change.runs.begin(), change.runs.end(), of_level);
+    for (; count > static_cast<std::ptrdiff_t>(touched_runs_per_level); count -= 2) {
+      const auto oldest = std::find_if(change.runs.begin(), change.runs.end(), of_level);
+      const auto at = static_cast<std::size_t>(oldest - change.runs.begin());
+      if (!merge(change, at, static_cast<std::uint8_t>(level + 1))) return;
+    }
   }
 }
 
@@ -246,8 +275,8 @@ bool TouchedIndex::merge(Change& change, std::size_t older, std::uint8_t level) 
   const auto first = change.runs[older];
   const auto second = change.runs[older + 1];
   if (first.value_bytes + second.value_bytes > limits_.merge_bytes) return false;
-  auto a = load(first);
-  auto b = load(second);
+  auto a = load(change, first);
+  auto b = load(change, second);
   if (!a || !b) {
     shortened(a ? b.error().text : a.error().text);
     drop_oldest(change, b ? older + 1 : older + 2);
@@ -259,6 +288,8 @@ bool TouchedIndex::merge(Change& change, std::size_t older, std::uint8_t level) 
   both.value_bytes = value.size();
   change.batch.remove(key(second));
   change.batch.put(key(both), std::move(value));
+  change.merged.erase(key(second));
+  change.merged.insert_or_assign(key(both), DecodedTouched{both, std::move(a->blocks)});
   const auto at = change.runs.begin() + static_cast<std::ptrdiff_t>(older);
   *at = both;
   change.runs.erase(at + 1);

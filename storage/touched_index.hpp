@@ -3,17 +3,18 @@
 //
 //   begin        run        run   run  run   checkpoint
 //     |----------------|---------|----|----|
-//       level 2: 4 rounds    1     0    0        the blocks that the records in between touched
+//       level 2: 4 pieces    1     0    0        the blocks that the records in between touched
 //
-// An exponential histogram (Datar et al., "Maintaining stream statistics over sliding windows",
-// 2002): when a level has too many runs its two oldest become one of the next level. So a boundary
-// is found near any LSN, the nearer the younger it is, and their number grows with the logarithm of
-// the rounds.
+// A round of the flusher brings a run for each piece of its log. An exponential histogram (Datar et
+// al., "Maintaining stream statistics over sliding windows", 2002): when a level has too many runs
+// its two oldest become one of the next level. So a boundary is found near any LSN, the nearer the
+// younger it is, and their number grows with the logarithm of what was written.
 //
 // It may be lost at any time: then a copy that needs it is made in full.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,8 +28,11 @@
 
 namespace tidemark::storage {
 
-/// Runs of one level: what is named in excess is at most about 1/16 of what is asked for.
-inline constexpr std::size_t touched_runs_per_level = 16;
+/// Payload of one run of a round. A copy that is back gets at most so much more than it lacks, however
+/// short it was away.
+inline constexpr std::uint64_t touched_piece_bytes = 4u << 20;
+/// Runs of one level: what is named in excess is at most about 1/64 of what is asked for.
+inline constexpr std::size_t touched_runs_per_level = 64;
 /// Two neighbours with less payload become one, so that rounds of a few records make few runs: the
 /// boundary between them would have saved less than this.
 inline constexpr std::uint64_t touched_small_bytes = 1u << 20;
@@ -104,12 +108,16 @@ class TouchedIndex {
     KvBatch batch;
     std::vector<TouchedRun> runs;
     TouchedBoundary begin;
+    std::map<std::string, DecodedTouched> merged = {};  ///< What the batch puts, by key.
   };
 
   std::string key(const TouchedRun& run) const;
   TouchedBoundary checkpoint() const { return runs_.empty() ? begin_ : runs_.back().last; }
   engine::Error not_covered(engine::Lsn after) const;
   engine::Result<DecodedTouched> load(const TouchedRun& run) const;
+  engine::Result<DecodedTouched> load(const Change& change, const TouchedRun& run) const;
+  std::vector<DecodedTouched> pieces(TouchedBoundary to,
+                                     const std::vector<engine::RecordPtr>& records) const;
   void merge_small(Change& change) const;
   void merge_levels(Change& change) const;
   bool merge(Change& change, std::size_t older, std::uint8_t level) const;
@@ -127,7 +135,7 @@ class TouchedIndex {
   TouchedLimits limits_;
   TouchedBoundary begin_;
   std::vector<TouchedRun> runs_;      ///< Each begins where the one before ends.
-  std::optional<TouchedRun> ahead_;   ///< Durable, its end not yet the checkpoint.
+  std::vector<TouchedRun> ahead_;     ///< Durable, not yet up to the checkpoint.
   std::vector<std::string> useless_;  ///< Keys that the next change removes.
   bool skipped_ = false;              ///< The round under way is not kept.
   bool lost_ = false;                 ///< The catalog failed: no more is kept.

@@ -1,9 +1,8 @@
 // The touched index: what it names is what the log touched, whatever was merged, lost or damaged.
-#include <algorithm>
 #include <vector>
 
 #include "storage/touched_index.hpp"
-#include "tests/storage/store_world.hpp"
+#include "tests/storage/touched_support.hpp"
 
 using namespace tidemark;
 using namespace tidemark::tests;
@@ -12,10 +11,6 @@ using storage::TouchedBoundary;
 using storage::TouchedIndex;
 
 namespace {
-
-void mark(std::vector<bool>& blocks, BlockRange range) {
-  for (auto b = range.first.value; b < range.end().value; ++b) blocks.at(b) = true;
-}
 
 std::vector<bool> plain(const BlockSet& set, std::uint64_t volume_blocks) {
   std::vector<bool> blocks(volume_blocks);
@@ -70,8 +65,10 @@ struct IndexWorld {
   void record() {
     index->recorded();
     checkpoint = next;
-    digest_at[checkpoint.lsn] = checkpoint.digest;
-    for (const auto& record : records) touched.push_back(record->header().range);
+    for (const auto& record : records) {
+      touched.push_back(record->header().range);
+      digest_at[record->lsn()] = record->header().digest;
+    }
   }
   std::vector<bool> model(Lsn after) const {
     std::vector<bool> blocks(volume_blocks);
@@ -110,8 +107,15 @@ struct IndexWorld {
   storage::Scope scope;
 };
 
-bool told(const CountedEvents& events, const std::string& name) {
-  return std::find(events.names.begin(), events.names.end(), name) != events.names.end();
+/// More than a piece of the log: writes of 160 blocks.
+void prepare_pieces(IndexWorld& w, std::uint64_t writes, std::uint64_t first) {
+  w.records.clear();
+  for (std::uint64_t i = 0; i < writes; ++i) {
+    const BlockRange written{BlockIndex((first + i * 97) % 3900), 160};
+    w.records.push_back(
+        w.builder->write(engine::Epoch(1), written, StoreWorld::content(written, i), {}));
+  }
+  w.next = {w.records.back()->lsn(), w.records.back()->header().digest};
 }
 
 /// Rounds that are too big to become one with their neighbours.
@@ -128,29 +132,6 @@ void big_round(IndexWorld& w, std::uint64_t n) {
   w.next = {w.records.back()->lsn(), w.records.back()->header().digest};
   w.add();
   w.record();
-}
-
-/// A store's own index, against what its log touched.
-void check_store(StoreWorld& w, const std::vector<BlockRange>& touched) {
-  const auto at = w.store->touched_boundary(w.store->checkpoint());
-  BOOST_REQUIRE(at.has_value());
-  BOOST_REQUIRE_EQUAL(at->lsn.value, w.store->checkpoint().value);
-  BOOST_REQUIRE_EQUAL(w.store->status().touched_from.value, 0u);
-  std::vector<bool> model(w.volume_blocks);
-  for (std::uint64_t i = 0; i < w.store->checkpoint().value; ++i) mark(model, touched[i]);
-  std::vector<bool> found(w.volume_blocks);
-  auto from = BlockIndex();
-  for (bool more = true; more;) {
-    auto ranges = w.store->touched_since(Lsn(), from, 3);
-    BOOST_REQUIRE(ranges.has_value());
-    for (const auto& range : *ranges) {
-      BOOST_REQUIRE(range.first >= from);
-      mark(found, range);
-      from = range.end();
-    }
-    more = ranges->size() == 3;
-  }
-  BOOST_REQUIRE(found == model);
 }
 
 }  // namespace
@@ -184,13 +165,60 @@ BOOST_AUTO_TEST_CASE(every_boundary_names_exactly_what_was_touched_behind_it) {
 BOOST_AUTO_TEST_CASE(the_number_of_runs_grows_with_the_logarithm_of_the_rounds) {
   IndexWorld w;
   for (std::uint64_t n = 0; n < 1000; ++n) big_round(w, n);
-  BOOST_CHECK_LE(w.index->runs().size(), 7 * (storage::touched_runs_per_level + 1));
+  BOOST_CHECK_LE(w.index->runs().size(), 5 * (storage::touched_runs_per_level + 1));
   BOOST_CHECK_EQUAL(w.kv.pairs.size(), w.index->runs().size());
-  // A boundary stands near: at most 1/8 of the age in excess.
+  // A boundary stands near: at most 1/32 of the age in excess.
   for (std::uint64_t lsn = 0; lsn < w.checkpoint.lsn.value; lsn += 97) {
     const auto found = w.index->boundary(Lsn(lsn));
     BOOST_REQUIRE(found.has_value());
-    BOOST_CHECK_LE(lsn - found->lsn.value, (w.checkpoint.lsn.value - lsn) / 8 + 10);
+    BOOST_CHECK_LE(lsn - found->lsn.value, (w.checkpoint.lsn.value - lsn) / 32 + 10);
+  }
+}
+
+// So that a copy that was away for a moment does not get all that one round flushed.
+BOOST_AUTO_TEST_CASE(a_round_of_the_flusher_leaves_a_boundary_for_each_piece_of_its_log) {
+  constexpr std::uint64_t writes = 50, of_a_piece = 7;
+  static_assert(of_a_piece * 160 * block_bytes >= storage::touched_piece_bytes);
+  static_assert((of_a_piece - 1) * 160 * block_bytes < storage::touched_piece_bytes);
+  IndexWorld w;
+  for (std::uint64_t round = 0; round < 30; ++round) {
+    prepare_pieces(w, writes, round * 11);
+    w.add();
+    w.record();
+    for (std::uint64_t age = 0; age < writes; ++age) {
+      const Lsn at(w.checkpoint.lsn.value - age);
+      BOOST_REQUIRE_LT(at.value - w.index->boundary(at)->lsn.value, of_a_piece);
+    }
+    w.check();
+  }
+  const auto runs = w.index->runs();
+  w.reopen();
+  BOOST_CHECK(w.index->runs() == runs);
+  BOOST_CHECK_EQUAL(w.kv.pairs.size(), runs.size());
+  BOOST_CHECK(w.events.names.empty());
+}
+
+BOOST_AUTO_TEST_CASE(pieces_of_a_round_that_was_made_anew_leave_nothing_behind) {
+  for (const bool crash : {false, true}) {
+    IndexWorld w;
+    w.round({{BlockIndex(1), 2}});
+    prepare_pieces(w, 50, 1);
+    w.add();  // and no superblock
+    if (crash) w.reopen();
+    BOOST_CHECK_EQUAL(w.index->boundary(Lsn(99))->lsn.value, 1u);
+    // Another past, with its boundaries elsewhere.
+    w.builder.emplace(engine::VolumeKey(w.spec.id), w.checkpoint.lsn, w.checkpoint.digest);
+    w.prepare({{BlockIndex(7), 1}, {BlockIndex(8), 1}, {BlockIndex(9), 1}});
+    auto few = w.records;
+    prepare_pieces(w, 40, 2);
+    w.records.insert(w.records.begin(), few.begin(), few.end());
+    w.add();
+    w.record();
+    w.check();
+    w.reopen();
+    w.check();
+    BOOST_CHECK_EQUAL(w.kv.pairs.size(), w.index->runs().size());
+    BOOST_CHECK(w.events.names.empty());
   }
 }
 
@@ -293,7 +321,7 @@ BOOST_AUTO_TEST_CASE(damage_costs_what_is_as_old_and_older) {
   Dice dice(5);
   for (int round = 0; round < 12; ++round) {
     IndexWorld w;
-    for (std::uint64_t n = 0; n < 60; ++n) big_round(w, n);
+    for (std::uint64_t n = 0; n < 160; ++n) big_round(w, n);
     auto victim =
         std::next(w.kv.pairs.begin(), static_cast<std::ptrdiff_t>(dice.below(w.kv.pairs.size())));
     const auto last = storage::decode_touched(w.volume_blocks, victim->second)->run.last.lsn;
@@ -352,124 +380,6 @@ BOOST_AUTO_TEST_CASE(the_bytes_of_a_run_are_pinned) {
   BOOST_REQUIRE(again.has_value());
   run.value_bytes = value.size();
   BOOST_CHECK(again->run == run);
-}
-
-BOOST_AUTO_TEST_CASE(a_crash_at_any_moment_leaves_all_up_to_the_checkpoint_named) {
-  for (std::uint64_t at = 1; at < 160; ++at) {
-    for (const auto loss : {MemoryDisk::Loss::power, MemoryDisk::Loss::process}) {
-      BOOST_TEST_CONTEXT("crash after " << at << " operations") {
-        StoreWorld w;
-        Dice dice(at);
-        std::vector<BlockRange> touched;
-        w.open(true);
-        const auto live = [&](std::uint64_t operations) {
-          for (std::uint64_t i = 0; i < operations; ++i) {
-            if (i % 9 == 0) {
-              const auto record = w.write(dice.below(60), 1 + dice.below(4));
-              touched.push_back(record->header().range);
-              w.append({record}, w.store->durable());
-            }
-            if (i % 18 == 9) w.timers.advance(2 * engine::second);
-            w.store->set_committed(w.store->durable());
-            w.disk->step();
-          }
-        };
-        for (int life = 0; life < 3; ++life) {
-          live(at);
-          w.crash(loss, at);
-          const auto found = w.open();
-          w.forget_behind(found.end.lsn);
-          touched.resize(found.end.lsn.value);
-          check_store(w, touched);
-        }
-        BOOST_REQUIRE(!told(w.events, "touched_index_shortened"));
-      }
-    }
-  }
-}
-
-BOOST_AUTO_TEST_CASE(what_was_pruned_is_still_named) {
-  StoreWorld w;
-  w.fill_log();
-  BOOST_REQUIRE_GT(w.store->retained().value, 1u);
-  std::vector<BlockRange> touched(w.builder->end().value);
-  touched[1] = {BlockIndex(), 16};
-  check_store(w, touched);
-}
-
-BOOST_AUTO_TEST_CASE(a_reset_begins_a_new_index_at_its_base) {
-  for (std::uint64_t at = 0; at < 60; ++at) {
-    BOOST_TEST_CONTEXT("crash after " << at << " operations") {
-      StoreWorld w;
-      w.open(true);
-      w.append_durably({w.begin_epoch(1), w.write(40, 9)});
-      w.flush();
-      BOOST_REQUIRE_EQUAL(w.store->touched_since(Lsn(), BlockIndex(), 9)->size(), 1u);
-      const engine::Digest other{7, 8};
-      w.store->run(w.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(2), other, {}),
-                   [](const auto&) {});
-      for (std::uint64_t i = 0; i < at; ++i) w.disk->step();
-      w.crash(MemoryDisk::Loss::power, at);
-      const auto found = w.open();
-      const auto first = w.store->touched_boundary(Lsn(99));
-      BOOST_REQUIRE(first.has_value());
-      BOOST_CHECK_EQUAL(first->lsn.value, 2u);
-      BOOST_CHECK(first->digest == found.checkpoint.digest);
-      const bool reset = found.checkpoint.digest == other;
-      if (reset) BOOST_CHECK(!w.store->touched_boundary(Lsn(1)));
-      if (reset) BOOST_CHECK(w.kv.pairs.empty());
-    }
-  }
-}
-
-BOOST_AUTO_TEST_CASE(a_destroyed_replica_leaves_no_keys) {
-  StoreWorld w;
-  w.open(true);
-  w.append_durably({w.begin_epoch(1), w.write(40, 9)});
-  w.flush();
-  w.kv.pairs["touched/other"] = "stays";
-  BOOST_REQUIRE_EQUAL(w.kv.pairs.size(), 2u);
-  BOOST_REQUIRE(w.finish(w.store->destroy()).has_value());
-  BOOST_CHECK_EQUAL(w.kv.pairs.size(), 1u);
-}
-
-// C23: what is left of a full disk is for promises and superblocks.
-BOOST_AUTO_TEST_CASE(a_full_disk_costs_the_index_and_it_begins_anew) {
-  StoreWorld w;
-  w.limits.reserve_bytes = 1u << 20;
-  w.open(true);
-  w.append_durably({w.begin_epoch(1), w.write(40, 9)});
-  w.flush();
-  BOOST_REQUIRE_EQUAL(w.kv.pairs.size(), 1u);
-  w.disk->capacity_bytes = w.disk->used_bytes() + (1u << 19);
-  w.append_durably({w.write(40, 9)});  // Over itself: it takes no space.
-  w.flush();
-  BOOST_REQUIRE_EQUAL(w.store->checkpoint().value, 3u);
-  BOOST_CHECK(w.kv.pairs.empty());
-  BOOST_CHECK_EQUAL(w.store->status().touched_from.value, 3u);
-  w.disk->capacity_bytes = ~std::uint64_t{0};
-  w.append_durably({w.write(8, 1)});
-  w.flush();
-  BOOST_CHECK_EQUAL(w.store->status().touched_from.value, 3u);
-  BOOST_CHECK_EQUAL(w.store->touched_since(Lsn(3), BlockIndex(), 9)->size(), 1u);
-  w.store.reset();
-  w.open();
-  BOOST_CHECK_EQUAL(w.store->status().touched_from.value, 3u);
-}
-
-BOOST_AUTO_TEST_CASE(a_failed_catalog_does_not_stop_the_flusher) {
-  StoreWorld w;
-  w.open(true);
-  w.kv.failing = true;
-  w.append_durably({w.begin_epoch(1), w.write(40, 9)});
-  w.flush();
-  BOOST_CHECK_EQUAL(w.store->checkpoint().value, 2u);
-  BOOST_CHECK_EQUAL(w.store->status().touched_from.value, 2u);
-  BOOST_CHECK(!w.failure);
-  const auto refused = w.store->touched_since(Lsn(1), BlockIndex(), 9);
-  BOOST_REQUIRE(!refused.has_value());
-  BOOST_CHECK(refused.error().code == engine::Errc::out_of_window);
-  BOOST_CHECK_EQUAL(w.difference_at(Lsn(2)), "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
