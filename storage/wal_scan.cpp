@@ -16,7 +16,10 @@ using engine::RecordKind;
 using engine::Result;
 using engine::Status;
 
-constexpr std::uint64_t window_bytes = 1u << 20;
+// A window grows while it is read front to back, and begins small where payloads are skipped: of
+// history only the heads are read.
+constexpr std::uint64_t window_bytes_min = 64u << 10;
+constexpr std::uint64_t window_bytes_max = 4u << 20;
 // Behind a torn batch at most writes_in_flight_max - 1 others can stand,
 // and it itself takes one place.
 constexpr std::uint64_t in_flight_span_max = writes_in_flight_max * batch_span_max + block_bytes;
@@ -169,8 +172,12 @@ Task<Result<std::span<const std::byte>>> SegmentWindow::at(std::uint64_t offset,
                                                            std::uint64_t bytes) {
   const auto end = std::min(offset + bytes, file_bytes_);
   if (offset >= end) co_return std::span<const std::byte>();
-  if (offset < offset_ || end > offset_ + buffer_.size()) {
-    const auto want = std::min(std::max(end - offset, window_bytes), file_bytes_ - offset);
+  const auto window_end = offset_ + buffer_.size();
+  if (offset < offset_ || end > window_end) {
+    const bool goes_on = offset >= offset_ && offset <= window_end + window_;
+    window_ = goes_on ? 2 * window_ : 0;
+    window_ = std::clamp(window_, window_bytes_min, window_bytes_max);
+    const auto want = std::min(std::max(end - offset, window_), file_bytes_ - offset);
     auto read = co_await read_file(disk_, file_, offset, want);
     if (!read) co_return read.error();
     buffer_ = std::move(*read);

@@ -23,6 +23,7 @@ class SegmentWindow {
   FilePtr file_;
   std::uint64_t file_bytes_;
   std::uint64_t offset_ = 0;
+  std::uint64_t window_ = 0;  ///< Bytes of the read that brought the buffer, at least.
   engine::Buffer buffer_;
 };
 
