@@ -33,7 +33,7 @@ struct Settings {
       2 * engine::second;                   ///< No durable progress -> leave the set.
   std::uint64_t flush_bytes = 16ull << 20;  ///< Dirty payload that starts a flush to the extents.
   std::uint64_t flush_after = 1 * engine::second;      ///< Age that starts one.
-  std::uint64_t retry_min = 50 * engine::millisecond;  ///< Back-off of links, and of dying senders.
+  std::uint64_t retry_min = 10 * engine::millisecond;  ///< Back-off of links, and of dying senders.
   std::uint64_t retry_max = 1 * engine::second;
   std::uint32_t rebuild_lanes = 2;  ///< Copies rebuilt from this node at once; others wait.
   std::uint64_t rebuild_rate = 0;   ///< Bytes per second of all of them; 0: no cap.

@@ -82,7 +82,7 @@ struct SenderConfig {
   ConfigurationHistory configurations;  ///< Of our log; empty: as the assignment says.
   std::uint64_t credit_bytes = 16u << 20;
   bool paced = false;  ///< Base blocks are read only when the node's pace grants it.
-  std::uint64_t retry_min = 50 * millisecond;
+  std::uint64_t retry_min = 10 * millisecond;
   std::uint64_t retry_max = 1 * second;
   std::uint64_t escalated_retry =
       10 * second;  ///< Pause at most, once a way failed again and again.
