@@ -31,6 +31,13 @@ std::uint64_t Wal::bytes_between(engine::Lsn after, engine::Lsn to) const {
       upto = std::max(upto, last);
     }
   }
+  // What is not read yet counts whole.
+  const auto& unread = history_.segments;
+  for (std::size_t i = 0; i < unread.size(); ++i) {
+    const auto& next = i + 1 < unread.size() ? unread[i + 1] : index_.segments().front();
+    const bool asked = unread[i]->header.first <= to && next->header.first > after.next();
+    if (asked) bytes += context_.segment_bytes;
+  }
   // What is numbered and not on the disk yet.
   for (auto lsn = std::max(upto, durable()).next(); lsn <= std::min(to, end().lsn);
        lsn = lsn.next()) {

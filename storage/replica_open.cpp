@@ -190,11 +190,12 @@ void ReplicaStore::start(RecoveredLog log) {
                              .with("volume", config_.spec.name)
                              .with("end", log.end.lsn));
   }
-  if (!log.history_lost.empty()) {
+  wal_->on_history_lost = [this](const std::string& problem) {
     config_.events.event(engine::Event(engine::Level::warning, "log_history_shortened")
                              .with("volume", config_.spec.name)
-                             .with("problem", log.history_lost));
-  }
+                             .with("problem", problem));
+  };
+  if (!log.history_lost.empty()) wal_->on_history_lost(log.history_lost);
   const bool damaged = !log.damage.empty();
   if (damaged) {
     config_.events.event(engine::Event(engine::Level::error, "log_damaged")

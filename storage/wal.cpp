@@ -61,10 +61,13 @@ Task<Result<RecoveredLog>> Wal::recover(RecoveryInput input) {
 
 void Wal::start(RecoveredLog& recovered, Lsn committed) {
   for (auto& segment : recovered.log) index_.push(std::move(segment));
-  pool_.adopt_spares(std::move(recovered.spares), recovered.slots_used, index_.segments().size());
+  history_ = std::move(recovered.history);
+  pool_.adopt_spares(std::move(recovered.spares), recovered.slots_used,
+                     history_.segments.size() + index_.segments().size());
   const auto& end = recovered.end;
-  base_ = index_.empty() ? end.lsn : index_.segments().front()->header.first.previous();
-  base_digest_ = index_.empty() ? end.digest : index_.segments().front()->header.before;
+  base_ = end.lsn;
+  base_digest_ = end.digest;
+  set_base();
   tail_ = std::make_unique<MemoryTail>(end.lsn, limits_.memory_tail_bytes);
   writer_ =
       std::make_unique<WalWriter>(context_, index_, pool_, *tail_, end, recovered.next_sequence);
@@ -76,6 +79,12 @@ void Wal::start(RecoveredLog& recovered, Lsn committed) {
     wake_waiting();
     if (on_failed) on_failed(std::move(error));
   };
+  if (history_.segments.empty()) return;
+  reading_ = true;
+  scope_.run(read_unread(), [this](Done) {
+    reading_ = false;
+    wake_waiting();
+  });
 }
 
 void Wal::append(const std::vector<RecordPtr>& records) {
@@ -101,6 +110,7 @@ void Wal::wake_waiting() {
 Task<Result<std::vector<RecordPtr>>> Wal::read(Lsn from, Lsn to, std::uint64_t bytes_max) {
   CHECK(from);
   std::vector<RecordPtr> records;
+  if (!history_.segments.empty()) co_await known(from);
   if (from < tail_->first()) {
     const auto on_disk = std::min(to, tail_->first().previous());
     auto read = co_await read_records(context_, index_, from, on_disk, bytes_max);
@@ -135,6 +145,7 @@ Task<std::optional<Digest>> Wal::digest_at(Lsn lsn) {
   if (lsn == base_) co_return base_digest_;
   if (lsn > end().lsn) co_return std::nullopt;
   if (const auto record = tail_->find(lsn)) co_return record->header().digest;
+  co_await known(lsn);
   for (const auto& segment : index_.segments()) {
     if (segment->header.first.previous() == lsn) co_return segment->header.before;
   }
@@ -144,6 +155,7 @@ Task<std::optional<Digest>> Wal::digest_at(Lsn lsn) {
 }
 
 Task<Result<Lsn>> Wal::verify(Lsn from, Lsn to) {
+  co_await known(from);
   auto records = co_await read_records(context_, index_, from, to, verify_bytes);
   if (!records) co_return records.error();
   co_return records->back()->lsn().next();
@@ -250,6 +262,7 @@ Task<Status> Wal::erase_behind(Lsn to) {
 }
 
 void Wal::restart(Lsn base, Digest digest, engine::WallTime mono_time) {
+  forget_unread();
   auto& log = index_.segments();
   while (!log.empty()) {
     auto segment = std::move(log.front());
@@ -263,6 +276,7 @@ void Wal::restart(Lsn base, Digest digest, engine::WallTime mono_time) {
 }
 
 SegmentSequence Wal::start_sequence() const {
+  if (!history_.segments.empty()) return history_.segments.front()->header.sequence;
   return index_.empty() ? writer_->next_sequence() : index_.segments().front()->header.sequence;
 }
 
@@ -284,6 +298,7 @@ SegmentSequence Wal::prunable_start(Lsn checkpoint) const {
   const auto& log = index_.segments();
   const auto retained_max = pool_.retained_max();
   auto start = start_sequence();
+  if (!history_.segments.empty()) return start;
   for (std::size_t i = 0; i + 1 < log.size(); ++i) {
     const auto left = log.size() - i;
     const bool needed = log[i]->end() >= keep_from;
@@ -301,8 +316,7 @@ void Wal::prune(SegmentSequence start) {
     log.pop_front();
     pool_.give_back(std::move(segment));
   }
-  base_ = log.empty() ? base_ : log.front()->header.first.previous();
-  base_digest_ = log.empty() ? base_digest_ : log.front()->header.before;
+  set_base();
   writer_->pump();
   top_up();
 }
@@ -325,12 +339,15 @@ void Wal::top_up() {
 /// Does a peer keep more than the retention?
 bool Wal::pinned() const {
   const auto& log = index_.segments();
-  if (log.size() <= pool_.retained_max()) return false;
+  if (!history_.segments.empty() || log.size() <= pool_.retained_max()) return false;
   return std::any_of(pins_.begin(), pins_.end(),
                      [&log](const auto& pin) { return pin.second <= log.front()->end(); });
 }
 
 Task<Status> Wal::close() {
+  forget_unread();
+  wake_waiting();
+  while (reading_) co_await something_moved();
   auto quiet = co_await pool_.stop();
   index_.segments().clear();
   co_return quiet;

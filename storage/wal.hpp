@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "storage/memory_tail.hpp"
+#include "storage/wal_history.hpp"
 #include "storage/wal_index.hpp"
 #include "storage/wal_recovery.hpp"
 #include "storage/wal_segments.hpp"
@@ -30,9 +31,10 @@ class Wal {
 
   /// A new replica's first segments, before it opens.
   Task<engine::Status> create_first_segments();
-  /// Reads what there is. Once, before anything below.
+  /// Reads what there is from the checkpoint's segment on. Once, before anything below.
   Task<engine::Result<RecoveredLog>> recover(RecoveryInput input);
-  /// Goes on behind what recovery found (its log and spares are taken over).
+  /// Goes on behind what recovery found (its log, history and spares are taken over). What was not
+  /// read is read now; who asks for it meanwhile waits.
   void start(RecoveredLog& recovered, engine::Lsn committed);
 
   void append(const std::vector<engine::RecordPtr>& records);
@@ -98,13 +100,15 @@ class Wal {
   std::function<bool()> may_grow;
   std::function<void()> on_durable;
   std::function<void(engine::Error)> on_failed;
+  /// Rot or a failing disk took what is older than retained() now says: what and where.
+  std::function<void(const std::string&)> on_history_lost;
   /// Space was found, or is short: look at the flusher and at free_bytes().
   std::function<void()> on_space;
 
   const LogEnd& end() const { return writer_->end(); }
   engine::Lsn durable() const { return writer_->durable(); }
   engine::Digest durable_digest() const { return writer_->durable_digest(); }
-  engine::Lsn retained() const { return index_.retained(end().lsn); }
+  engine::Lsn retained() const;
   bool short_of_space() const { return writer_->starved() || pool_.spares() == 0; }
   /// Pruning would give it spares that it lacks.
   bool wants_pruning() const { return pool_.spares() < pool_.spares_wanted(); }
@@ -124,6 +128,10 @@ class Wal {
   void made_durable();
   void wake_waiting();
   Task<engine::Done> something_moved();
+  Task<engine::Done> read_unread();
+  void forget_unread();
+  Task<engine::Done> known(engine::Lsn lsn);
+  void set_base();
   engine::Error cause_of(engine::Error failure, engine::Lsn lsn) const;
   bool pinned() const;
   Task<engine::Status> erase_behind(engine::Lsn to);
@@ -131,6 +139,8 @@ class Wal {
   WalContext context_;
   WalLimits limits_;
   WalIndex index_;
+  UnreadHistory
+      history_;  ///< Older than what the index has, and contiguous as far as headers tell.
   SegmentPool pool_;
   std::unique_ptr<MemoryTail> tail_;
   std::unique_ptr<WalWriter> writer_;
@@ -139,6 +149,8 @@ class Wal {
   std::optional<engine::Error> failure_;
   engine::Lsn base_;  ///< Where the log begins: digest known although no record is.
   engine::Digest base_digest_;
+  bool reading_ = false;  ///< What was unread.
+  Scope scope_;
 };
 
 }  // namespace tidemark::storage

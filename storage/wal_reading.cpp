@@ -118,13 +118,13 @@ Task<Result<FoundSegments>> find_segments(const WalContext& context, SegmentSequ
   co_return found;
 }
 
-void begin_with(ScanState& state, const SegmentHeader& h) {
-  auto& log = state.log;
-  log.log.clear();
-  log.end.lsn = h.first.previous();
-  log.end.digest = h.before;
-  log.end.chunk_first = h.chunk_first;
-  log.end.chunk_bytes = h.chunk_bytes;
+/// Where an opening begins: at the segment with the checkpoint's record, or the oldest.
+std::size_t first_to_read(const std::vector<SegmentPtr>& segments, Lsn checkpoint) {
+  std::size_t first = 0;
+  for (std::size_t i = 1; i < segments.size(); ++i) {
+    if (segments[i]->header.first <= checkpoint) first = i;
+  }
+  return first;
 }
 
 bool continues(const ScanState& state, const SegmentHeader& h) {
@@ -132,10 +132,11 @@ bool continues(const ScanState& state, const SegmentHeader& h) {
   return !log.log.empty() && h.first == log.end.lsn.next() && h.before == log.end.digest;
 }
 
-/// Walks the segments in order; returns the index of the first that does not continue the log.
-Task<Result<std::size_t>> scan_all(ScanState& state, const std::vector<SegmentPtr>& segments) {
+/// Walks the segments in order, from the `i`th on; returns the index of the first that does not
+/// continue the log.
+Task<Result<std::size_t>> scan_from(ScanState& state, const std::vector<SegmentPtr>& segments,
+                                    std::size_t i) {
   const auto first_needed = state.input->checkpoint.next();
-  std::size_t i = 0;
   for (; i < segments.size() && !state.stopped; ++i) {
     const auto& h = segments[i]->header;
     const bool goes_on = continues(state, h);
@@ -144,7 +145,7 @@ Task<Result<std::size_t>> scan_all(ScanState& state, const std::vector<SegmentPt
       const bool in_time = h.first <= first_needed && state.log.end.lsn < first_needed;
       const bool other_past = h.first == first_needed && h.before != state.input->checkpoint_digest;
       if (!in_time || other_past) break;
-      begin_with(state, h);
+      state.begin_with(*segments[i]);
     }
     if (state.watcher != nullptr) state.watcher->segment(*segments[i], state.log.end, goes_on);
     state.log.log.push_back(segments[i]);
@@ -288,17 +289,26 @@ Task<Result<ReadLog>> read_log(const WalContext& context, const RecoveryInput& i
   // A header lost with a crash may have taken the numbers right behind: leave them out.
   log.next_sequence = std::max(found->highest, input.start) + (1 + 2 * writes_in_flight_max);
 
-  auto next = co_await scan_all(state, found->with_header);
+  const auto& segments = found->with_header;
+  const auto first = watcher != nullptr ? 0 : first_to_read(segments, input.checkpoint);
+  auto next = co_await scan_from(state, segments, first);
   if (!next) co_return next.error();
   if (!state.enough) give_up_history(state);
+  const bool leads = !log.log.empty() && log.log.front() == segments[first] &&
+                     log.log.front()->first() == segments[first]->header.first;
+  log.history.checkpoint = input.checkpoint;
+  log.history.cuts = input.cuts;
+  auto& history = leads ? log.history.segments : log.spares;
+  history.insert(history.end(), segments.begin(),
+                 segments.begin() + static_cast<std::ptrdiff_t>(first));
   log.end.mono_time = std::max(log.end.mono_time, input.checkpoint_time);
   log.committed = std::min(log.committed, log.end.lsn);
-  const auto scanned = found->with_header.begin() + static_cast<std::ptrdiff_t>(*next);
-  for (auto it = found->with_header.begin(); it != scanned; ++it) {
+  const auto scanned = segments.begin() + static_cast<std::ptrdiff_t>(*next);
+  for (auto it = segments.begin() + static_cast<std::ptrdiff_t>(first); it != scanned; ++it) {
     const bool kept = std::find(log.log.begin(), log.log.end(), *it) != log.log.end();
     if (!kept) log.spares.push_back(*it);  // before rot that cut off the history
   }
-  read.beyond.assign(scanned, found->with_header.end());
+  read.beyond.assign(scanned, segments.end());
   read.doubtful = std::move(found->doubtful);
   read.tail = state.tail();
   read.gave_up = state.given_up != nullptr;

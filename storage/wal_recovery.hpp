@@ -46,8 +46,16 @@ struct ReplayedRecord {
   std::optional<engine::Configuration> configuration;  ///< What it says to be in force.
 };
 
+/// Segments that lead to the log that was read, by their headers: their batches are not known yet.
+struct UnreadHistory {
+  std::vector<SegmentPtr> segments;  ///< By sequence.
+  engine::Lsn checkpoint;
+  std::vector<CutMark> cuts;
+};
+
 struct RecoveredLog {
   std::deque<SegmentPtr> log;
+  UnreadHistory history;
   std::vector<SegmentPtr> spares;
   std::uint32_t slots_used = 0;  ///< One past the highest file name.
   SegmentSequence next_sequence;
@@ -56,11 +64,11 @@ struct RecoveredLog {
   std::vector<ReplayedRecord> replay;
   std::string damage;  ///< Corruption: what and where. Empty: healthy.
   bool cut_torn_tail = false;
-  /// Rot at or below the checkpoint cost history: what and where. Empty: none.
+  /// Rot at or below the checkpoint, in what was read, cost history: what and where. Empty: none.
   std::string history_lost;
 };
 
-/// Reads all segments of `context.directory`. Errors only where the disk itself fails.
+/// Reads the log from the segment with the checkpoint on. Errors only where the disk itself fails.
 Task<engine::Result<RecoveredLog>> recover_log(const WalContext& context, RecoveryInput input);
 
 /// Overwrites [from, to) with zeros, from the end backwards, durably.

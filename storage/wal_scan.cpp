@@ -158,6 +158,15 @@ bool goes_on_with(const ScanState& state, const SegmentPtr& next) {
 
 }  // namespace
 
+void ScanState::begin_with(const Segment& segment) {
+  const auto& h = segment.header;
+  log.log.clear();
+  log.end.lsn = h.first.previous();
+  log.end.digest = h.before;
+  log.end.chunk_first = h.chunk_first;
+  log.end.chunk_bytes = h.chunk_bytes;
+}
+
 std::optional<engine::BlockIndex> rotten_block(engine::VolumeKey key, const RecordPlace& place,
                                                std::span<const std::byte> payload) {
   for (std::uint64_t i = 0; i < place.header.payload_bytes / block_bytes; ++i) {

@@ -61,6 +61,8 @@ struct ScanState {
   /// The segment in which rot ended what leads to the checkpoint: a spare by now.
   SegmentPtr given_up;
 
+  /// Takes the log for one that begins with this segment.
+  void begin_with(const Segment& segment);
   /// Where batches may stand that the log was not read up to; null when there are none.
   SegmentPtr tail() const { return log.log.empty() ? given_up : log.log.back(); }
 };

@@ -183,6 +183,7 @@ void MemoryDisk::write(const storage::FilePtr& file, std::uint64_t offset,
 
 void MemoryDisk::read(const storage::FilePtr& file, std::uint64_t offset, std::size_t bytes,
                       OnRead done) {
+  bytes_read += bytes;
   later([file, offset, bytes, done = std::move(done)] {
     const auto& from = static_cast<Opened&>(*file).file->seen;
     if (offset + bytes > from.size()) {

@@ -91,6 +91,7 @@ class MemoryDisk final : public storage::Disk {
   /// Called with each sync of a file or a directory.
   std::function<engine::Status(const std::string& path)> on_sync;
   std::uint64_t writes = 0;
+  std::uint64_t bytes_read = 0;
 
   void open(const std::string& path, storage::OpenOptions options, OnOpen done) override;
   void write(const storage::FilePtr& file, std::uint64_t offset, std::vector<engine::Slice> data,
