@@ -224,7 +224,8 @@ struct GiveUpBlock {
 };
 /// Reads the whole copy in the background, repairing what it finds; AskStoreStatus tells how far it is.
 struct StartScrub {
-  std::uint64_t rate = 0;  ///< Bytes per second.
+  std::uint64_t rate = 0;   ///< Bytes per second.
+  std::uint64_t round = 0;  ///< The number of the volume's scrub: told twice, it begins once.
 };
 struct StopScrub {};
 /// The greatest LSN at or below `at` behind which all touched blocks can be named, also where the

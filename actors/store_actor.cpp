@@ -193,7 +193,8 @@ class StoreState {
         },
         [this](const GiveUpBlock& m) { store_.repair_failed(m.block); },
         [this](const StartScrub& m) {
-          return store_.opened() ? StoreDone{store_.start_scrub(m.rate)} : StoreDone{not_open()};
+          return store_.opened() ? StoreDone{store_.start_scrub(m.rate, m.round)}
+                                 : StoreDone{not_open()};
         },
         [this](const StopScrub&) {
           if (store_.opened()) store_.stop_scrub();

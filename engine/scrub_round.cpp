@@ -18,6 +18,7 @@ std::string_view to_string(RoundState state) {
 }
 
 ScrubRound::ScrubRound(ScrubPlace place) {
+  status_.number = place.round;
   status_.rate = place.rate;
   status_.next = place.next;
   status_.differences = place.damaged;
@@ -36,12 +37,14 @@ std::vector<std::string> ScrubRound::heard(const std::vector<CopyScrub>& copies,
   std::vector<std::string> begin;
   status_.waiting_for.clear();
   for (const auto& copy : copies) {
+    const bool own = copy.round == status_.number;
     // One that could not go on, or that an operator stopped, has said so: it is not waited for.
-    if (copy.state == ScrubState::finished || copy.state == ScrubState::stopped)
+    if (own && (copy.state == ScrubState::finished || copy.state == ScrubState::stopped))
       done_.insert(copy.node);
     if (done_.contains(copy.node)) continue;
     status_.waiting_for.push_back(copy.node);
-    if (copy.state == ScrubState::idle) begin.push_back(copy.node);
+    // What it did, or does, for another one says nothing of what rotted since this one began.
+    if (copy.state && (!own || copy.state == ScrubState::idle)) begin.push_back(copy.node);
   }
   if (!status_.waiting_for.empty()) return begin;
   status_.state = RoundState::comparing;

@@ -2,6 +2,9 @@
 // by piece, for what only a comparison finds: lost and misdirected writes whose checksum fits.
 //
 //   reading ──every copy has read itself──► comparing piece 0, 1, 2, ... ──► finished
+//
+// Each has a number, which goes through questions and answers: what was said of another one, stopped
+// since or long finished, moves nothing.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +36,7 @@ inline constexpr std::size_t round_undecided_max = 64;
 struct CopyScrub {
   std::string node;
   std::optional<ScrubState> state;  ///< Nothing: its node did not answer.
+  std::uint64_t round = 0;          ///< Which scrub that is said of.
 };
 
 struct ComparePiece {
@@ -48,6 +52,7 @@ struct PieceCompared {
 
 struct RoundStatus {
   RoundState state = RoundState::reading;
+  std::uint64_t number = 0;
   std::uint64_t rate = scrub_rate_default;
   BlockIndex next;  ///< Blocks below were compared.
   std::uint64_t differences = 0;
@@ -67,6 +72,7 @@ class ScrubRound {
   /// These nodes' copies are to be told to begin.
   std::vector<std::string> heard(const std::vector<CopyScrub>& copies, MonoTime now);
   /// What is to be compared now, of a volume of so many blocks. compared() follows, or put_off().
+  /// Nothing and finished(): it shrank below what was compared.
   std::optional<ComparePiece> piece(std::uint64_t blocks, MonoTime now);
   /// True when the place moved.
   bool compared(const PieceCompared& found, std::uint64_t blocks, MonoTime now);
@@ -74,7 +80,10 @@ class ScrubRound {
 
   bool finished() const { return status_.state == RoundState::finished; }
   const RoundStatus& status() const { return status_; }
-  ScrubPlace place() const { return {status_.rate, status_.next, status_.differences}; }
+  std::uint64_t number() const { return status_.number; }
+  ScrubPlace place() const {
+    return {status_.rate, status_.next, status_.differences, status_.number};
+  }
 
  private:
   void note(const PieceCompared& found);

@@ -64,6 +64,14 @@ void ReplicaStore::arm_hold_timer() {
 }
 
 Task<Result<Lsn>> ReplicaStore::hold_flush() {
+  // What is still missing would be compared as if it was there.
+  auto whole = readable();
+  if (!whole) co_return whole.error();
+  auto held = co_await hold_for_comparison();
+  co_return held;
+}
+
+Task<Result<Lsn>> ReplicaStore::hold_for_comparison() {
   ++holds_;
   arm_hold_timer();
   auto held = co_await flusher_->hold();
@@ -115,7 +123,8 @@ Task<CopyHashes> ReplicaStore::hash_copy(Lsn at, std::uint64_t group_blocks, Blo
   CopyHashes hashes;
   const auto refuse = [&hashes](Error error) { hashes.log = std::move(error); };
   const auto hold = holds_;
-  auto ready = can_hash(at, group_blocks, range);
+  auto ready = readable();
+  if (ready) ready = can_hash(at, group_blocks, range);
   if (ready) arm_hold_timer();
   if (ready) ready = co_await flusher_->hold();
   if (ready) ready = co_await flusher_->flush_to(at);

@@ -10,7 +10,11 @@ namespace {
 constexpr std::uint64_t blocks = round_piece_blocks + 5;
 
 MonoTime at(std::uint64_t nanoseconds) { return MonoTime(nanoseconds); }
-CopyScrub copy(const char* node, std::optional<ScrubState> state) { return {node, state}; }
+constexpr std::uint64_t round_number = 7;
+CopyScrub copy(const char* node, std::optional<ScrubState> state,
+               std::uint64_t round = round_number) {
+  return {node, state, round};
+}
 PieceCompared equal() {
   PieceCompared p;
   p.complete = true;
@@ -18,7 +22,7 @@ PieceCompared equal() {
 }
 /// One whose copies have all read themselves.
 ScrubRound comparing() {
-  ScrubRound r({scrub_rate_default, BlockIndex(), 0});
+  ScrubRound r({scrub_rate_default, BlockIndex(), 0, round_number});
   BOOST_REQUIRE(r.ask_copies(at(0)));
   r.heard({copy("n1", ScrubState::finished)}, at(0));
   return r;
@@ -27,7 +31,7 @@ ScrubRound comparing() {
 BOOST_AUTO_TEST_SUITE(scrub_round)
 
 BOOST_AUTO_TEST_CASE(copies_are_compared_once_all_have_read_themselves) {
-  ScrubRound r({scrub_rate_default, BlockIndex(), 0});
+  ScrubRound r({scrub_rate_default, BlockIndex(), 0, round_number});
   BOOST_TEST(r.ask_copies(at(0)));
   BOOST_TEST(!r.ask_copies(at(0)));
   BOOST_TEST(
@@ -45,7 +49,7 @@ BOOST_AUTO_TEST_CASE(copies_are_compared_once_all_have_read_themselves) {
 }
 
 BOOST_AUTO_TEST_CASE(a_copy_that_never_began_is_told_to_and_one_that_is_away_is_waited_for) {
-  ScrubRound r({scrub_rate_default, BlockIndex(), 0});
+  ScrubRound r({scrub_rate_default, BlockIndex(), 0, round_number});
   BOOST_TEST(r.ask_copies(at(0)));
   const auto begin = r.heard({copy("n1", ScrubState::idle), copy("n2", std::nullopt)}, at(0));
   BOOST_TEST((begin == std::vector<std::string>{"n1"}));
@@ -53,7 +57,7 @@ BOOST_AUTO_TEST_CASE(a_copy_that_never_began_is_told_to_and_one_that_is_away_is_
 }
 
 BOOST_AUTO_TEST_CASE(a_copy_that_restarted_after_it_was_done_is_not_read_again) {
-  ScrubRound r({scrub_rate_default, BlockIndex(), 0});
+  ScrubRound r({scrub_rate_default, BlockIndex(), 0, round_number});
   BOOST_TEST(r.ask_copies(at(0)));
   r.heard({copy("n1", ScrubState::finished), copy("n2", ScrubState::log)}, at(0));
   BOOST_TEST(r.ask_copies(at(round_ask_again)));
@@ -61,6 +65,23 @@ BOOST_AUTO_TEST_CASE(a_copy_that_restarted_after_it_was_done_is_not_read_again) 
                              at(round_ask_again));
   BOOST_TEST(begin.empty());
   BOOST_TEST((r.status().state == RoundState::comparing));
+}
+
+BOOST_AUTO_TEST_CASE(what_a_copy_did_for_another_round_does_not_count_and_it_is_told_to_begin) {
+  ScrubRound r({scrub_rate_default, BlockIndex(), 0, round_number});
+  BOOST_TEST(r.ask_copies(at(0)));
+  const auto begin =
+      r.heard({copy("n1", ScrubState::finished, 6), copy("n2", ScrubState::finished),
+               copy("n3", ScrubState::blocks, 6), copy("n4", ScrubState::stopped, 6)},
+              at(0));
+  BOOST_TEST((begin == std::vector<std::string>{"n1", "n3", "n4"}));
+  BOOST_TEST((r.status().waiting_for == begin));
+  BOOST_TEST((r.status().state == RoundState::reading));
+}
+
+BOOST_AUTO_TEST_CASE(its_number_goes_with_its_place) {
+  const ScrubRound r({scrub_rate_default, BlockIndex(5), 0, round_number});
+  BOOST_TEST(r.place().round == round_number);
 }
 
 BOOST_AUTO_TEST_CASE(pieces_follow_each_other_at_the_rate_and_end) {
@@ -123,7 +144,7 @@ BOOST_AUTO_TEST_CASE(undecided_blocks_are_kept_once_each) {
 }
 
 BOOST_AUTO_TEST_CASE(a_round_goes_on_where_its_place_says) {
-  ScrubRound r({scrub_rate_min, BlockIndex(round_piece_blocks), 2});
+  ScrubRound r({scrub_rate_min, BlockIndex(round_piece_blocks), 2, round_number});
   BOOST_TEST(!r.ask_copies(at(0)));
   const auto piece = r.piece(blocks, at(0));
   BOOST_REQUIRE(piece.has_value());
