@@ -51,10 +51,41 @@ std::size_t entries_in(const json::object& body, std::string_view key) {
   return list != nullptr && list->is_array() ? list->as_array().size() : 0;
 }
 
+std::vector<std::string> texts_in(const json::object& body, std::string_view key) {
+  std::vector<std::string> texts;
+  const auto* list = body.if_contains(key);
+  if (list == nullptr || !list->is_array()) return texts;
+  for (const auto& entry : list->as_array()) {
+    if (entry.is_string()) texts.emplace_back(entry.as_string());
+  }
+  return texts;
+}
+
+std::vector<engine::DamagedCopy> damaged_in(const json::object& body) {
+  std::vector<engine::DamagedCopy> damaged;
+  const auto* list = body.if_contains("damaged");
+  if (list == nullptr || !list->is_array()) return damaged;
+  for (const auto& entry : list->as_array()) {
+    if (!entry.is_object()) continue;
+    const auto& one = entry.as_object();
+    const auto block = whole_number(one.if_contains("block"));
+    const auto node = text_field(one, "node");
+    const auto cause = text_field(one, "cause", "");
+    if (block && node && cause) damaged.push_back({*node, {engine::BlockIndex(*block), 1}, *cause});
+  }
+  return damaged;
+}
+
 json::object to_json(const RoundStatus& s) {
-  json::array undecided, waiting;
+  json::array undecided, waiting, damaged;
   for (const auto block : s.undecided) undecided.emplace_back(block.value);
   for (const auto& node : s.waiting_for) waiting.emplace_back(node);
+  for (const auto& copy : s.damaged) {
+    damaged.emplace_back(json::object{{"node", copy.node},
+                                      {"block", copy.range.first.value},
+                                      {"blocks", copy.range.count},
+                                      {"cause", copy.cause}});
+  }
   return {{"state", engine::to_string(s.state)},
           {"number", s.number},
           {"rate", s.rate},
@@ -62,6 +93,7 @@ json::object to_json(const RoundStatus& s) {
           {"differences", s.differences},
           {"disproved_blocks", s.disproved},
           {"undecided_blocks", std::move(undecided)},
+          {"damaged", std::move(damaged)},
           {"waiting_for", std::move(waiting)}};
 }
 
@@ -191,6 +223,8 @@ void ControlShell::piece_compared(const VolumeId& volume, std::uint64_t number,
   engine::PieceCompared piece;
   const auto* complete = body.if_contains("complete");
   piece.complete = complete != nullptr && complete->is_bool() && complete->as_bool();
+  piece.away = texts_in(body, "unreachable");
+  piece.damaged = damaged_in(body);
   piece.differences = entries_in(body, "differences");
   piece.wrong = entries_in(body, "wrong_copies");
   for (const auto block : numbers_in(body, "undecided_blocks")) piece.undecided.emplace_back(block);
@@ -209,6 +243,14 @@ void ControlShell::round_moved(const VolumeRecord& record, const engine::ScrubRo
 }
 
 void ControlShell::scrub_over(const VolumeRecord& record, const RoundStatus& status) {
+  for (const auto& copy : status.damaged) {
+    note_event(record.spec.id, engine::Event(engine::Level::error, "copy_left_damaged")
+                                   .with("volume", record.spec.name)
+                                   .with("node", copy.node)
+                                   .with("block", copy.range.first)
+                                   .with("blocks", copy.range.count)
+                                   .with("problem", copy.cause));
+  }
   const bool clean = status.differences == 0 && status.undecided.empty();
   note_event(record.spec.id,
              engine::Event(clean ? engine::Level::info : engine::Level::warning, "copies_compared")
@@ -216,7 +258,8 @@ void ControlShell::scrub_over(const VolumeRecord& record, const RoundStatus& sta
                  .with("blocks", status.next)
                  .with("differences", status.differences)
                  .with("disproved_blocks", status.disproved)
-                 .with("undecided_blocks", status.undecided.size()));
+                 .with("undecided_blocks", status.undecided.size())
+                 .with("damaged_ranges", status.damaged.size()));
 }
 
 // --- an operator's request -----------------------------------------------------------------------

@@ -380,9 +380,9 @@ class StoreState {
 
   void tell_progress() {
     if (!listener_ || failure_) return;
-    caf::anon_send(*listener_,
-                   StoreProgressed{store_.durable(), store_.durable_digest(), store_.checkpoint(),
-                                   store_.retained(), store_.free_bytes(), store_.damaged_block()});
+    caf::anon_send(*listener_, StoreProgressed{store_.durable(), store_.durable_digest(),
+                                               store_.checkpoint(), store_.retained(),
+                                               store_.free_bytes(), store_.damaged_blocks()});
   }
 
   // Nobody waits for an answer that will not come.

@@ -64,17 +64,20 @@ std::optional<ComparePiece> ScrubRound::piece(std::uint64_t blocks, MonoTime now
 }
 
 bool ScrubRound::compared(const PieceCompared& found, std::uint64_t blocks, MonoTime now) {
+  status_.waiting_for = found.complete ? std::vector<std::string>() : found.away;
   if (!found.complete) {
     put_off(now);
     return false;
   }
   if (looks_ == 0) note(found);  // The same is said of a piece that is looked at again.
   busy_ = false;
-  if (found.wrong > 0 && ++looks_ < round_looks_max) {
+  const bool repairing = found.wrong > 0 || !found.damaged.empty();
+  if (repairing && ++looks_ < round_looks_max) {
     due_ = now + round_repair_wait;
     return false;
   }
   looks_ = 0;
+  note_damage(found.damaged);  // What nobody could repair by now does not hold the rest up.
   const auto count = std::min(round_piece_blocks, blocks - std::min(blocks, status_.next.value));
   status_.next = status_.next + count;
   due_ = now + scrub_pause(count * block_bytes, status_.rate);
@@ -95,6 +98,21 @@ void ScrubRound::note(const PieceCompared& found) {
                        status_.undecided.end();
     if (!known && status_.undecided.size() < round_undecided_max)
       status_.undecided.push_back(block);
+  }
+}
+
+/// Neighbours are one range, with the cause of the first.
+void ScrubRound::note_damage(const std::vector<DamagedCopy>& damaged) {
+  for (const auto& copy : damaged) {
+    const auto before =
+        std::find_if(status_.damaged.begin(), status_.damaged.end(), [&](const auto& known) {
+          return known.node == copy.node && known.range.end() == copy.range.first;
+        });
+    if (before != status_.damaged.end()) {
+      before->range.count += copy.range.count;
+    } else if (status_.damaged.size() < round_damaged_max) {
+      status_.damaged.push_back(copy);
+    }
   }
 }
 

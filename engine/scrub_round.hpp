@@ -32,6 +32,7 @@ inline constexpr std::uint64_t round_compare_again = 10 * second;
 inline constexpr std::uint64_t round_repair_wait = 5 * second;
 inline constexpr int round_looks_max = 3;
 inline constexpr std::size_t round_undecided_max = 64;
+inline constexpr std::size_t round_damaged_max = 64;
 
 struct CopyScrub {
   std::string node;
@@ -43,11 +44,19 @@ struct ComparePiece {
   BlockRange range;
   bool logs = false;  ///< The retained logs are read again as well.
 };
+/// Blocks that a copy cannot give, and why.
+struct DamagedCopy {
+  std::string node;
+  BlockRange range;
+  std::string cause;
+};
 struct PieceCompared {
-  bool complete = false;  ///< All copies took part.
+  bool complete = false;          ///< All copies took part.
+  std::vector<std::string> away;  ///< Nodes whose copy did not.
   std::uint64_t differences = 0;
   std::uint64_t wrong = 0;            ///< Blocks of copies that a record disproved.
   std::vector<BlockIndex> undecided;  ///< Blocks of which no retained record says anything.
+  std::vector<DamagedCopy> damaged;   ///< Ascending; at least those.
 };
 
 struct RoundStatus {
@@ -58,6 +67,7 @@ struct RoundStatus {
   std::uint64_t differences = 0;
   std::uint64_t disproved = 0;
   std::vector<BlockIndex> undecided;     ///< At most round_undecided_max.
+  std::vector<DamagedCopy> damaged;      ///< Repairs had their time; at most round_damaged_max.
   std::vector<std::string> waiting_for;  ///< Nodes.
 };
 
@@ -87,6 +97,7 @@ class ScrubRound {
 
  private:
   void note(const PieceCompared& found);
+  void note_damage(const std::vector<DamagedCopy>& damaged);
 
   RoundStatus status_;
   std::set<std::string> done_;  ///< Nodes whose copy has read itself.

@@ -386,10 +386,11 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
     }
   }
   auto run = co_await extents_->read_run(first, blocks_max, engine::base_ask_blocks_max);
-  if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {
+  if (!run && is_block_damage(run.error()) && blocks_max > 1) {
     run = co_await extents_->read_run(first, 1);
   }
   if (!run && is_block_damage(run.error()) && !dirty_.find(first)) {
+    const auto first_of_all = extents_->damaged().wait_for({first, 1});
     note_damage(first, run.error());
     (void)co_await mended(first);
     run = co_await extents_->read_run(first, 1);

@@ -88,7 +88,7 @@ struct BasePiece {
 struct CopyHashes {
   engine::Result<engine::Digest> log = engine::Digest();
   std::vector<std::uint64_t> groups;
-  std::vector<engine::BlockIndex> damaged;
+  std::vector<engine::BlockDamage> damaged;  ///< At most damaged_blocks_max.
 };
 inline constexpr std::size_t damaged_blocks_max = 64;
 /// Groups of one question, so that neither the answer nor the time for it has no bound.
@@ -195,9 +195,10 @@ class ReplicaStore {
   /// Errc::invalid: beyond the end.
   Task<engine::Result<BasePiece>> read_base(engine::BlockIndex first, std::uint32_t blocks_max);
 
-  /// A block whose content is lost here, that another copy is to be asked for. It changes, and
-  /// on_progress says so, when that was tried, and when it is worth trying again.
-  std::optional<engine::DamagedBlock> damaged_block() const;
+  /// Blocks whose content is lost here, that another copy is to be asked for: at most
+  /// repairs_at_once_max, those that a reader waits for first. They change, and on_progress says so, when
+  /// that was tried, and when it is worth trying again.
+  std::vector<engine::DamagedBlock> damaged_blocks() const;
   /// For another copy: the block as the extents have it, when they hold all up to `at`; not_yet
   /// when they cannot be brought there. Errc::unavailable: the base is not complete.
   Task<engine::Result<engine::BlockCopy>> copy_of(engine::BlockIndex block, engine::Lsn at);
@@ -385,7 +386,7 @@ class ReplicaStore {
   Task<engine::Status> hash_groups(std::uint64_t group_blocks, engine::BlockRange range,
                                    std::uint64_t hold, CopyHashes& hashes);
   Task<engine::Result<std::uint64_t>> hash_group(engine::BlockRange group,
-                                                 std::vector<engine::BlockIndex>& damaged);
+                                                 std::vector<engine::BlockDamage>& damaged);
   void arm_hold_timer();
   Task<engine::Result<engine::Lsn>> hold_for_comparison();
 

@@ -153,6 +153,30 @@ BOOST_AUTO_TEST_CASE(a_copy_that_is_being_rebuilt_is_waited_for) {
   BOOST_TEST(w.times_asked(2, "compare/hold") == before + 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_block_that_stays_unreadable_is_named_with_its_cause_and_the_round_ends) {
+  WithScrub w;
+  w.read(w.start());
+  for (int look = 0; look < 3; ++look) {
+    w.all_answer("compare/hold", R"({"limit":5})");
+    w.all_answer("compare/hash", R"({"log":"aa","groups":[],"damaged":[]})");
+    for (std::size_t n = 0; n < 3; ++n) {
+      std::string groups = "0";
+      for (int g = 1; g < 256; ++g) groups += g == 77 && n == 2 ? ",9" : ",0";
+      const auto* damaged = n == 2 ? R"("damaged":[77],"causes":["read: EIO"])" : R"("damaged":[])";
+      w.answer(n, w.asked(n, "compare/hash").id,
+               fmt::format(R"({{"log":"aa",{},"groups":[{}]}})", damaged, groups));
+    }
+    if (look == 0) BOOST_TEST(has(w.round(), R"("state":"comparing")"), w.round());
+    w.all_answer("compare/written", R"({"written":[]})");
+    for (int i = 0; i < 11; ++i) w.beat();
+  }
+  const auto told = w.round();
+  BOOST_TEST(has(told, R"("state":"finished")"), told);
+  BOOST_TEST(has(told, R"("damaged":[{"node":"node3","block":77,"blocks":1,"cause":"read: EIO"}])"),
+             told);
+  BOOST_TEST(std::count(w.events.names.begin(), w.events.names.end(), "copy_left_damaged") == 1);
+}
+
 BOOST_AUTO_TEST_CASE(a_round_of_a_volume_that_shrank_below_its_place_is_ended_and_told) {
   WithScrub w;
   const auto key = fmt::format("scrub/{}/volume", engine::to_string(w.id));

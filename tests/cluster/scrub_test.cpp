@@ -224,6 +224,23 @@ BOOST_AUTO_TEST_CASE(a_scrub_repairs_a_write_that_most_copies_have_lost) {
   BOOST_TEST(scene.settle());
 }
 
+BOOST_AUTO_TEST_CASE(a_scrub_ends_where_no_copy_of_a_block_is_left_and_names_it) {
+  Scene scene;
+  scene.rot_was_injected();
+  for (std::uint32_t n = 0; n < scene.size(); ++n) {
+    Random random(7);
+    BOOST_REQUIRE(scene.extents_of(n).front()->rot(3 * page_bytes, page_bytes, random));
+  }
+  BOOST_TEST(
+      scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":1000000000}")
+          .status == 200);
+  BOOST_TEST(scene.compared_soon());
+  const auto told = scene.admin("POST", "/v1/volumes/data/scrub", "{}").body;
+  BOOST_TEST(told.find("\"block\":3,\"blocks\":1,\"cause\":\"") != std::string::npos, told);
+  BOOST_TEST(scene.write(3));
+  BOOST_TEST(scene.settle());
+}
+
 BOOST_AUTO_TEST_CASE(a_scrub_round_goes_on_when_the_host_of_the_control_plane_was_restarted) {
   Scene scene;
   BOOST_TEST(scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":65536}")

@@ -133,6 +133,52 @@ BOOST_AUTO_TEST_CASE(a_piece_that_is_never_repaired_does_not_hold_the_rest_up) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(what_nobody_can_repair_is_named_with_its_cause_and_the_round_ends) {
+  auto r = comparing();
+  auto found = equal();
+  found.differences = 3;
+  found.damaged = {{"n2", {BlockIndex(3), 1}, "EIO"},
+                   {"n2", {BlockIndex(4), 1}, "EIO too"},
+                   {"n3", {BlockIndex(5), 1}, "rot"}};
+  std::uint64_t now = 0;
+  for (int look = 1; look <= round_looks_max; ++look) {
+    BOOST_REQUIRE(r.piece(5, at(now)).has_value());
+    BOOST_TEST(r.compared(found, 5, at(now)) == (look == round_looks_max));
+    now += round_repair_wait;
+  }
+  BOOST_TEST(r.finished());
+  BOOST_REQUIRE(r.status().damaged.size() == 2u);
+  BOOST_TEST(r.status().damaged[0].node == "n2");
+  BOOST_TEST(r.status().damaged[0].range.count == 2u);
+  BOOST_TEST(r.status().damaged[0].cause == "EIO");
+  BOOST_TEST(r.status().damaged[1].node == "n3");
+}
+
+BOOST_AUTO_TEST_CASE(what_was_repaired_meanwhile_is_not_named) {
+  auto r = comparing();
+  auto found = equal();
+  found.differences = 1;
+  found.damaged = {{"n2", {BlockIndex(3), 1}, "rot"}};
+  BOOST_REQUIRE(r.piece(5, at(0)).has_value());
+  BOOST_TEST(!r.compared(found, 5, at(0)));
+  BOOST_REQUIRE(r.piece(5, at(round_repair_wait)).has_value());
+  BOOST_TEST(r.compared(equal(), 5, at(round_repair_wait)));
+  BOOST_TEST(r.status().damaged.empty());
+  BOOST_TEST(r.finished());
+}
+
+BOOST_AUTO_TEST_CASE(copies_that_could_not_be_compared_are_named) {
+  auto r = comparing();
+  BOOST_REQUIRE(r.piece(blocks, at(0)).has_value());
+  PieceCompared found;
+  found.away = {"n3"};
+  r.compared(found, blocks, at(0));
+  BOOST_TEST((r.status().waiting_for == std::vector<std::string>{"n3"}));
+  BOOST_REQUIRE(r.piece(blocks, at(round_compare_again)).has_value());
+  r.compared(equal(), blocks, at(round_compare_again));
+  BOOST_TEST(r.status().waiting_for.empty());
+}
+
 BOOST_AUTO_TEST_CASE(undecided_blocks_are_kept_once_each) {
   auto r = comparing();
   auto found = equal();

@@ -71,8 +71,8 @@ BOOST_AUTO_TEST_CASE(rot_in_blocks_that_nobody_reads_is_found) {
   const auto s = w.scrub();
   BOOST_TEST(s.damaged == 2u);
   BOOST_TEST(w.told("block_damaged") == 2u);
-  BOOST_REQUIRE(w.store->damaged_block().has_value());
-  BOOST_TEST(w.store->damaged_block()->block.value == 3u);
+  BOOST_REQUIRE(w.damaged_block().has_value());
+  BOOST_TEST(w.damaged_block()->block.value == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(a_rotten_checksum_file_is_written_again_from_memory) {
@@ -280,6 +280,34 @@ BOOST_AUTO_TEST_CASE(rot_that_is_cut_away_costs_no_history) {
   BOOST_TEST(w.told("log_rot_given_up") == 0u);
   BOOST_TEST(w.store->retained().value == 1u);
   BOOST_TEST(w.difference_at(Lsn(4)) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_block_that_cannot_be_read_is_named_and_the_others_are_hashed_all_the_same) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(16, 16)});
+  w.flush_all();
+  const auto hash = [&] {
+    BOOST_REQUIRE(w.finish(w.store->hold_flush()).has_value());
+    return w.finish(w.store->hash_copy(Lsn(2), 8, {BlockIndex(0), 64}));
+  };
+  const auto before = hash();
+  w.disk->on_read = [](const std::string& path, std::uint64_t at,
+                       std::size_t bytes) -> engine::Status {
+    const std::uint64_t bad = 5 * block_bytes;
+    if (!path.ends_with("00000001.dat") || at > bad || at + bytes <= bad) return engine::Done{};
+    return engine::Error{engine::Errc::io_failed, "read: Input/output error"};
+  };
+  const auto after = hash();
+  BOOST_CHECK(after.log.has_value());
+  BOOST_REQUIRE_EQUAL(after.damaged.size(), 1u);
+  BOOST_CHECK_EQUAL(after.damaged[0].block.value, 21u);
+  BOOST_CHECK_EQUAL(after.damaged[0].cause, "read: Input/output error");
+  BOOST_REQUIRE_EQUAL(after.groups.size(), before.groups.size());
+  for (std::size_t g = 0; g < after.groups.size(); ++g)
+    BOOST_CHECK_EQUAL(after.groups[g] == before.groups[g], g != 2);
+  BOOST_CHECK(!w.failure);
+  BOOST_CHECK_EQUAL(w.store->status().damaged_blocks, 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
