@@ -16,6 +16,8 @@ namespace tidemark::storage {
 
 /// 256 MiB of damage; more is found again when some of it is repaired.
 inline constexpr std::size_t damaged_blocks_noted_max = 65536;
+/// And 32 MiB of what readers wait for: about what one client may have under way.
+inline constexpr std::size_t damaged_blocks_waited_max = 8192;
 
 class DamagedBlocks {
  public:
@@ -48,7 +50,9 @@ class DamagedBlocks {
 
   /// False where it is known already, or too many are.
   bool note(engine::BlockIndex block, engine::Lsn at) {
-    if (notes_.size() >= damaged_blocks_noted_max || notes_.contains(block)) return false;
+    const auto room =
+        damaged_blocks_noted_max + (waited_for(block) ? damaged_blocks_waited_max : 0);
+    if (notes_.size() >= room || notes_.contains(block)) return false;
     notes_[block] = Note{++last_, at};
     wanted_.insert(block);
     ++found_;
@@ -97,6 +101,10 @@ class DamagedBlocks {
   std::uint64_t found() const { return found_; }
 
  private:
+  bool waited_for(engine::BlockIndex block) const {
+    return std::any_of(waited_.begin(), waited_.end(),
+                       [block](const auto& wait) { return wait.second.contains(block); });
+  }
   using Place = std::set<engine::BlockIndex>::const_iterator;
   void take(Place from, Place end, std::vector<engine::DamagedBlock>& found) const {
     for (; from != end && found.size() < engine::repairs_at_once_max; ++from) {

@@ -235,6 +235,19 @@ BOOST_AUTO_TEST_CASE(a_reader_that_went_away_leaves_the_order_as_it_was) {
   BOOST_TEST((wanted(w) == all));
 }
 
+BOOST_AUTO_TEST_CASE(a_list_that_is_full_has_room_for_what_a_reader_waits_for) {
+  storage::DamagedBlocks damaged;
+  for (std::uint64_t block = 0; block < storage::damaged_blocks_noted_max; ++block)
+    BOOST_REQUIRE(damaged.note(BlockIndex(block), Lsn(2)));
+  const BlockIndex beyond(storage::damaged_blocks_noted_max);
+  BOOST_TEST(!damaged.note(beyond, Lsn(2)));
+  const auto wait = damaged.wait_for({beyond, 2 * storage::damaged_blocks_waited_max});
+  for (std::uint64_t i = 0; i < storage::damaged_blocks_waited_max; ++i)
+    BOOST_REQUIRE(damaged.note(beyond + i, Lsn(2)));
+  BOOST_TEST(!damaged.note(beyond + storage::damaged_blocks_waited_max, Lsn(2)));
+  BOOST_TEST(damaged.wanted().front().block.value == beyond.value);
+}
+
 // On a volume where nothing else moves.
 BOOST_AUTO_TEST_CASE(a_reader_of_a_block_that_was_given_up_has_others_asked_at_once) {
   Damaged w;
