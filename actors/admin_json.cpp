@@ -105,6 +105,7 @@ std::vector<std::uint64_t> numbers_in(const json::object& body, std::string_view
 
 json::object to_json(const engine::ScrubStatus& s) {
   return {{"state", engine::to_string(s.state)},
+          {"round", s.round},
           {"rate", s.rate},
           {"next_block", s.next.value},
           {"blocks", s.blocks},

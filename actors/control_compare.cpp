@@ -47,6 +47,7 @@ struct Copy {
   std::uint64_t limit = 0;
   std::string log;
   std::string log_damage;
+  std::string trouble;  ///< What it last said of its log, or of reading its blocks.
 };
 
 /// Lives as long as a question of it is open.
@@ -133,8 +134,8 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
           if (error.empty() && copy.log.empty())
             self.leave_out(copy, "it gave no digest of its log");
           if (error.empty()) return;
-          const bool corrupt = text_in(body, "log_error_code") == "corrupt";
-          if (corrupt) {
+          const auto code = text_in(body, "log_error_code");
+          if (code == "corrupt" || code == "io_failed") {
             copy.log_damage = error;
             self.log_differences_.push_back(fmt::format("{}: {}", copy.node, error));
           } else {
@@ -174,8 +175,8 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
         "hash", question_, hash_max,
         [](Comparison& self, Copy& copy, const json::object& body) {
           self.hashes_[copy.node] = numbers_in(body, "groups");
-          for (const auto block : numbers_in(body, "damaged"))
-            self.name(block, copy.node, engine::no_block, true);
+          copy.trouble = text_in(body, "log_error");
+          self.name_damaged(copy.node, body);
         },
         &Comparison::compare_groups);
   }
@@ -187,7 +188,8 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     for (auto& copy : copies_) {
       const auto found = hashes_.find(copy.node);
       if (!copy.compared || (found != hashes_.end() && found->second.size() == groups)) continue;
-      leave_out(copy, "its blocks could not all be read");
+      leave_out(copy, fmt::format("its blocks could not all be read{}{}",
+                                  copy.trouble.empty() ? "" : ": ", copy.trouble));
       hashes_.erase(copy.node);
     }
     std::deque<Question> deeper;
@@ -213,11 +215,25 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     copy.away = why.empty() ? "its node gave no reason" : why;
   }
 
+  void name_damaged(const std::string& node, const json::object& body) {
+    const auto damaged = numbers_in(body, "damaged");
+    const auto* causes = body.if_contains("causes");
+    for (std::size_t i = 0; i < damaged.size(); ++i) {
+      const bool known = causes != nullptr && causes->is_array() && i < causes->as_array().size() &&
+                         causes->as_array()[i].is_string();
+      name(damaged[i], node, engine::no_block, true,
+           known ? std::string(causes->as_array()[i].as_string()) : std::string());
+    }
+  }
+
   /// Damage, once found, says more than the checksum it leads to.
-  void name(std::uint64_t block, const std::string& node, engine::BlockSum sum, bool damaged) {
+  void name(std::uint64_t block, const std::string& node, engine::BlockSum sum, bool damaged,
+            const std::string& cause = "") {
     if (!blocks_differ_.contains(block) && blocks_differ_.size() >= differences_max) return;
-    const auto said = blocks_differ_[block].try_emplace(node, engine::CopySays{node, sum, damaged});
-    if (damaged) said.first->second.damaged = true;
+    const auto said = blocks_differ_[block].try_emplace(node, engine::CopySays{node, sum});
+    if (!damaged) return;
+    said.first->second.damaged = true;
+    if (said.first->second.cause.empty()) said.first->second.cause = cause;
   }
 
   /// Copies that differ although each fits its checksum: their logs, equal up to here, say what is right.
@@ -318,7 +334,7 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
                       engine::AdminAsk{0, copy.node, "POST", "/v1/local/compare/release", body},
                       step_max, [](const AdminReply&) {});
     }
-    json::array copies, differences, unreachable, compared;
+    json::array copies, differences, unreachable, compared, damaged;
     for (const auto& copy : copies_) {
       json::object entry{{"node", copy.node}};
       if (!copy.log.empty()) entry["log_digest"] = copy.log;
@@ -334,9 +350,12 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
     }
     for (const auto& [block, said] : blocks_differ_) {
       json::array list;
-      for (const auto& [node, one] : said)
+      for (const auto& [node, one] : said) {
         list.emplace_back(one.damaged ? node + ": damaged"
                                       : fmt::format("{}: {:016x}", node, one.sum));
+        if (!one.damaged) continue;
+        damaged.emplace_back(json::object{{"node", node}, {"block", block}, {"cause", one.cause}});
+      }
       differences.push_back(
           json::object{{"kind", "block"}, {"block", block}, {"copies", std::move(list)}});
     }
@@ -355,6 +374,7 @@ class Comparison : public std::enable_shared_from_this<Comparison> {
                                         {"copies", std::move(copies)},
                                         {"compared", std::move(compared)},
                                         {"differences", std::move(differences)},
+                                        {"damaged", std::move(damaged)},
                                         {"wrong_copies", std::move(wrong_copies_)},
                                         {"undecided_blocks", std::move(undecided_)},
                                         {"unreachable", std::move(unreachable)},

@@ -118,8 +118,11 @@ class ControlShell {
   void save_scrub(const engine::VolumeId& volume, const engine::ScrubRound& round);
   void move_scrubs();
   void ask_scrubs(const engine::control::VolumeRecord& record);
-  void compare_piece(const engine::control::VolumeRecord& record, engine::ComparePiece piece);
-  void piece_compared(const engine::VolumeId& volume, const engine::AdminReply& reply);
+  void compare_piece(const engine::control::VolumeRecord& record, engine::ComparePiece piece,
+                     std::uint64_t round);
+  void piece_compared(const engine::VolumeId& volume, std::uint64_t round,
+                      const engine::AdminReply& reply);
+  void round_moved(const engine::control::VolumeRecord& record, const engine::ScrubRound& round);
   void scrub_over(const engine::control::VolumeRecord& record, const engine::RoundStatus& status);
   void note_event(const engine::VolumeId& volume, const engine::Event& event);
   void arm_beat(std::uint64_t delay);

@@ -87,7 +87,7 @@ struct StoreProgressed {
   engine::Lsn checkpoint;
   engine::Lsn retained;
   std::uint64_t wal_free_bytes = 0;
-  std::optional<engine::DamagedBlock> damaged{};  ///< Another copy is to be asked for it.
+  std::vector<engine::DamagedBlock> damaged{};  ///< Another copy is to be asked for them.
 };
 /// Store -> its listener and its node, once: fail-stop (C23).
 /// Nothing it still holds will become durable.
@@ -224,7 +224,8 @@ struct GiveUpBlock {
 };
 /// Reads the whole copy in the background, repairing what it finds; AskStoreStatus tells how far it is.
 struct StartScrub {
-  std::uint64_t rate = 0;  ///< Bytes per second.
+  std::uint64_t rate = 0;   ///< Bytes per second.
+  std::uint64_t round = 0;  ///< The number of the volume's scrub: told twice, it begins once.
 };
 struct StopScrub {};
 /// The greatest LSN at or below `at` behind which all touched blocks can be named, also where the
@@ -269,10 +270,9 @@ struct HashCopy {
 };
 struct CopyHash {
   engine::Result<engine::Digest>
-      log;  ///< At `at`, after re-reading the retained log; corrupt: names the LSN.
-  std::vector<std::uint64_t> groups;  ///< XXH3 over the block sums of each group.
-  std::vector<engine::BlockIndex>
-      damaged;  ///< At most 64: blocks whose content does not match their sum.
+      log;  ///< At `at`, after re-reading the retained log; corrupt, io_failed: names the LSN.
+  std::vector<std::uint64_t> groups;         ///< XXH3 over the block sums of each group.
+  std::vector<engine::BlockDamage> damaged;  ///< At most 64: blocks that cannot be read.
 };
 struct ReleaseFlush {};
 /// Compare, step 3, of blocks that differ: the newest record up to `at` that the log has of each.

@@ -284,7 +284,7 @@ void NodeShell::metrics(AdminAnswer answer) {
 
 // --- compare: one copy's part --------------------------------------------------------------------
 
-/// hold -> {limit} or {damage}; hash -> {log | log_error, groups, damaged}; release -> {}. The
+/// hold -> {limit} or {damage}; hash -> {log | log_error, groups, damaged, causes}; release -> {}. The
 /// control plane puts the copies side by side.
 void NodeShell::local_compare(const std::string& step, const std::string& text,
                               AdminAnswer answer) {
@@ -334,10 +334,15 @@ void NodeShell::local_compare(const std::string& step, const std::string& text,
   self_->request(*s->store, caf::infinite, ask)
       .then(
           [answer](const CopyHash& m) {
-            json::array groups, damaged;
+            json::array groups, damaged, causes;
             for (const auto hash : m.groups) groups.emplace_back(hash);
-            for (const auto block : m.damaged) damaged.emplace_back(block.value);
-            json::object copy{{"groups", std::move(groups)}, {"damaged", std::move(damaged)}};
+            for (const auto& one : m.damaged) {
+              damaged.emplace_back(one.block.value);
+              causes.emplace_back(one.cause);
+            }
+            json::object copy{{"groups", std::move(groups)},
+                              {"damaged", std::move(damaged)},
+                              {"causes", std::move(causes)}};
             if (m.log) {
               copy["log"] = engine::to_string(*m.log);
             } else {

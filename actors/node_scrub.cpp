@@ -8,12 +8,14 @@ namespace tidemark::actors {
 using engine::Errc;
 
 void NodeShell::local_scrub(const std::string& step, const std::string& text, AdminAnswer answer) {
-  const auto body = parse_body(text, {"volume", "rate"});
+  const auto body = parse_body(text, {"volume", "rate", "round"});
   if (!body) return answer(answer_error(body.error()));
   const auto id = text_field(*body, "volume");
   if (!id) return answer(answer_error(id.error()));
   const auto rate = number_field(*body, "rate", engine::scrub_rate_default);
   if (!rate) return answer(answer_error(rate.error()));
+  const auto round = number_field(*body, "round", 0);
+  if (!round) return answer(answer_error(round.error()));
   if (step != "start" && step != "stop" && step != "status")
     return answer(answer_error({Errc::not_found, "there is no scrub step " + step}));
   const auto volume = engine::parse_uuid(*id);
@@ -29,7 +31,7 @@ void NodeShell::local_scrub(const std::string& step, const std::string& text, Ad
   };
   if (step == "stop") self_->send(*s->store, StopScrub{});
   if (step != "start") return tell();
-  self_->request(*s->store, caf::infinite, StartScrub{*rate})
+  self_->request(*s->store, caf::infinite, StartScrub{*rate, *round})
       .then(
           [answer, tell](const StoreDone& done) {
             if (!done.status) return answer(answer_error(done.status.error()));

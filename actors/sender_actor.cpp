@@ -66,8 +66,9 @@ struct SenderState {
   std::optional<Pace> pace;
   caf::actor_addr volume;  ///< Weak: the volume owns its senders.
   std::optional<engine::Sender> machine;
-  std::array<OpenLink, 2> links;                                   ///< By lane.
-  std::deque<caf::typed_response_promise<BlockFetched>> fetching;  ///< As the machine answers.
+  std::array<OpenLink, 2> links;  ///< By lane.
+  /// By block, those that are asked for.
+  std::vector<std::pair<engine::BlockIndex, caf::typed_response_promise<BlockFetched>>> fetching;
   engine::TimerId timer = 0;
   std::optional<engine::MonoTime> armed_for;
   std::uint64_t arming = 0;
@@ -223,9 +224,11 @@ void perform(Self self, outflow::ReadCopy& e) {
 
 void perform(Self self, outflow::AnswerBlock& e) {
   auto& fetching = self->state.fetching;
-  CHECK(!fetching.empty());
-  auto promise = std::move(fetching.front());
-  fetching.pop_front();
+  const auto found = std::find_if(fetching.begin(), fetching.end(),
+                                  [&e](const auto& one) { return one.first == e.block; });
+  CHECK(found != fetching.end());
+  auto promise = std::move(found->second);
+  fetching.erase(found);
   promise.deliver(BlockFetched{std::move(e.copy)});
 }
 
@@ -329,7 +332,7 @@ SenderShell::behavior_type sender(Self self, SenderSeed& seed) {
       },
       [self](const FetchBlock& m) -> caf::result<BlockFetched> {
         auto promise = self->make_response_promise<BlockFetched>();
-        self->state.fetching.push_back(promise);
+        self->state.fetching.emplace_back(m.damaged.block, promise);
         run(self, outflow::BlockWanted{m.damaged});
         return promise;
       },

@@ -193,7 +193,8 @@ class StoreState {
         },
         [this](const GiveUpBlock& m) { store_.repair_failed(m.block); },
         [this](const StartScrub& m) {
-          return store_.opened() ? StoreDone{store_.start_scrub(m.rate)} : StoreDone{not_open()};
+          return store_.opened() ? StoreDone{store_.start_scrub(m.rate, m.round)}
+                                 : StoreDone{not_open()};
         },
         [this](const StopScrub&) {
           if (store_.opened()) store_.stop_scrub();
@@ -379,9 +380,9 @@ class StoreState {
 
   void tell_progress() {
     if (!listener_ || failure_) return;
-    caf::anon_send(*listener_,
-                   StoreProgressed{store_.durable(), store_.durable_digest(), store_.checkpoint(),
-                                   store_.retained(), store_.free_bytes(), store_.damaged_block()});
+    caf::anon_send(*listener_, StoreProgressed{store_.durable(), store_.durable_digest(),
+                                               store_.checkpoint(), store_.retained(),
+                                               store_.free_bytes(), store_.damaged_blocks()});
   }
 
   // Nobody waits for an answer that will not come.

@@ -110,10 +110,10 @@ struct VolumeActor {
   void finish_stop();
 
  public:
-  void repair(const std::optional<engine::DamagedBlock>& damaged);
+  void repair(const std::vector<engine::DamagedBlock>& damaged);
 
  private:
-  void ask_next_copy();
+  void ask_next_copy(engine::BlockIndex block);
   void take_copy(engine::BlockCopy copy);
 
  public:
@@ -144,7 +144,7 @@ struct VolumeActor {
       keys;  ///< By identity; looked up, never walked.
   std::map<engine::ClientKey, Client> clients;
   std::uint64_t last_client = 0;
-  std::optional<engine::RepairRound> repairing;  ///< One block at a time.
+  std::map<engine::BlockIndex, engine::RepairRound> repairing;  ///< At most repairs_at_once_max.
   std::size_t asked = 0;  ///< Questions to the store that have no answer yet.
   engine::TimerId timer = 0;
   std::uint64_t timer_delay = 0;

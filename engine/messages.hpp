@@ -306,7 +306,8 @@ struct BarrierReached {
 };
 
 /// Either side of a session lost a block of its extents and asks the other for it. The other brings
-/// its extents to `at` first. One question at a time; harmless to repeat.
+/// its extents to `at` first. At most repairs_at_once_max questions at a time, each answered: one more
+/// with not_yet. Harmless to repeat.
 struct AskBlock {
   VolumeId volume;
   Epoch epoch;

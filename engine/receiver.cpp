@@ -153,7 +153,7 @@ void Receiver::leave_session() {
   touched_upto_.reset();
   proved_digest_.reset();
   proved_points_.clear();
-  asked_block_.reset();
+  asked_blocks_.clear();
   ack_due_ = false;
 }
 

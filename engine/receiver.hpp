@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,7 +68,7 @@ inline constexpr std::size_t recent_records_max = 4096;
 /// Answers of a whole search are remembered: 8 rounds of 64.
 inline constexpr std::size_t proved_points_max = 512;
 /// Blocks that are read for the primary at once.
-inline constexpr std::size_t copies_read_max = 4;
+inline constexpr std::size_t copies_read_max = repairs_at_once_max;
 /// A log with less room takes no new session: two of the largest records.
 inline constexpr std::uint64_t room_for_session_bytes = 4u << 20;
 
@@ -205,8 +206,13 @@ class Receiver {
   std::uint32_t unequal_ = 0;               ///< Comparisons of this session that were.
   std::optional<BlockIndex> touched_upto_;  ///< While Touched is awaited: where the next may begin.
 
-  std::optional<DamagedBlock> damaged_;      ///< What the store wants help with.
-  std::optional<DamagedBlock> asked_block_;  ///< Of the primary, in this session.
+  std::vector<DamagedBlock> damaged_;  ///< What the store wants help with.
+  struct AskedBlock {
+    DamagedBlock damaged;
+    bool answered = false;  ///< The store has the answer.
+  };
+  /// The primary, in this session. Not answered: at most repairs_at_once_max.
+  std::map<BlockIndex, AskedBlock> asked_blocks_;
   std::size_t copies_reading_ = 0;
 
   // Disk work under way; it outlives the session that asked for it.

@@ -38,7 +38,8 @@ struct StoreMoved {
   Lsn checkpoint;
   Lsn retained;
   std::uint64_t wal_free_bytes = 0;
-  std::optional<DamagedBlock> damaged{};  ///< Of the extents: help is wanted with it.
+  std::vector<DamagedBlock>
+      damaged{};  ///< Of the extents: help is wanted with them, in this order.
 };
 /// Fail-stop: nothing that the store still holds will become durable (C23).
 struct StoreBroke {

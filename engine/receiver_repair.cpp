@@ -1,5 +1,6 @@
-// Repair at the replica: it asks the primary for a block that its extents lost, and answers the
-// primary's questions. One block at a time; the store says when to ask again.
+// Repair at the replica: it asks the primary for blocks that its extents lost, and answers the
+// primary's questions. A few blocks at a time; the store says which, and when to ask again.
+#include <algorithm>
 #include <utility>
 
 #include "engine/check.hpp"
@@ -7,26 +8,40 @@
 
 namespace tidemark::engine::inflow {
 
-/// Asks for what the store wants help with, unless it is asked for already.
+/// Asks for what the store wants help with, unless it is asked for already. Every question is answered
+/// while the session lasts, so none is asked again before.
 void Receiver::seek_repair(ReceiverEffects& out) {
-  if (state_ != ReceiverState::following || !damaged_) return;
-  const bool asked = asked_block_ && asked_block_->block == damaged_->block &&
-                     asked_block_->attempt == damaged_->attempt;
-  if (asked) return;
-  asked_block_ = damaged_;
-  out.push_back(Answer{records_link_, AskBlock{assignment_.spec.id, assignment_.epoch, session_,
-                                               damaged_->block, damaged_->at}});
+  if (state_ != ReceiverState::following) return;
+  // What was answered is the store's affair until it wants help with it once more, or no more.
+  std::erase_if(asked_blocks_, [this](const auto& asked) {
+    const bool same =
+        std::find(damaged_.begin(), damaged_.end(), asked.second.damaged) != damaged_.end();
+    return asked.second.answered && !same;
+  });
+  auto open = static_cast<std::size_t>(
+      std::count_if(asked_blocks_.begin(), asked_blocks_.end(),
+                    [](const auto& asked) { return !asked.second.answered; }));
+  for (const auto& wanted : damaged_) {
+    if (open == repairs_at_once_max) return;
+    if (!asked_blocks_.try_emplace(wanted.block, AskedBlock{wanted}).second) continue;
+    ++open;
+    out.push_back(Answer{records_link_, AskBlock{assignment_.spec.id, assignment_.epoch, session_,
+                                                 wanted.block, wanted.at}});
+  }
 }
 
 void Receiver::said(LinkNumber link, BlockIs& answer, ReceiverEffects& out) {
   if (!authorised(link, answer.volume, answer.epoch, answer.session, out)) return;
-  // A late one: the block was asked for again, or another is wanted by now.
-  if (link != records_link_ || !asked_block_ || asked_block_->block != answer.copy.block) return;
-  if (!answer.copy.usable()) {
+  const auto asked = asked_blocks_.find(answer.copy.block);
+  // One that was not asked for, or was answered.
+  if (link != records_link_ || asked == asked_blocks_.end() || asked->second.answered) return;
+  asked->second.answered = true;
+  if (answer.copy.usable()) {
+    out.push_back(RepairBlock{std::move(answer.copy), asked->second.damaged.at});
+  } else {
     out.push_back(GiveUpBlock{answer.copy.block});
-    return;
   }
-  out.push_back(RepairBlock{std::move(answer.copy), asked_block_->at});
+  seek_repair(out);
 }
 
 void Receiver::said(LinkNumber link, AskBlock& ask, ReceiverEffects& out) {

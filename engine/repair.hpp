@@ -21,6 +21,10 @@
 
 namespace tidemark::engine {
 
+/// Blocks that one copy asks for, and another reads for it, at once: 16 KiB on the records link. A round
+/// trip, a sync and some reads each; a disk that lost much is replaced, not repaired.
+inline constexpr std::size_t repairs_at_once_max = 4;
+
 /// A block of this copy's extents whose content is not what was written there.
 struct DamagedBlock {
   BlockIndex block;
@@ -29,6 +33,12 @@ struct DamagedBlock {
   std::uint64_t attempt = 0;
 
   friend bool operator==(const DamagedBlock&, const DamagedBlock&) = default;
+};
+
+/// A block that a copy cannot give, and why.
+struct BlockDamage {
+  BlockIndex block;
+  std::string cause;
 };
 
 enum class CopyState : std::uint8_t {
@@ -74,7 +84,9 @@ struct LastWritten {
 struct CopySays {
   std::string node;
   BlockSum sum = no_block;
-  bool damaged = false;  ///< Its content does not fit its own checksum: that needs no other proof.
+  bool damaged =
+      false;  ///< Unreadable, or not what its own checksum says: that needs no other proof.
+  std::string cause{};  ///< Of the damage.
 };
 
 /// Copies whose content differs although each fits its checksum: a write of some of them was lost, or

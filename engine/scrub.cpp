@@ -9,8 +9,8 @@
 namespace tidemark::engine {
 namespace {
 
-constexpr std::uint8_t scrub_format = 1;
-constexpr std::size_t scrub_value_bytes = 29;
+constexpr std::uint8_t scrub_format = 2;
+constexpr std::size_t scrub_value_bytes = 37;
 
 std::uint32_t scrub_crc(std::string_view fields) {
   return crc32c(std::as_bytes(std::span(fields.data(), fields.size())));
@@ -58,6 +58,7 @@ std::string encode_scrub(const ScrubPlace& place) {
   put_number(fields, place.rate);
   put_number(fields, place.next.value);
   put_number(fields, place.damaged);
+  put_number(fields, place.round);
   const auto crc = scrub_crc(fields);
   std::string value(sizeof crc, '\0');
   std::memcpy(value.data(), &crc, sizeof crc);
@@ -71,7 +72,7 @@ std::optional<ScrubPlace> decode_scrub(std::string_view value) {
   std::memcpy(&crc, value.data(), sizeof crc);
   if (crc != scrub_crc(value.substr(sizeof crc))) return std::nullopt;
   return ScrubPlace{scrub_number_at(value, 5), BlockIndex(scrub_number_at(value, 13)),
-                    scrub_number_at(value, 21)};
+                    scrub_number_at(value, 21), scrub_number_at(value, 29)};
 }
 
 }  // namespace tidemark::engine

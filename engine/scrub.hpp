@@ -30,6 +30,7 @@ inline constexpr std::uint64_t scrub_rate_min = 64u << 10;
 
 struct ScrubStatus {
   ScrubState state = ScrubState::idle;
+  std::uint64_t round = 0;  ///< The number of the volume's scrub that it belongs to; 0: none.
   std::uint64_t rate = scrub_rate_default;  ///< Bytes per second.
   BlockIndex next;                          ///< Blocks below were read.
   std::uint64_t blocks = 0;                 ///< Of the volume.
@@ -52,10 +53,11 @@ struct ScrubPlace {
   std::uint64_t rate = scrub_rate_default;
   BlockIndex next;
   std::uint64_t damaged = 0;
+  std::uint64_t round = 0;
 
   friend bool operator==(const ScrubPlace&, const ScrubPlace&) = default;
 };
-/// 29 bytes: docs/DATA_FORMAT.md.
+/// 37 bytes: docs/DATA_FORMAT.md.
 std::string encode_scrub(const ScrubPlace& place);
 /// Nothing where it is not one.
 std::optional<ScrubPlace> decode_scrub(std::string_view value);

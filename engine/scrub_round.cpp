@@ -18,6 +18,7 @@ std::string_view to_string(RoundState state) {
 }
 
 ScrubRound::ScrubRound(ScrubPlace place) {
+  status_.number = place.round;
   status_.rate = place.rate;
   status_.next = place.next;
   status_.differences = place.damaged;
@@ -36,12 +37,14 @@ std::vector<std::string> ScrubRound::heard(const std::vector<CopyScrub>& copies,
   std::vector<std::string> begin;
   status_.waiting_for.clear();
   for (const auto& copy : copies) {
+    const bool own = copy.round == status_.number;
     // One that could not go on, or that an operator stopped, has said so: it is not waited for.
-    if (copy.state == ScrubState::finished || copy.state == ScrubState::stopped)
+    if (own && (copy.state == ScrubState::finished || copy.state == ScrubState::stopped))
       done_.insert(copy.node);
     if (done_.contains(copy.node)) continue;
     status_.waiting_for.push_back(copy.node);
-    if (copy.state == ScrubState::idle) begin.push_back(copy.node);
+    // What it did, or does, for another one says nothing of what rotted since this one began.
+    if (copy.state && (!own || copy.state == ScrubState::idle)) begin.push_back(copy.node);
   }
   if (!status_.waiting_for.empty()) return begin;
   status_.state = RoundState::comparing;
@@ -61,17 +64,20 @@ std::optional<ComparePiece> ScrubRound::piece(std::uint64_t blocks, MonoTime now
 }
 
 bool ScrubRound::compared(const PieceCompared& found, std::uint64_t blocks, MonoTime now) {
+  status_.waiting_for = found.complete ? std::vector<std::string>() : found.away;
   if (!found.complete) {
     put_off(now);
     return false;
   }
   if (looks_ == 0) note(found);  // The same is said of a piece that is looked at again.
   busy_ = false;
-  if (found.wrong > 0 && ++looks_ < round_looks_max) {
+  const bool repairing = found.wrong > 0 || !found.damaged.empty();
+  if (repairing && ++looks_ < round_looks_max) {
     due_ = now + round_repair_wait;
     return false;
   }
   looks_ = 0;
+  note_damage(found.damaged);  // What nobody could repair by now does not hold the rest up.
   const auto count = std::min(round_piece_blocks, blocks - std::min(blocks, status_.next.value));
   status_.next = status_.next + count;
   due_ = now + scrub_pause(count * block_bytes, status_.rate);
@@ -92,6 +98,21 @@ void ScrubRound::note(const PieceCompared& found) {
                        status_.undecided.end();
     if (!known && status_.undecided.size() < round_undecided_max)
       status_.undecided.push_back(block);
+  }
+}
+
+/// Neighbours are one range, with the cause of the first.
+void ScrubRound::note_damage(const std::vector<DamagedCopy>& damaged) {
+  for (const auto& copy : damaged) {
+    const auto before =
+        std::find_if(status_.damaged.begin(), status_.damaged.end(), [&](const auto& known) {
+          return known.node == copy.node && known.range.end() == copy.range.first;
+        });
+    if (before != status_.damaged.end()) {
+      before->range.count += copy.range.count;
+    } else if (status_.damaged.size() < round_damaged_max) {
+      status_.damaged.push_back(copy);
+    }
   }
 }
 

@@ -2,6 +2,9 @@
 // by piece, for what only a comparison finds: lost and misdirected writes whose checksum fits.
 //
 //   reading ──every copy has read itself──► comparing piece 0, 1, 2, ... ──► finished
+//
+// Each has a number, which goes through questions and answers: what was said of another one, stopped
+// since or long finished, moves nothing.
 #pragma once
 
 #include <cstdint>
@@ -29,30 +32,42 @@ inline constexpr std::uint64_t round_compare_again = 10 * second;
 inline constexpr std::uint64_t round_repair_wait = 5 * second;
 inline constexpr int round_looks_max = 3;
 inline constexpr std::size_t round_undecided_max = 64;
+inline constexpr std::size_t round_damaged_max = 64;
 
 struct CopyScrub {
   std::string node;
   std::optional<ScrubState> state;  ///< Nothing: its node did not answer.
+  std::uint64_t round = 0;          ///< Which scrub that is said of.
 };
 
 struct ComparePiece {
   BlockRange range;
   bool logs = false;  ///< The retained logs are read again as well.
 };
+/// Blocks that a copy cannot give, and why.
+struct DamagedCopy {
+  std::string node;
+  BlockRange range;
+  std::string cause;
+};
 struct PieceCompared {
-  bool complete = false;  ///< All copies took part.
+  bool complete = false;          ///< All copies took part.
+  std::vector<std::string> away;  ///< Nodes whose copy did not.
   std::uint64_t differences = 0;
   std::uint64_t wrong = 0;            ///< Blocks of copies that a record disproved.
   std::vector<BlockIndex> undecided;  ///< Blocks of which no retained record says anything.
+  std::vector<DamagedCopy> damaged;   ///< Ascending; at least those.
 };
 
 struct RoundStatus {
   RoundState state = RoundState::reading;
+  std::uint64_t number = 0;
   std::uint64_t rate = scrub_rate_default;
   BlockIndex next;  ///< Blocks below were compared.
   std::uint64_t differences = 0;
   std::uint64_t disproved = 0;
   std::vector<BlockIndex> undecided;     ///< At most round_undecided_max.
+  std::vector<DamagedCopy> damaged;      ///< Repairs had their time; at most round_damaged_max.
   std::vector<std::string> waiting_for;  ///< Nodes.
 };
 
@@ -67,6 +82,7 @@ class ScrubRound {
   /// These nodes' copies are to be told to begin.
   std::vector<std::string> heard(const std::vector<CopyScrub>& copies, MonoTime now);
   /// What is to be compared now, of a volume of so many blocks. compared() follows, or put_off().
+  /// Nothing and finished(): it shrank below what was compared.
   std::optional<ComparePiece> piece(std::uint64_t blocks, MonoTime now);
   /// True when the place moved.
   bool compared(const PieceCompared& found, std::uint64_t blocks, MonoTime now);
@@ -74,10 +90,14 @@ class ScrubRound {
 
   bool finished() const { return status_.state == RoundState::finished; }
   const RoundStatus& status() const { return status_; }
-  ScrubPlace place() const { return {status_.rate, status_.next, status_.differences}; }
+  std::uint64_t number() const { return status_.number; }
+  ScrubPlace place() const {
+    return {status_.rate, status_.next, status_.differences, status_.number};
+  }
 
  private:
   void note(const PieceCompared& found);
+  void note_damage(const std::vector<DamagedCopy>& damaged);
 
   RoundStatus status_;
   std::set<std::string> done_;  ///< Nodes whose copy has read itself.

@@ -145,11 +145,7 @@ SenderEffects Sender::on(const Ticked&, Moment at) {
         out);
     return out;
   }
-  if (asked_block_ && asked_block_->since + copy_wait_max <= at.now) {
-    answer_block(
-        Error{Errc::unavailable, fmt::format("{} is asked for a block too long", peer_text())},
-        out);
-  }
+  give_up_asking(at, out);
   if (const auto spent = session_ ? spent_budget(at) : std::nullopt) {
     disconnect(*spent,
                fmt::format("session {} in phase {}", session_->id(), to_string(session_->phase())),
@@ -182,7 +178,7 @@ std::optional<MonoTime> Sender::wake_at() const {
   if (stopped()) return due;
   consider(retry_at_);
   if (owed_since_) consider(*owed_since_ + silence_max);
-  if (asked_block_) consider(asked_block_->since + copy_wait_max);
+  for (const auto& [block, since] : asked_blocks_) consider(since + copy_wait_max);
   if (session_) consider(session_->budget_due());
   if (flowing() && !progress_due_) {
     consider(last_sent_ + progress_every);
@@ -259,8 +255,9 @@ void Sender::end_session(EndCause cause, const std::string& text, Moment at, Sen
   executor_ = std::monostate{};
   handshake_ = {};
   reading_records_ = false;
-  reading_copy_ = false;
-  answer_block(Error{Errc::unavailable, text}, out);
+  copies_reading_ = 0;
+  while (!asked_blocks_.empty())
+    answer_block(asked_blocks_.begin()->first, Error{Errc::unavailable, text}, out);
   if (!session_ || !session_->active()) return;
   const bool alarm = cause == EndCause::digest_mismatch || cause == EndCause::outcome_refused ||
                      cause == EndCause::outcome_not_yet;

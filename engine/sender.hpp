@@ -184,7 +184,9 @@ class Sender {
   template <class Other>
   void heard(const Other& other, Moment at, SenderEffects& out);
 
-  void answer_block(Result<BlockCopy> copy, SenderEffects& out);
+  void answer_block(BlockIndex block, Result<BlockCopy> copy, SenderEffects& out);
+  void give_up_asking(Moment at, SenderEffects& out);
+  void tell_copy(BlockCopy copy, SenderEffects& out);
 
   // Flow.
   void send(Lane lane, Message message, std::uint64_t bytes, SenderEffects& out);
@@ -240,12 +242,9 @@ class Sender {
   Lsn pinned_from_;
   std::uint64_t bytes_since_pin_ = 0;
 
-  struct AskedBlock {
-    BlockIndex block;
-    MonoTime since;
-  };
-  std::optional<AskedBlock> asked_block_;  ///< The replica is to say what it has.
-  bool reading_copy_ = false;              ///< For the replica; one at a time.
+  /// The replica is to say what it has, asked when; at most repairs_at_once_max.
+  std::map<BlockIndex, MonoTime> asked_blocks_;
+  std::size_t copies_reading_ = 0;  ///< For the replica; at most repairs_at_once_max.
 
   Lsn head_;  ///< Last numbered.
   Lsn committed_;

@@ -205,6 +205,7 @@ struct ReadCopy {
 };
 /// To whoever gave BlockWanted.
 struct AnswerBlock {
+  BlockIndex block;
   Result<BlockCopy> copy;
 };
 /// What the volume counts: the replica's numbers and whether they are proved.

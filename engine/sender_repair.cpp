@@ -1,5 +1,6 @@
 // The sender carries what is needed for repair: the replica's questions to the own store, and the
-// primary's questions to the replica. On the records link, which is there: one block at a time.
+// primary's questions to the replica. On the records link, which is there: a few blocks at a time. Each
+// question has its answer, at once where it cannot be carried on.
 #include <fmt/format.h>
 
 #include <utility>
@@ -7,37 +8,57 @@
 #include "engine/sender.hpp"
 
 namespace tidemark::engine::outflow {
+namespace {
+
+BlockCopy nothing_of(BlockIndex block) {
+  BlockCopy none;
+  none.block = block;
+  return none;
+}
+
+}  // namespace
 
 SenderEffects Sender::on(const BlockWanted& event, Moment at) {
   now_ = at.now;
   SenderEffects out;
-  const bool can = state_ == PeerState::streaming && !asked_block_;
-  if (!can) {
-    const auto why = asked_block_ ? "it is asked for another" : "it is not in line";
-    out.push_back(
-        AnswerBlock{Error{Errc::unavailable, fmt::format("asking {} for block {}: {}", peer_text(),
-                                                         event.damaged.block, why)}});
+  const auto block = event.damaged.block;
+  const bool room = asked_blocks_.size() < repairs_at_once_max && !asked_blocks_.contains(block);
+  if (state_ != PeerState::streaming || !room) {
+    const auto why = room ? "it is not in line" : "it is asked for others";
+    out.push_back(AnswerBlock{
+        block, Error{Errc::unavailable,
+                     fmt::format("asking {} for block {}: {}", peer_text(), block, why)}});
     return out;
   }
-  asked_block_ = {event.damaged.block, at.now};
+  asked_blocks_[block] = at.now;
   // The answer takes as long as its disk: it is not owed like an acknowledgement.
-  out.push_back(
-      SendMessage{Lane::records, AskBlock{config_.assignment.spec.id, session_->epoch(),
-                                          session_->id(), event.damaged.block, event.damaged.at}});
+  out.push_back(SendMessage{Lane::records, AskBlock{config_.assignment.spec.id, session_->epoch(),
+                                                    session_->id(), block, event.damaged.at}});
   return out;
 }
 
 void Sender::heard(const BlockIs& answer, Moment, SenderEffects& out) {
   if (!authorised(answer.session, answer.epoch, "block_is", out)) return;
   // One that comes after its time is not waited for any more.
-  if (!asked_block_ || asked_block_->block != answer.copy.block) return;
-  answer_block(answer.copy, out);
+  answer_block(answer.copy.block, answer.copy, out);
 }
 
-void Sender::answer_block(Result<BlockCopy> copy, SenderEffects& out) {
-  if (!asked_block_) return;
-  asked_block_.reset();
-  out.push_back(AnswerBlock{std::move(copy)});
+void Sender::answer_block(BlockIndex block, Result<BlockCopy> copy, SenderEffects& out) {
+  if (asked_blocks_.erase(block) == 0) return;
+  out.push_back(AnswerBlock{block, std::move(copy)});
+}
+
+void Sender::give_up_asking(Moment at, SenderEffects& out) {
+  std::vector<BlockIndex> late;
+  for (const auto& [block, since] : asked_blocks_) {
+    if (since + copy_wait_max <= at.now) late.push_back(block);
+  }
+  for (const auto block : late) {
+    answer_block(block,
+                 Error{Errc::unavailable,
+                       fmt::format("{} is asked for block {} too long", peer_text(), block)},
+                 out);
+  }
 }
 
 void Sender::heard(const AskBlock& ask, Moment at, SenderEffects& out) {
@@ -47,7 +68,8 @@ void Sender::heard(const AskBlock& ask, Moment at, SenderEffects& out) {
                       fmt::format("{} asked for block {} out of place", peer_text(), ask.block), at,
                       out);
   }
-  if (std::exchange(reading_copy_, true)) return;  // It is asking again: one answer is on its way.
+  if (copies_reading_ == repairs_at_once_max) return tell_copy(nothing_of(ask.block), out);
+  ++copies_reading_;
   out.push_back(ReadCopy{session_->id(), ask.block, ask.at});
 }
 
@@ -55,14 +77,14 @@ SenderEffects Sender::on(const CopyRead& event, Moment at) {
   now_ = at.now;
   SenderEffects out;
   if (!session_ || !authorised(event.session, session_->epoch(), "copy_read", out)) return out;
-  reading_copy_ = false;
-  if (!flowing()) return out;
-  BlockCopy none;
-  none.block = event.block;
-  out.push_back(
-      SendMessage{Lane::records, BlockIs{config_.assignment.spec.id, session_->epoch(),
-                                         session_->id(), event.copy ? *event.copy : none}});
+  if (copies_reading_ > 0) --copies_reading_;
+  if (flowing()) tell_copy(event.copy ? *event.copy : nothing_of(event.block), out);
   return out;
+}
+
+void Sender::tell_copy(BlockCopy copy, SenderEffects& out) {
+  out.push_back(SendMessage{Lane::records, BlockIs{config_.assignment.spec.id, session_->epoch(),
+                                                   session_->id(), std::move(copy)}});
 }
 
 }  // namespace tidemark::engine::outflow

@@ -65,7 +65,7 @@ Status well_formed(const BaseQuestion& q) {
 }  // namespace
 
 Task<Result<BaseQuestion>> ReplicaStore::prepare_comparison() {
-  auto held = co_await hold_flush();
+  auto held = co_await hold_for_comparison();
   if (!held) co_return held.error();
   if (!missing_) {
     release_flush();

@@ -2,10 +2,12 @@
 // they are written again. In memory only: a restart finds them anew.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "engine/repair.hpp"
 #include "engine/types.hpp"
@@ -14,6 +16,8 @@ namespace tidemark::storage {
 
 /// 256 MiB of damage; more is found again when some of it is repaired.
 inline constexpr std::size_t damaged_blocks_noted_max = 65536;
+/// And 32 MiB of what readers wait for: about what one client may have under way.
+inline constexpr std::size_t damaged_blocks_waited_max = 8192;
 
 class DamagedBlocks {
  public:
@@ -23,9 +27,32 @@ class DamagedBlocks {
     engine::Lsn at;  ///< The highest LSN that the extents might hold when it was found.
   };
 
+  /// Somebody waits for the blocks of a range, until this goes: they come first, and those who wait
+  /// longest before others.
+  class Wait {
+   public:
+    Wait(Wait&& o) noexcept : blocks_(std::exchange(o.blocks_, nullptr)), ticket_(o.ticket_) {}
+    Wait& operator=(Wait&&) = delete;
+    ~Wait() {
+      if (blocks_ != nullptr) blocks_->waited_.erase(ticket_);
+    }
+
+   private:
+    friend class DamagedBlocks;
+    Wait(DamagedBlocks* blocks, std::uint64_t ticket) : blocks_(blocks), ticket_(ticket) {}
+    DamagedBlocks* blocks_;
+    std::uint64_t ticket_;
+  };
+  [[nodiscard]] Wait wait_for(engine::BlockRange range) {
+    waited_[++last_ticket_] = range;
+    return Wait(this, last_ticket_);
+  }
+
   /// False where it is known already, or too many are.
   bool note(engine::BlockIndex block, engine::Lsn at) {
-    if (notes_.size() >= damaged_blocks_noted_max || notes_.contains(block)) return false;
+    const auto room =
+        damaged_blocks_noted_max + (waited_for(block) ? damaged_blocks_waited_max : 0);
+    if (notes_.size() >= room || notes_.contains(block)) return false;
     notes_[block] = Note{++last_, at};
     wanted_.insert(block);
     ++found_;
@@ -58,11 +85,15 @@ class DamagedBlocks {
     if (given_up(block)) ++attempt_;
     if (notes_.contains(block)) wanted_.insert(block);
   }
-  /// One that help is sought for.
-  std::optional<engine::DamagedBlock> wanted() const {
-    if (wanted_.empty()) return std::nullopt;
-    const auto block = *wanted_.begin();
-    return engine::DamagedBlock{block, notes_.at(block).at, attempt_};
+  /// Those that help is sought for, as many as are asked for at once.
+  std::vector<engine::DamagedBlock> wanted() const {
+    std::vector<engine::DamagedBlock> found;
+    for (const auto& [ticket, range] : waited_) {
+      if (found.size() == engine::repairs_at_once_max) return found;
+      take(wanted_.lower_bound(range.first), wanted_.lower_bound(range.end()), found);
+    }
+    take(wanted_.begin(), wanted_.end(), found);
+    return found;
   }
   std::uint64_t size() const { return notes_.size(); }
   std::uint64_t unrepairable() const { return notes_.size() - wanted_.size(); }
@@ -70,8 +101,24 @@ class DamagedBlocks {
   std::uint64_t found() const { return found_; }
 
  private:
+  bool waited_for(engine::BlockIndex block) const {
+    return std::any_of(waited_.begin(), waited_.end(),
+                       [block](const auto& wait) { return wait.second.contains(block); });
+  }
+  using Place = std::set<engine::BlockIndex>::const_iterator;
+  void take(Place from, Place end, std::vector<engine::DamagedBlock>& found) const {
+    for (; from != end && found.size() < engine::repairs_at_once_max; ++from) {
+      const bool has = std::any_of(found.begin(), found.end(),
+                                   [&](const auto& one) { return one.block == *from; });
+      if (!has) found.push_back({*from, notes_.at(*from).at, attempt_});
+    }
+  }
+
   std::map<engine::BlockIndex, Note> notes_;
   std::set<engine::BlockIndex> wanted_;  ///< Those that are not given up.
+  std::map<std::uint64_t, engine::BlockRange>
+      waited_;  ///< By ticket; one for each reader that waits.
+  std::uint64_t last_ticket_ = 0;
   std::uint64_t last_ = 0;
   std::uint64_t attempt_ = 0;
   std::uint64_t found_ = 0;

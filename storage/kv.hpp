@@ -46,7 +46,7 @@ class Kv {
   virtual void commit(KvBatch batch, OnStatus done) = 0;
   /// Reads all of it from the disk and holds it against what was committed; where that differs, or
   /// cannot be read, it is written anew from memory, durably. Commits wait meanwhile. An error: it is
-  /// as it was.
+  /// as it was, or it was about to be replaced: then every later commit fails too.
   virtual void check(OnCheck done) = 0;
 };
 

@@ -79,6 +79,7 @@ Task<Status> ReplicaStore::truncate_held(Lsn to) {
     auto cut = co_await truncate_on_disk(to, digest, time, ends_chunk);
     if (!cut) co_return cut.error();
   }
+  log_was_cut(to);
   history_.truncate(to);
   configurations_.truncate(to);
   committed_ = std::min(committed_, to);
@@ -163,9 +164,7 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
   const engine::ConfigurationHistory configurations(from.configuration, base);
   auto settled_log = co_await wal_->settle();
   if (!settled_log) co_return settled_log.error();
-  const BlockRange whole{BlockIndex(), engine::volume_blocks_max};
-  const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
-  const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
+  const auto alone = co_await writes_over();
   const auto start = wal_->next_sequence();
   const bool all = scope == engine::BaseScope::all;
   auto found = missing_for(scope, epoch, from);
@@ -221,6 +220,7 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
     if (!cut) co_return failed(cut.error());
   }
   wal_->restart(base, digest, engine::WallTime());
+  log_was_cut(Lsn());
   dirty_.clear();
   missing_ = std::move(missing);
   copied_ = copied_saved_ = 0;
@@ -267,7 +267,7 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
   // Held from before it is decided which blocks are still the base's until they are written: a
   // record that comes later is flushed behind the base, not under it (C9).
   const auto held = co_await extents_->guard().acquire(range, RangeGuard::Use::write);
-  if (superblock_.base != BaseState::incomplete || !missing_) {
+  if (superblock_.base != BaseState::incomplete || !missing_ || stopped_) {
     co_return Error{Errc::refused,
                     fmt::format("base write of blocks {}: no rebuild is under way", range)};
   }
@@ -386,10 +386,11 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
     }
   }
   auto run = co_await extents_->read_run(first, blocks_max, engine::base_ask_blocks_max);
-  if (!run && run.error().code == Errc::corrupt && blocks_max > 1) {
+  if (!run && is_block_damage(run.error()) && blocks_max > 1) {
     run = co_await extents_->read_run(first, 1);
   }
   if (!run && is_block_damage(run.error()) && !dirty_.find(first)) {
+    const auto first_of_all = extents_->damaged().wait_for({first, 1});
     note_damage(first, run.error());
     (void)co_await mended(first);
     run = co_await extents_->read_run(first, 1);
@@ -429,10 +430,10 @@ Task<Status> ReplicaStore::end(Ending how) {
     if (result) result = std::move(quiet);
     flusher_->stop();
   }
-  const auto saving = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
-  const BlockRange whole{BlockIndex(), engine::volume_blocks_max};
+  std::optional<WritesOver> alone;
   if (extents_) {
-    const auto alone = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
+    auto over = co_await writes_over();
+    alone.emplace(std::move(over));
     extents_->close();
   }
   if (wal_) {

@@ -64,6 +64,14 @@ void ReplicaStore::arm_hold_timer() {
 }
 
 Task<Result<Lsn>> ReplicaStore::hold_flush() {
+  // What is still missing would be compared as if it was there.
+  auto whole = readable();
+  if (!whole) co_return whole.error();
+  auto held = co_await hold_for_comparison();
+  co_return held;
+}
+
+Task<Result<Lsn>> ReplicaStore::hold_for_comparison() {
   ++holds_;
   arm_hold_timer();
   auto held = co_await flusher_->hold();
@@ -115,10 +123,14 @@ Task<CopyHashes> ReplicaStore::hash_copy(Lsn at, std::uint64_t group_blocks, Blo
   CopyHashes hashes;
   const auto refuse = [&hashes](Error error) { hashes.log = std::move(error); };
   const auto hold = holds_;
-  auto ready = can_hash(at, group_blocks, range);
+  auto ready = readable();
+  if (ready) ready = can_hash(at, group_blocks, range);
   if (ready) arm_hold_timer();
   if (ready) ready = co_await flusher_->hold();
   if (ready) ready = co_await flusher_->flush_to(at);
+  // That the store has failed is not damage of a place.
+  if (!ready && is_block_damage(ready.error()))
+    ready = Error{Errc::unavailable, ready.error().text};
   if (ready) ready = still_held(hold);
   if (ready && flusher_->ceiling() > at) {
     ready =
@@ -130,8 +142,11 @@ Task<CopyHashes> ReplicaStore::hash_copy(Lsn at, std::uint64_t group_blocks, Blo
   if (!ready) co_return hashes;
   auto digest = co_await wal_->digest_at(at);
   if (digest) hashes.log = *digest;
-  if (!digest)
+  if (!digest) {
     refuse({Errc::out_of_window, fmt::format("digest of the log at lsn {}: not known", at)});
+    auto rotten = co_await wal_->verify(at, at);
+    if (!rotten && is_block_damage(rotten.error())) refuse(rotten.error());
+  }
   auto hashed = co_await hash_groups(group_blocks, range, hold, hashes);
   if (!hashed) refuse(hashed.error());
   co_return hashes;
@@ -163,16 +178,15 @@ Task<Status> ReplicaStore::hash_groups(std::uint64_t group_blocks, BlockRange ra
 }
 
 Task<Result<std::uint64_t>> ReplicaStore::hash_group(BlockRange group,
-                                                     std::vector<BlockIndex>& damaged) {
+                                                     std::vector<engine::BlockDamage>& damaged) {
   SumHash hash;
   for (auto at = group.first; at < group.end();) {
     const auto most =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(hash_read_blocks, group.end() - at));
     auto run = co_await extents_->read_run(at, most, group.end() - at);
-    if (!run && run.error().code == Errc::corrupt && most > 1)
-      run = co_await extents_->read_run(at, 1);
-    if (!run && run.error().code == Errc::corrupt) {
-      if (damaged.size() < damaged_blocks_max) damaged.push_back(at);
+    if (!run && is_block_damage(run.error()) && most > 1) run = co_await extents_->read_run(at, 1);
+    if (!run && is_block_damage(run.error())) {
+      if (damaged.size() < damaged_blocks_max) damaged.push_back({at, run.error().text});
       if (!dirty_.find(at)) note_damage(at, run.error());
       hash.add_none(1);
       at = at.next();

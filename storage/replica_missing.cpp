@@ -1,5 +1,6 @@
-// What a copy under way still has to ask for.
+// What a copy under way still has to ask for, and the order in which its locks are taken.
 #include <algorithm>
+#include <utility>
 
 #include "storage/replica_store.hpp"
 
@@ -47,6 +48,14 @@ bool ReplicaStore::base_whole() const {
                  [&](BlockRange, const DirtyBlock* dirty) { whole = whole && dirty != nullptr; });
   }
   return whole;
+}
+
+/// The guard first, as a base write has it while it waits for its turn to write the list.
+Task<ReplicaStore::WritesOver> ReplicaStore::writes_over() {
+  const BlockRange whole{BlockIndex(), engine::volume_blocks_max};
+  auto extents = co_await extents_->guard().acquire(whole, RangeGuard::Use::write);
+  auto list = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
+  co_return WritesOver{std::move(extents), std::move(list)};
 }
 
 }  // namespace tidemark::storage

@@ -1,7 +1,7 @@
 // A block of the extents that is not what was written there: noted, asked for, taken from another
 // copy, written and read back (C14, C27).
 //
-//   read or scrub ──► note ──► damaged_block() ──► the role asks other copies ──► repair_block()
+//   read or scrub ──► note ──► damaged_blocks() ──► the role asks other copies ──► repair_block()
 //                       ▲                                                               │
 //                       └── whoever reads it waits for a while                written, read back
 //
@@ -47,7 +47,10 @@ bool is_block_damage(const Error& error) {
 
 void ReplicaStore::note_damage(BlockIndex block, const Error& error) {
   auto& damaged = extents_->damaged();
-  if (!damaged.note(block, flusher_->ceiling())) return damaged.try_again(block);
+  if (!damaged.note(block, flusher_->ceiling())) {
+    damaged.try_again(block);
+    return progressed();
+  }
   config_.events.event(engine::Event(engine::Level::warning, "block_damaged")
                            .with("volume", config_.spec.name)
                            .with("replica", config_.replica)
@@ -68,11 +71,11 @@ void ReplicaStore::arm_repair_timer() {
   }));
 }
 
-std::optional<engine::DamagedBlock> ReplicaStore::damaged_block() const {
-  if (!opened() || stopped_ || failure_ || !readable()) return std::nullopt;
+std::vector<engine::DamagedBlock> ReplicaStore::damaged_blocks() const {
+  if (!opened() || stopped_ || failure_ || !readable()) return {};
   auto wanted = extents_->damaged().wanted();
   // A truncation lowers the ceiling, never below what the extents do hold.
-  if (wanted) wanted->at = std::min(wanted->at, flusher_->ceiling());
+  for (auto& one : wanted) one.at = std::min(one.at, flusher_->ceiling());
   return wanted;
 }
 
@@ -116,6 +119,7 @@ Task<Status> ReplicaStore::mended(BlockIndex block) {
 
 /// What extents_->read(range) gives, once its damaged blocks are repaired.
 Task<Result<std::vector<ExtentPiece>>> ReplicaStore::read_repaired(BlockRange range) {
+  const auto first_of_all = extents_->damaged().wait_for(range);
   for (auto block = range.first; block < range.end(); block = block.next()) {
     auto whole = co_await extents_->read({block, 1});
     if (!whole && is_block_damage(whole.error())) note_damage(block, whole.error());

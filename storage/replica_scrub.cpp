@@ -27,6 +27,8 @@ constexpr std::uint64_t scrub_read_blocks = 256;
 /// 64 MiB: what a restart reads once more.
 constexpr std::uint64_t scrub_save_blocks = 16384;
 constexpr std::uint64_t scrub_log_bytes = 1u << 20;
+/// Places in the log that are remembered until they are given up.
+constexpr std::size_t rotten_log_max = 256;
 /// While it may not read: a rebuild, a comparison.
 constexpr std::uint64_t scrub_look_again = engine::second;
 /// Others may be away; what they could not help with is counted, and asked for again later.
@@ -38,14 +40,18 @@ std::string scrub_key(const engine::VolumeSpec& spec, engine::ReplicaId replica)
 
 }  // namespace
 
-Status ReplicaStore::start_scrub(std::uint64_t rate) {
+Status ReplicaStore::start_scrub(std::uint64_t rate, std::uint64_t round) {
   if (rate < engine::scrub_rate_min) {
     return Error{Errc::invalid,
                  fmt::format("scrub at {} bytes/s: at least {}", rate, engine::scrub_rate_min)};
   }
-  scrub_.rate = rate;
-  if (scrubbing()) return Done{};  // It goes on at another rate.
-  begin_scrub({rate, BlockIndex(), 0});
+  const bool same = scrub_.round == round;
+  if (same && scrub_.state == ScrubState::finished) return Done{};  // Told twice.
+  if (same && scrubbing()) {
+    scrub_.rate = rate;
+    return Done{};
+  }
+  begin_scrub({rate, BlockIndex(), 0, round});
   return Done{};
 }
 
@@ -73,6 +79,7 @@ void ReplicaStore::begin_scrub(engine::ScrubPlace place) {
   const auto read = scrub_.read_bytes;
   scrub_ = {};
   scrub_.read_bytes = read;
+  scrub_.round = place.round;
   scrub_.rate = place.rate;
   scrub_.next = place.next;
   scrub_.damaged = place.damaged;
@@ -90,7 +97,7 @@ void ReplicaStore::begin_scrub(engine::ScrubPlace place) {
 void ReplicaStore::save_scrub() {
   KvBatch batch;
   batch.put(scrub_key(config_.spec, config_.replica),
-            engine::encode_scrub({scrub_.rate, scrub_.next, scrub_.damaged}));
+            engine::encode_scrub({scrub_.rate, scrub_.next, scrub_.damaged, scrub_.round}));
   // Not durable, it costs reading once more: nothing hangs on it.
   config_.kv.commit(std::move(batch), [](const Status&) {});
 }
@@ -101,6 +108,7 @@ void ReplicaStore::forget_scrub() {
   config_.kv.commit(std::move(batch), [](const Status&) {});
 }
 
+/// Asked after each wait: the task of a scrub that was stopped writes nothing into the next one's place.
 bool ReplicaStore::scrub_over(std::uint64_t number) const {
   return scrub_run_ != number || stopped_ || failure_;
 }
@@ -116,10 +124,11 @@ Task<Done> ReplicaStore::sleep(std::uint64_t nanoseconds) {
 
 Task<Status> ReplicaStore::scrub(std::uint64_t number) {
   while (!scrub_over(number) && !readable()) (void)co_await sleep(scrub_look_again);
-  auto slots = co_await scrub_superblock();
+  auto slots = co_await scrub_superblock(number);
   if (!slots) co_return slots;
   if (scrub_over(number)) co_return Done{};
-  (void)co_await scrub_catalog();
+  (void)co_await scrub_catalog(number);
+  if (scrub_over(number)) co_return Done{};
   auto log = co_await scrub_log(number);
   if (!log) co_return log;
   if (scrub_over(number)) co_return Done{};
@@ -133,9 +142,10 @@ Task<Status> ReplicaStore::scrub(std::uint64_t number) {
   if (scrub_over(number)) co_return Done{};
   scrub_.sums_rewritten = *sums;
   for (int look = 0; look < scrub_repair_looks; ++look) {
-    if (rotten_log_) (void)co_await give_up_history(*rotten_log_);
-    if (rotten_log_ && *rotten_log_ < wal_->retained()) rotten_log_.reset();
-    if (!rotten_log_ && extents_->damaged().size() == 0) break;
+    // All before the last one goes with it.
+    if (!rotten_log_.empty()) (void)co_await give_up_history(*rotten_log_.rbegin());
+    rotten_log_.erase(rotten_log_.begin(), rotten_log_.lower_bound(wal_->retained()));
+    if (rotten_log_.empty() && extents_->damaged().size() == 0) break;
     (void)co_await sleep(scrub_look_again);
     if (scrub_over(number)) co_return Done{};
   }
@@ -161,11 +171,12 @@ void ReplicaStore::finish_scrub() {
 }
 
 /// A slot that is not whole is written again from what is in force.
-Task<Status> ReplicaStore::scrub_superblock() {
+Task<Status> ReplicaStore::scrub_superblock(std::uint64_t number) {
   const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
-  if (failure_ || stopped_) co_return Done{};
+  if (scrub_over(number)) co_return Done{};
   auto bad = co_await superblock_file_.rotten_slots();
   if (!bad) co_return bad.error();
+  if (scrub_over(number)) co_return Done{};
   scrub_.slots_rewritten = *bad;
   scrub_.read_bytes += superblock_slots * superblock_slot_bytes;
   if (*bad == 0) co_return Done{};
@@ -177,7 +188,7 @@ Task<Status> ReplicaStore::scrub_superblock() {
 }
 
 /// The node's; every copy on it looks, so that no scrub is without.
-Task<Done> ReplicaStore::scrub_catalog() {
+Task<Done> ReplicaStore::scrub_catalog(std::uint64_t number) {
   auto checked =
       co_await callback<Result<KvCheck>>([this](auto done) { config_.kv.check(std::move(done)); });
   if (!checked) {
@@ -186,9 +197,10 @@ Task<Done> ReplicaStore::scrub_catalog() {
                              .with("reason", checked.error().text));
     co_return Done{};
   }
-  scrub_.read_bytes += checked->bytes;
+  const bool over = scrub_over(number);
+  if (!over) scrub_.read_bytes += checked->bytes;
   if (checked->damage.empty()) co_return Done{};
-  scrub_.catalogs_rewritten = 1;
+  if (!over) scrub_.catalogs_rewritten = 1;
   config_.events.event(engine::Event(engine::Level::warning, "catalog_rewritten")
                            .with("volume", config_.spec.name)
                            .with("problem", checked->damage));
@@ -200,7 +212,9 @@ Task<Done> ReplicaStore::scrub_catalog() {
 Task<Status> ReplicaStore::scrub_log(std::uint64_t number) {
   const auto to = wal_->durable();
   for (auto from = wal_->retained(); from <= to && !scrub_over(number);) {
+    const auto cuts = log_cuts_;
     auto next = co_await wal_->verify(from, to);
+    if (scrub_over(number)) break;
     if (next) {
       from = *next;
       scrub_.read_bytes += scrub_log_bytes;
@@ -214,21 +228,38 @@ Task<Status> ReplicaStore::scrub_log(std::uint64_t number) {
       continue;
     }
     auto one = co_await wal_->verify(from, from);
+    if (scrub_over(number)) break;
     if (one) {  // it lies further behind
       from = *one;
       continue;
     }
     if (!is_block_damage(one.error())) continue;  // Cut, or pruned: not rot.
-    ++scrub_.log_damage;
-    config_.events.event(engine::Event(engine::Level::warning, "log_rot_found")
-                             .with("volume", config_.spec.name)
-                             .with("lsn", from)
-                             .with("problem", one.error().text));
-    rotten_log_ = from;
+    if (changing_ || cuts != log_cuts_) {         // It was being erased, or has been.
+      (void)co_await sleep(scrub_look_again);
+      continue;
+    }
+    note_rot(from, one.error());
     (void)co_await give_up_history(from);
     from = std::max(from.next(), wal_->retained());
   }
   co_return Done{};
+}
+
+void ReplicaStore::note_rot(Lsn lsn, const Error& error) {
+  ++scrub_.log_damage;
+  config_.events.event(engine::Event(engine::Level::warning, "log_rot_found")
+                           .with("volume", config_.spec.name)
+                           .with("lsn", lsn)
+                           .with("problem", error.text));
+  // The first ones go: a later one stands for them, but where the log is cut between.
+  if (rotten_log_.size() == rotten_log_max) rotten_log_.erase(rotten_log_.begin());
+  rotten_log_.insert(lsn);
+}
+
+/// What comes behind `to` is written anew: that something rotted there says nothing of it.
+void ReplicaStore::log_was_cut(Lsn to) {
+  ++log_cuts_;
+  rotten_log_.erase(rotten_log_.upper_bound(to), rotten_log_.end());
 }
 
 /// What is retained up to the segment with `lsn` goes, once the extents have all of it and the segment
@@ -273,13 +304,15 @@ Task<Status> ReplicaStore::scrub_blocks(std::uint64_t number) {
     }
     scrub_.blocks = blocks();  // It may grow meanwhile.
     auto run = co_await extents_->read_run(scrub_.next, scrub_read_blocks);
+    if (scrub_over(number)) break;
     std::uint64_t bytes = 0;
     if (run) {
       bytes = run->data.size();
       scrub_.next = run->range.end();
     } else if (is_block_damage(run.error())) {
       bytes = scrub_read_blocks * block_bytes;
-      co_await scrub_singly();
+      (void)co_await scrub_singly(number);
+      if (scrub_over(number)) break;
     } else {
       co_return run.error();
     }
@@ -294,11 +327,12 @@ Task<Status> ReplicaStore::scrub_blocks(std::uint64_t number) {
 }
 
 /// A run with damage in it, block by block.
-Task<Done> ReplicaStore::scrub_singly() {
+Task<Done> ReplicaStore::scrub_singly(std::uint64_t number) {
   const auto count = std::min(scrub_read_blocks, BlockIndex(blocks()) - scrub_.next);
   const auto end = scrub_.next + count;
   for (auto block = scrub_.next; block < end; block = block.next()) {
     auto whole = co_await extents_->read({block, 1});
+    if (scrub_over(number)) co_return Done{};
     if (whole || !is_block_damage(whole.error())) continue;
     if (dirty_.find(block)) continue;  // Half written by a crash: the flusher writes it again.
     ++scrub_.damaged;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,7 +88,7 @@ struct BasePiece {
 struct CopyHashes {
   engine::Result<engine::Digest> log = engine::Digest();
   std::vector<std::uint64_t> groups;
-  std::vector<engine::BlockIndex> damaged;
+  std::vector<engine::BlockDamage> damaged;  ///< At most damaged_blocks_max.
 };
 inline constexpr std::size_t damaged_blocks_max = 64;
 /// Groups of one question, so that neither the answer nor the time for it has no bound.
@@ -194,9 +195,10 @@ class ReplicaStore {
   /// Errc::invalid: beyond the end.
   Task<engine::Result<BasePiece>> read_base(engine::BlockIndex first, std::uint32_t blocks_max);
 
-  /// A block whose content is lost here, that another copy is to be asked for. It changes, and
-  /// on_progress says so, when that was tried, and when it is worth trying again.
-  std::optional<engine::DamagedBlock> damaged_block() const;
+  /// Blocks whose content is lost here, that another copy is to be asked for: at most
+  /// repairs_at_once_max, those that a reader waits for first. They change, and on_progress says so, when
+  /// that was tried, and when it is worth trying again.
+  std::vector<engine::DamagedBlock> damaged_blocks() const;
   /// For another copy: the block as the extents have it, when they hold all up to `at`; not_yet
   /// when they cannot be brought there. Errc::unavailable: the base is not complete.
   Task<engine::Result<engine::BlockCopy>> copy_of(engine::BlockIndex block, engine::Lsn at);
@@ -215,8 +217,9 @@ class ReplicaStore {
   void repair_failed(engine::BlockIndex block);
 
   /// Reads everything in the background, `rate` bytes/s; what is damaged is noted and repaired like
-  /// what a reader found. Goes on after a restart. One that runs goes on at the new rate.
-  engine::Status start_scrub(std::uint64_t rate);
+  /// what a reader found. Goes on after a restart. One of the same `round` that runs goes on at the new
+  /// rate, one that is finished stays so; one of another round ends, and its place with it.
+  engine::Status start_scrub(std::uint64_t rate, std::uint64_t round);
   void stop_scrub();
 
   /// The greatest place at or below `at` from which on touched blocks can be named; none when all are
@@ -238,9 +241,10 @@ class ReplicaStore {
 
   /// Begins a comparison: until release_flush() nothing is flushed but what it asks for, and no
   /// log given up ahead. Answers the highest LSN that the extents hold or that could be flushed to.
+  /// Errc::unavailable: the base is not complete, there is nothing to be compared yet.
   Task<engine::Result<engine::Lsn>> hold_flush();
   /// Without blocks it re-reads the retained log and answers its digest; with blocks it hashes
-  /// them in groups. Refused when the hold is over before it is done.
+  /// them in groups. Refused when the hold is over before it is done; unavailable as hold_flush().
   Task<CopyHashes> hash_copy(engine::Lsn at, std::uint64_t group_blocks, engine::BlockRange range);
   void release_flush();
 
@@ -302,12 +306,14 @@ class ReplicaStore {
   void finish_scrub();
   Task<engine::Done> sleep(std::uint64_t nanoseconds);
   Task<engine::Status> scrub(std::uint64_t number);
-  Task<engine::Status> scrub_superblock();
-  Task<engine::Done> scrub_catalog();
+  Task<engine::Status> scrub_superblock(std::uint64_t number);
+  Task<engine::Done> scrub_catalog(std::uint64_t number);
   Task<engine::Status> scrub_log(std::uint64_t number);
   Task<engine::Status> give_up_history(engine::Lsn lsn);
+  void note_rot(engine::Lsn lsn, const engine::Error& error);
+  void log_was_cut(engine::Lsn to);
   Task<engine::Status> scrub_blocks(std::uint64_t number);
-  Task<engine::Done> scrub_singly();
+  Task<engine::Done> scrub_singly(std::uint64_t number);
   std::optional<engine::Error> failure() const;
 
   Task<engine::Status> create();
@@ -350,6 +356,13 @@ class ReplicaStore {
   };
   Task<engine::Status> reset(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
   Task<engine::Status> reset_held(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
+  /// Held: nobody writes blocks or the list of missing ones. Whoever needs both takes them here, or has
+  /// the guard already: never the guard behind missing_turn_.
+  struct WritesOver {
+    RangeGuard::Hold extents;
+    RangeGuard::Hold list;
+  };
+  Task<WritesOver> writes_over();
   engine::Result<MissingBlocks> missing_for(engine::BaseScope scope, engine::Epoch epoch,
                                             const NewLog& from);
   Task<engine::Status> seal_fork(engine::Lsn parts_at);
@@ -373,8 +386,9 @@ class ReplicaStore {
   Task<engine::Status> hash_groups(std::uint64_t group_blocks, engine::BlockRange range,
                                    std::uint64_t hold, CopyHashes& hashes);
   Task<engine::Result<std::uint64_t>> hash_group(engine::BlockRange group,
-                                                 std::vector<engine::BlockIndex>& damaged);
+                                                 std::vector<engine::BlockDamage>& damaged);
   void arm_hold_timer();
+  Task<engine::Result<engine::Lsn>> hold_for_comparison();
 
   StoreConfig config_;
   engine::VolumeKey key_;
@@ -382,7 +396,8 @@ class ReplicaStore {
   static constexpr engine::BlockRange only_turn{engine::BlockIndex(), 1};
   RangeGuard superblock_turn_;  ///< One superblock write at a time.
   RangeGuard change_turn_;      ///< One of truncate, reset, finish, stop at a time.
-  RangeGuard missing_turn_;     ///< One write of the list of missing blocks at a time.
+  RangeGuard
+      missing_turn_;  ///< One write of the list of missing blocks at a time; see writes_over().
   SuperblockFile superblock_file_;
   MissingFile missing_file_;
   ForkFiles forks_;
@@ -419,7 +434,9 @@ class ReplicaStore {
   std::uint64_t repaired_ = 0;  ///< Blocks, since the store was opened.
   std::vector<std::function<void(engine::Done)>> repair_waiting_;
   engine::ScrubStatus scrub_;
-  std::optional<engine::Lsn> rotten_log_;  ///< The last such record that is still there.
+  std::set<engine::Lsn> rotten_log_;  ///< Such records that are still there; some of them.
+  std::uint64_t log_cuts_ =
+      0;  ///< What was read of the log before the last one may not be there any more.
   std::uint64_t scrub_run_ = 0;  ///< Counts scrubs begun and stopped: a task of another one ends.
   engine::TimerId hold_timer_ = 0;
   std::vector<std::function<void(engine::Done)>> after_hold_;  ///< Wait for its end.

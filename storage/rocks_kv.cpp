@@ -115,6 +115,12 @@ Status sync_folder(const std::string& path) {
   return Done{};
 }
 
+Status exchange_names(const std::string& a, const std::string& b) {
+  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) != 0)
+    return Error{Errc::io_failed, fmt::format("{} and {} could not be swapped", a, b)};
+  return sync_folder(std::filesystem::path(b).parent_path().string());
+}
+
 /// Says nothing: else even a reader would begin a log file.
 class SilentLog final : public rocksdb::Logger {
  public:
@@ -128,8 +134,11 @@ class SilentLog final : public rocksdb::Logger {
 // the queue's lock is all that they share.
 class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
  public:
-  Impl(std::string directory, std::unique_ptr<rocksdb::DB> db, Post post)
-      : directory_(std::move(directory)), db_(std::move(db)), post_(std::move(post)) {}
+  Impl(std::string directory, std::unique_ptr<rocksdb::DB> db, Post post, Exchange exchange)
+      : directory_(std::move(directory)),
+        db_(std::move(db)),
+        post_(std::move(post)),
+        exchange_(exchange ? std::move(exchange) : exchange_names) {}
 
   Status load() {
     auto pairs = all_of(*db_, directory_);
@@ -238,7 +247,8 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     }
     rocksdb::WriteOptions synced;
     synced.sync = true;
-    if (!db_) return Error{Errc::io_failed, fmt::format("the catalog {} is gone", directory_)};
+    if (dead_ || !db_)
+      return Error{Errc::io_failed, fmt::format("the catalog {} failed before", directory_)};
     const auto status = db_->Write(synced, &writes);
     if (status.ok()) return Done{};
     dead_ = true;
@@ -288,6 +298,7 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
   }
 
   /// A new database beside the old one takes its place in one step: a crash leaves the one or the other.
+  /// Where the step fails nobody knows which: nothing may be built on either.
   Status rewrite(const Pairs& pairs) {
     if (dead_ || !db_)
       return Error{Errc::io_failed, fmt::format("the catalog {} failed before", directory_)};
@@ -298,17 +309,14 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     if (!made) return made;
     db_->Close();
     db_.reset();
-    const bool swapped =
-        ::renameat2(AT_FDCWD, beside.c_str(), AT_FDCWD, directory_.c_str(), RENAME_EXCHANGE) == 0;
-    const auto durable = sync_folder(std::filesystem::path(directory_).parent_path().string());
+    dead_ = true;
+    auto swapped = exchange_(beside, directory_);
+    if (!swapped) return swapped;
     rocksdb::DB* opened = nullptr;
     const auto status = rocksdb::DB::Open(options_of(existing), directory_, &opened);
     if (!status.ok()) return failed("opening", directory_, status);
     db_.reset(opened);
-    if (!durable) return durable;
-    if (!swapped)
-      return Error{Errc::io_failed,
-                   fmt::format("{} and {} could not be swapped", beside, directory_)};
+    dead_ = false;
     std::filesystem::remove_all(beside, ignored);
     return Done{};
   }
@@ -331,13 +339,14 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
   std::string directory_;
   std::unique_ptr<rocksdb::DB> db_;
   Post post_;
+  Exchange exchange_;
   std::thread worker_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> queue_;
   bool stopping_ = false;
   // Of the worker alone.
-  bool dead_ = false;  ///< A write failed: what is there may come back, nothing is built on it.
+  bool dead_ = false;  ///< A write failed, or a replacement: nothing is built on what is there.
   std::vector<OnCheck> checkers_;              ///< Of the loop: who waits for the check under way.
   std::optional<std::vector<KvBatch>> since_;  ///< What was committed since a check read all.
 };
@@ -347,12 +356,13 @@ RocksKv::RocksKv(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RocksKv::~RocksKv() { impl_->stop(); }
 
 engine::Result<std::unique_ptr<RocksKv>> RocksKv::open(const std::string& directory, Mode mode,
-                                                       Post post) {
+                                                       Post post, Exchange exchange) {
   if (mode == existing && !is_there(directory)) return no_catalog(directory);
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(options_of(mode), directory, &db);
   if (!status.ok()) return failed("opening", directory, status);
-  auto impl = std::make_shared<Impl>(directory, std::unique_ptr<rocksdb::DB>(db), std::move(post));
+  auto impl = std::make_shared<Impl>(directory, std::unique_ptr<rocksdb::DB>(db), std::move(post),
+                                     std::move(exchange));
   if (auto loaded = impl->load(); !loaded) return loaded.error();
   impl->start();
   return std::unique_ptr<RocksKv>(new RocksKv(std::move(impl)));

@@ -3,7 +3,8 @@
 //
 // After a failed write the database is dead until it is opened again: no automatic resume (a failed
 // sync may leave bytes that come back), and a damaged record in the middle of its log refuses to
-// open instead of being dropped silently.
+// open instead of being dropped silently. The same where a catalog that rotted was to be replaced by
+// a new one and it is not known which of them a restart would find.
 #pragma once
 
 #include <functional>
@@ -20,12 +21,14 @@ class RocksKv final : public Kv {
  public:
   /// Runs a function on the loop; given by the owner, called from the worker thread.
   using Post = std::function<void(std::function<void()>)>;
+  /// Two directories change their names in one step, durably when it is done.
+  using Exchange = std::function<engine::Status(const std::string&, const std::string&)>;
   enum Mode { existing, create };
 
   /// Blocks (milliseconds). `existing` never creates: Errc::not_found when there is no database;
   /// `create` refuses one that is there.
   static engine::Result<std::unique_ptr<RocksKv>> open(const std::string& directory, Mode mode,
-                                                       Post post);
+                                                       Post post, Exchange exchange = nullptr);
   /// Waits for commits under way; their completions are dropped.
   ~RocksKv() override;
 

@@ -249,6 +249,9 @@ std::string render_scrub(const json::value& reply) {
   lines += fmt::format("comparing copies: {}, block {}; {} differences, {} blocks disproved\n",
                        text(*round, "state"), text(*round, "next_block"),
                        text(*round, "differences"), text(*round, "disproved_blocks"));
+  for (const auto& copy : list(*round, "damaged"))
+    lines += fmt::format("DAMAGED: {} blocks from {} on, of {}: {}\n", text(copy, "blocks"),
+                         text(copy, "block"), text(copy, "node"), text(copy, "cause"));
   if (!list(*round, "waiting_for").empty())
     lines += "waiting for " + joined(list(*round, "waiting_for")) + "\n";
   for (const auto& block : list(*round, "undecided_blocks"))

@@ -365,7 +365,7 @@ BOOST_AUTO_TEST_CASE(
   StoreProgressed progressed;
   progressed.durable = engine::Lsn(1);
   progressed.wal_free_bytes = 1u << 30;
-  progressed.damaged = engine::DamagedBlock{engine::BlockIndex(5), engine::Lsn(4), 0};
+  progressed.damaged = {engine::DamagedBlock{engine::BlockIndex(5), engine::Lsn(4), 0}};
   caf::anon_send(*w.store_notes->listener, progressed);
   w.run();
   BOOST_TEST(lines(w.sender(2).heard) == "fetch 5 at 4\n");
@@ -380,10 +380,32 @@ BOOST_AUTO_TEST_CASE(a_block_that_no_replica_has_is_given_up) {
   StoreProgressed progressed;
   progressed.durable = engine::Lsn(1);
   progressed.wal_free_bytes = 1u << 30;
-  progressed.damaged = engine::DamagedBlock{engine::BlockIndex(5), engine::Lsn(4), 0};
+  progressed.damaged = {engine::DamagedBlock{engine::BlockIndex(5), engine::Lsn(4), 0}};
   caf::anon_send(*w.store_notes->listener, progressed);
   w.run();
   BOOST_TEST(lines(w.store_notes->heard) == "give up 5\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_few_lost_blocks_are_asked_for_at_once_in_the_order_of_the_store) {
+  VolumeWorld w;
+  w.everybody_has(1);
+  w.store_notes->heard.clear();
+  w.sender(2).heard.clear();
+  engine::BlockCopy copy;
+  copy.block = engine::BlockIndex(5);
+  copy.state = engine::CopyState::damaged;
+  StoreProgressed progressed;
+  progressed.durable = engine::Lsn(1);
+  progressed.wal_free_bytes = 1u << 30;
+  for (const std::uint64_t block : {9u, 5u, 7u, 8u, 6u})
+    progressed.damaged.push_back({engine::BlockIndex(block), engine::Lsn(4), 0});
+  w.sender(2).has = copy;
+  w.sender(3).has = copy;
+  caf::anon_send(*w.store_notes->listener, progressed);
+  w.run();
+  BOOST_TEST(lines(w.sender(2).heard) ==
+             "fetch 9 at 4\nfetch 5 at 4\nfetch 7 at 4\nfetch 8 at 4\n");
+  BOOST_TEST(lines(w.store_notes->heard) == "give up 9\ngive up 5\ngive up 7\ngive up 8\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

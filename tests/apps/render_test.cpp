@@ -71,6 +71,16 @@ BOOST_AUTO_TEST_CASE(a_plan_for_one_in_line_is_one_sentence_and_its_facts) {
              "  state    streaming\n  primary  head 9, committed 9\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_scrub_says_what_stays_damaged_where_and_why) {
+  const auto shown = render_scrub(json::parse(R"({"volume":"v","copies":[],"round":{
+      "state":"finished","number":7,"next_block":256,"differences":1,"disproved_blocks":0,
+      "damaged":[{"node":"n2","block":3,"blocks":2,"cause":"read: Input/output error"}],
+      "undecided_blocks":[],"waiting_for":[]}})"));
+  BOOST_TEST(shown ==
+             "comparing copies: finished, block 256; 1 differences, 0 blocks disproved\n"
+             "DAMAGED: 2 blocks from 3 on, of n2: read: Input/output error\n");
+}
+
 BOOST_AUTO_TEST_CASE(only_sessions_that_run_are_watched) {
   const auto of = [](const char* state, const char* phase) {
     return render_sessions(json::parse(fmt::format(

@@ -16,9 +16,9 @@ BOOST_AUTO_TEST_CASE(what_is_read_is_paid_for_with_time) {
 }
 
 BOOST_AUTO_TEST_CASE(a_place_comes_back_as_it_was_written_and_nothing_else_does) {
-  const ScrubPlace place{123, BlockIndex(456), 7};
+  const ScrubPlace place{123, BlockIndex(456), 7, 89};
   const auto value = encode_scrub(place);
-  BOOST_TEST(value.size() == 29u);
+  BOOST_TEST(value.size() == 37u);
   BOOST_CHECK(decode_scrub(value) == place);
   for (std::size_t at = 0; at < value.size(); ++at) {
     auto bent = value;

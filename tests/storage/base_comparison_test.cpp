@@ -67,6 +67,65 @@ BOOST_AUTO_TEST_CASE(a_crash_anywhere_in_a_copy_forgets_no_more_than_two_steps_a
   BOOST_CHECK_LE(worst, 2 * storage::base_step_blocks_min + engine::base_intake_blocks_max);
 }
 
+// A base write that waits for the list to be written has the guard of its blocks; whoever ends the store
+// wants all blocks and the list.
+BOOST_AUTO_TEST_CASE(a_store_that_ends_amid_a_copy_waits_for_it_whatever_is_being_written) {
+  constexpr std::uint64_t blocks = 16 * 1024, run = 256, runs = 20;
+  const auto key = engine::VolumeKey(StoreWorld().spec.id);
+  std::vector<engine::Slice> data;
+  std::vector<std::vector<engine::BlockSum>> sums(runs);
+  for (std::uint64_t n = 0; n < runs; ++n) {
+    data.push_back(StoreWorld::content({BlockIndex(n * run), run}, 1));
+    for (std::uint64_t i = 0; i < run; ++i)
+      sums[n].push_back(engine::block_sum(key, BlockIndex(n * run + i),
+                                          data[n].bytes().subspan(i * block_bytes, block_bytes)));
+  }
+  for (std::uint64_t steps = 0; steps < 60; steps += 3) {
+    StoreWorld target(blocks);
+    target.limits.extent_file_bytes = blocks * block_bytes;
+    target.open(true);
+    target.append_durably({target.begin_epoch(1)});
+    BOOST_REQUIRE(
+        target
+            .finish(target.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(1),
+                                             target.digest_at[1], target.store->facts().history))
+            .has_value());
+    std::uint64_t answered = 0;
+    for (std::uint64_t n = 0; n < runs; ++n) {
+      target.store->run(
+          target.store->write_base({BlockIndex(n * run), run}, sums[n], data[n], Lsn(1)),
+          [&answered](const engine::Status&) { ++answered; });
+    }
+    for (std::uint64_t i = 0; i < steps; ++i) target.disk->step();
+    bool ended = false;
+    target.store->run(target.store->stop(false), [&ended](const engine::Status&) { ended = true; });
+    target.disk->settle();
+    BOOST_CHECK_MESSAGE(ended, "after " << steps << " steps");
+    BOOST_CHECK_EQUAL(answered, runs);
+    BOOST_CHECK(!target.failure);
+    target.store.reset();
+    BOOST_CHECK(target.open().rebuild.has_value());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_under_way_is_not_held_and_not_compared_with_others) {
+  Rebuild r;
+  BOOST_REQUIRE(r.begin().has_value());
+  r.base_lane(0, 22);
+  const auto held = r.target.finish(r.target.store->hold_flush());
+  BOOST_REQUIRE(!held);
+  BOOST_CHECK(held.error().code == engine::Errc::unavailable);
+  const auto hashed = r.target.finish(r.target.store->hash_copy(r.base, 16, {BlockIndex(0), 64}));
+  BOOST_REQUIRE(!hashed.log);
+  BOOST_CHECK(hashed.log.error().code == engine::Errc::unavailable);
+  BOOST_CHECK(hashed.groups.empty());
+  const auto reached = r.base_lane(22, 64);
+  BOOST_REQUIRE(r.target.finish(r.target.store->finish_rebuild(reached)).has_value());
+  BOOST_REQUIRE(r.target.finish(r.target.store->hold_flush()).has_value());
+  BOOST_CHECK(
+      r.target.finish(r.target.store->hash_copy(r.base, 16, {BlockIndex(0), 64})).log.has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_whole_copy_comes_to_what_its_source_comes_to) {
   Rebuild r;
   BOOST_REQUIRE(r.begin().has_value());

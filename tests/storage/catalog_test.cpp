@@ -32,10 +32,10 @@ struct Folder {
   }
   ~Folder() { std::filesystem::remove_all(path); }
 
-  auto open(RocksKv::Mode mode) {
-    return RocksKv::open((path / "db").string(), mode, [this](std::function<void()> f) {
-      boost::asio::post(loop, std::move(f));
-    });
+  auto open(RocksKv::Mode mode, RocksKv::Exchange exchange = nullptr) {
+    return RocksKv::open((path / "db").string(), mode,
+                         [this](std::function<void()> f) { boost::asio::post(loop, std::move(f)); },
+                         std::move(exchange));
   }
   engine::Status commit(RocksKv& kv, storage::KvBatch batch) {
     std::optional<engine::Status> result;
@@ -190,6 +190,57 @@ BOOST_AUTO_TEST_CASE(what_is_committed_while_a_rotten_catalog_is_written_anew_is
   BOOST_TEST((*kv)->get("meanwhile").value() == "z");
   BOOST_TEST((*kv)->get("later").value() == "z");
   BOOST_TEST((*kv)->scan("").size() == 52u);
+}
+
+// The names may have been exchanged, and may be exchanged again by a power loss: what is written into
+// either of the two may be in the other one's place.
+BOOST_AUTO_TEST_CASE(
+    a_catalog_that_could_not_be_replaced_takes_no_more_and_is_whole_when_reopened) {
+  for (const bool happened : {false, true}) {
+    auto kv = open(RocksKv::create, [happened](const std::string& a, const std::string& b) {
+      if (happened) {
+        const auto aside = a + ".aside";
+        std::filesystem::rename(a, aside);
+        std::filesystem::rename(b, a);
+        std::filesystem::rename(aside, b);
+      }
+      return engine::Error{engine::Errc::io_failed, "sync of the directory: Input/output error"};
+    });
+    for (int i = 0; i < 50; ++i)
+      BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'v'))).has_value());
+    const auto log_rotted = [&] { rot(path / "db", ".log"); };
+    log_rotted();
+    const auto found = check(*this, **kv);
+    BOOST_REQUIRE(!found);
+    BOOST_TEST(found.error().text.find("Input/output error") != std::string::npos);
+    const auto refused = commit(**kv, put("later", "y"));
+    BOOST_REQUIRE(!refused);
+    BOOST_CHECK(refused.error().code == engine::Errc::io_failed);
+    BOOST_TEST(!check(*this, **kv).has_value());
+    BOOST_TEST((*kv)->get("49").value() == std::string(500, 'v'));
+    BOOST_TEST(!(*kv)->get("later").has_value());
+    kv->reset();
+    if (happened) {
+      kv = open(RocksKv::existing);
+      BOOST_REQUIRE(kv.has_value());
+      BOOST_TEST((*kv)->scan("").size() == 50u);
+      kv->reset();
+    }
+    std::filesystem::remove_all(path / "db");
+    std::filesystem::remove_all(path / "db.new");
+  }
+}
+
+// Nothing was touched yet: it goes on as it was.
+BOOST_AUTO_TEST_CASE(a_catalog_beside_which_no_other_can_be_made_goes_on) {
+  auto kv = open(RocksKv::create);
+  for (int i = 0; i < 50; ++i)
+    BOOST_REQUIRE(commit(**kv, put(std::to_string(i), std::string(500, 'v'))).has_value());
+  rot(path / "db", ".log");
+  const auto other = RocksKv::open((path / "db.new").string(), RocksKv::create, [](auto) {});
+  BOOST_REQUIRE(other.has_value());  // Its lock is held.
+  BOOST_TEST(!check(*this, **kv).has_value());
+  BOOST_TEST(commit(**kv, put("later", "y")).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_second_owner_is_refused_and_told_who_owns) {

@@ -380,7 +380,8 @@ BOOST_AUTO_TEST_CASE(compare_finds_the_flipped_byte_in_extents_and_in_the_log) {
   StoreWorld::flip(w.file_of("extents/00000001.dat"), 5 * block_bytes + 9);
   const auto extents = hash();
   BOOST_REQUIRE_EQUAL(extents.damaged.size(), 1u);
-  BOOST_CHECK_EQUAL(extents.damaged[0].value, 21u);
+  BOOST_CHECK_EQUAL(extents.damaged[0].block.value, 21u);
+  BOOST_CHECK_NE(extents.damaged[0].cause.find("checksum"), std::string::npos);
   const auto path = segments(w).at(0);
   StoreWorld::flip(w.file_of(path), batches(w, path).at(0).offset + 2 * block_bytes);
   const auto log = hash(0);

@@ -184,7 +184,9 @@ void MemoryDisk::write(const storage::FilePtr& file, std::uint64_t offset,
 void MemoryDisk::read(const storage::FilePtr& file, std::uint64_t offset, std::size_t bytes,
                       OnRead done) {
   bytes_read += bytes;
-  later([file, offset, bytes, done = std::move(done)] {
+  const Status fate = on_read ? on_read(file->path(), offset, bytes) : Status(Done{});
+  later([file, offset, bytes, fate, done = std::move(done)] {
+    if (!fate) return done(fate.error());
     const auto& from = static_cast<Opened&>(*file).file->seen;
     if (offset + bytes > from.size()) {
       return done(Error{Errc::not_found,

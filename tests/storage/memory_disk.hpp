@@ -88,6 +88,9 @@ class MemoryDisk final : public storage::Disk {
   std::uint64_t capacity_bytes = ~std::uint64_t{0};
   /// Called with each write before it is queued; an error makes it fail.
   std::function<engine::Status(const std::string& path, std::uint64_t offset)> on_write;
+  /// Called with each read; an error makes it fail.
+  std::function<engine::Status(const std::string& path, std::uint64_t offset, std::size_t bytes)>
+      on_read;
   /// Called with each sync of a file or a directory.
   std::function<engine::Status(const std::string& path)> on_sync;
   std::uint64_t writes = 0;

@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(a_block_that_is_as_the_record_left_it_is_not_disproved) {
   const LastWritten older{BlockIndex(3), Lsn(2), w.sum(2)};
   BOOST_TEST(w.finish(w.store->disproved(older, Lsn(3))).has_value());
   BOOST_TEST(w.reads());
-  BOOST_TEST(!w.store->damaged_block().has_value());
+  BOOST_TEST(!w.damaged_block().has_value());
 }
 
 BOOST_AUTO_TEST_CASE(content_where_a_hole_should_be_becomes_a_hole) {

@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_block_is_an_error_of_its_own_range_told_once) {
   BOOST_CHECK(w.read_error() == Errc::corrupt);
   BOOST_TEST(w.told("block_damaged") == 1u);
   BOOST_TEST(w.finish(w.store->read_blocks({BlockIndex(4), 4})).has_value());
-  const auto wanted = w.store->damaged_block();
+  const auto wanted = w.damaged_block();
   BOOST_REQUIRE(wanted.has_value());
   BOOST_TEST(wanted->block.value == 3u);
   BOOST_TEST(wanted->at.value == 2u);
@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(content_that_the_own_checksum_names_is_right_whoever_has_it
   BOOST_TEST(w.finish(w.store->repair_block(w.copy(3, 2, 0), Lsn(2))).has_value());
   BOOST_TEST(w.difference_at(Lsn(2)) == "");
   BOOST_TEST(w.told("block_repaired") == 1u);
-  BOOST_TEST(!w.store->damaged_block().has_value());
+  BOOST_TEST(!w.damaged_block().has_value());
   BOOST_TEST(w.store->status().blocks_repaired == 1u);
   BOOST_TEST(w.store->status().damaged_blocks == 0u);
 }
@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(what_is_flushed_over_damage_heals_it_and_a_late_copy_change
   w.read_error();
   w.append_durably({w.write(3, 1)});
   w.flush_all();
-  BOOST_TEST(!w.store->damaged_block().has_value());
+  BOOST_TEST(!w.damaged_block().has_value());
   BOOST_TEST(w.finish(w.store->repair_block(w.copy(3, 2, 2), Lsn(2))).has_value());
   BOOST_TEST(w.difference_at(Lsn(3)) == "");
   BOOST_TEST(w.told("block_repaired") == 0u);
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(a_reader_waits_no_longer_than_some_seconds_where_nobody_can
   w.disk->settle();
   const auto began = w.timers.now();
   while (!right) {
-    if (w.store->damaged_block()) w.store->repair_failed(BlockIndex(3));
+    if (w.damaged_block()) w.store->repair_failed(BlockIndex(3));
     w.timers.advance(100 * engine::millisecond);
     w.disk->settle();
   }
@@ -182,14 +182,82 @@ BOOST_AUTO_TEST_CASE(a_reader_waits_no_longer_than_some_seconds_where_nobody_can
 BOOST_AUTO_TEST_CASE(those_who_could_not_help_are_asked_again_later) {
   Damaged w;
   w.read_error();
-  const auto wanted = w.store->damaged_block();
+  const auto wanted = w.damaged_block();
   BOOST_REQUIRE(wanted.has_value());
   w.store->repair_failed(BlockIndex(3));
-  BOOST_TEST(!w.store->damaged_block().has_value());
+  BOOST_TEST(!w.damaged_block().has_value());
   BOOST_TEST(w.store->status().unrepairable_blocks == 1u);
   w.timers.advance(11 * engine::second);
-  BOOST_REQUIRE(w.store->damaged_block().has_value());
-  BOOST_TEST(w.store->damaged_block()->attempt > wanted->attempt);
+  BOOST_REQUIRE(w.damaged_block().has_value());
+  BOOST_TEST(w.damaged_block()->attempt > wanted->attempt);
+}
+
+std::vector<std::uint64_t> wanted(const StoreWorld& w) {
+  std::vector<std::uint64_t> blocks;
+  for (const auto& one : w.store->damaged_blocks()) blocks.push_back(one.block.value);
+  return blocks;
+}
+
+// A scrub found a long list; a client must not wait until it is worked off.
+BOOST_AUTO_TEST_CASE(what_a_reader_waits_for_is_asked_for_before_all_that_nobody_reads) {
+  Damaged w;
+  w.append_durably({w.write(8, 8)});
+  w.flush_all();
+  for (std::uint64_t block = 0; block < 16; ++block) {
+    if (block != 3) w.rot(block);
+    (void)w.finish(w.store->copy_of(BlockIndex(block), Lsn(2)));
+  }
+  const std::vector<std::uint64_t> from_the_begin{0, 1, 2, 3};
+  BOOST_TEST((wanted(w) == from_the_begin));
+  std::optional<bool> first, second;
+  w.store->run(w.store->read_blocks({BlockIndex(14), 2}),
+               [&](auto read) { first = read.has_value(); });
+  w.disk->settle();
+  w.store->run(w.store->read_blocks({BlockIndex(9), 1}),
+               [&](auto read) { second = read.has_value(); });
+  w.disk->settle();
+  const std::vector<std::uint64_t> waited_for{14, 15, 9, 0};
+  BOOST_TEST((wanted(w) == waited_for));
+  for (const std::uint64_t block : {14u, 15u, 9u})
+    BOOST_TEST(w.finish(w.store->repair_block(w.copy(block, 3, 3), Lsn(3))).has_value());
+  w.disk->settle();
+  BOOST_TEST((first && *first));
+  BOOST_TEST((second && *second));
+  BOOST_TEST((wanted(w) == from_the_begin));
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_that_went_away_leaves_the_order_as_it_was) {
+  Damaged w;
+  w.rot(1);
+  (void)w.finish(w.store->copy_of(BlockIndex(1), Lsn(2)));
+  BOOST_TEST(!w.finish(w.store->read_blocks({BlockIndex(3), 1})).has_value());
+  const std::vector<std::uint64_t> all{1, 3};
+  BOOST_TEST((wanted(w) == all));
+}
+
+BOOST_AUTO_TEST_CASE(a_list_that_is_full_has_room_for_what_a_reader_waits_for) {
+  storage::DamagedBlocks damaged;
+  for (std::uint64_t block = 0; block < storage::damaged_blocks_noted_max; ++block)
+    BOOST_REQUIRE(damaged.note(BlockIndex(block), Lsn(2)));
+  const BlockIndex beyond(storage::damaged_blocks_noted_max);
+  BOOST_TEST(!damaged.note(beyond, Lsn(2)));
+  const auto wait = damaged.wait_for({beyond, 2 * storage::damaged_blocks_waited_max});
+  for (std::uint64_t i = 0; i < storage::damaged_blocks_waited_max; ++i)
+    BOOST_REQUIRE(damaged.note(beyond + i, Lsn(2)));
+  BOOST_TEST(!damaged.note(beyond + storage::damaged_blocks_waited_max, Lsn(2)));
+  BOOST_TEST(damaged.wanted().front().block.value == beyond.value);
+}
+
+// On a volume where nothing else moves.
+BOOST_AUTO_TEST_CASE(a_reader_of_a_block_that_was_given_up_has_others_asked_at_once) {
+  Damaged w;
+  w.read_error();
+  w.store->repair_failed(BlockIndex(3));
+  std::size_t told = 0;
+  w.store->on_progress = [&] { told += w.store->damaged_blocks().empty() ? 0u : 1u; };
+  w.store->run(w.store->read_blocks({BlockIndex(3), 1}), [](auto) {});
+  w.disk->settle();
+  BOOST_TEST(told > 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_copy_is_given_when_the_extents_hold_what_is_asked_for) {
@@ -219,7 +287,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_block_is_not_given_away_and_is_noted) {
   const auto given = w.finish(w.store->copy_of(BlockIndex(3), Lsn(2)));
   BOOST_REQUIRE(given.has_value());
   BOOST_CHECK(given->state == CopyState::damaged);
-  BOOST_TEST(w.store->damaged_block().has_value());
+  BOOST_TEST(w.damaged_block().has_value());
   BOOST_CHECK(
       w.finish(w.store->copy_of(BlockIndex(engine::volume_blocks_max), Lsn(2))).error().code ==
       Errc::invalid);

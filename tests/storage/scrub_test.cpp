@@ -18,7 +18,7 @@ constexpr std::uint64_t fast = 1u << 30;
 struct Scrubbed : StoreWorld {
   /// Until it is over.
   engine::ScrubStatus scrub(std::uint64_t rate = fast) {
-    BOOST_REQUIRE(store->start_scrub(rate).has_value());
+    BOOST_REQUIRE(store->start_scrub(rate, ++round).has_value());
     return wait();
   }
   engine::ScrubStatus wait() {
@@ -33,6 +33,7 @@ struct Scrubbed : StoreWorld {
   std::size_t told(std::string_view name) const {
     return static_cast<std::size_t>(std::count(events.names.begin(), events.names.end(), name));
   }
+  std::uint64_t round = 0;
   /// The segment file with the first record that is retained.
   std::string oldest_segment() {
     for (const auto& [path, file] : disk->files()) {
@@ -70,8 +71,8 @@ BOOST_AUTO_TEST_CASE(rot_in_blocks_that_nobody_reads_is_found) {
   const auto s = w.scrub();
   BOOST_TEST(s.damaged == 2u);
   BOOST_TEST(w.told("block_damaged") == 2u);
-  BOOST_REQUIRE(w.store->damaged_block().has_value());
-  BOOST_TEST(w.store->damaged_block()->block.value == 3u);
+  BOOST_REQUIRE(w.damaged_block().has_value());
+  BOOST_TEST(w.damaged_block()->block.value == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(a_rotten_checksum_file_is_written_again_from_memory) {
@@ -154,7 +155,7 @@ BOOST_AUTO_TEST_CASE(rot_in_the_segment_that_is_written_to_goes_with_the_next_re
   w.append_durably({w.begin_epoch(1), w.write(0, 8)});
   w.append_durably({w.write(3, 1)});
   StoreWorld::flip(w.file_of(w.oldest_segment()), 2 * block_bytes + 9);
-  BOOST_REQUIRE(w.store->start_scrub(fast).has_value());
+  BOOST_REQUIRE(w.store->start_scrub(fast, 1).has_value());
   for (int i = 0; i < 50; ++i) {
     w.disk->settle();
     w.timers.advance(100 * engine::millisecond);
@@ -180,13 +181,13 @@ BOOST_AUTO_TEST_CASE(it_keeps_to_its_rate) {
   w.scrub(64u << 10);
   // 256 KiB of blocks, and a piece of the log that counts as one MiB.
   BOOST_TEST(w.timers.now() - began >= 4 * engine::second);
-  BOOST_TEST(!w.store->start_scrub(1).has_value());
+  BOOST_TEST(!w.store->start_scrub(1, 1).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(it_goes_on_after_a_restart_and_not_when_it_was_stopped) {
   Scrubbed w;
   w.fill_log();
-  BOOST_REQUIRE(w.store->start_scrub(engine::scrub_rate_min).has_value());
+  BOOST_REQUIRE(w.store->start_scrub(engine::scrub_rate_min, 1).has_value());
   w.disk->settle();
   w.store.reset();
   w.open();
@@ -198,6 +199,120 @@ BOOST_AUTO_TEST_CASE(it_goes_on_after_a_restart_and_not_when_it_was_stopped) {
   w.store.reset();
   w.open();
   BOOST_CHECK(w.store->status().scrub.state == ScrubState::idle);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_told_twice_begins_once_and_another_round_begins_anew) {
+  Scrubbed w;
+  w.fill_log();
+  w.scrub();
+  BOOST_REQUIRE(w.store->start_scrub(fast, w.round).has_value());
+  BOOST_CHECK(w.store->status().scrub.state == ScrubState::finished);
+  BOOST_TEST(w.scrub().round == w.round);
+  BOOST_TEST(w.told("scrub_finished") == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(the_round_that_a_copy_reads_itself_for_survives_a_restart) {
+  Scrubbed w;
+  w.fill_log();
+  BOOST_REQUIRE(w.store->start_scrub(engine::scrub_rate_min, 41).has_value());
+  w.disk->settle();
+  w.store.reset();
+  w.open();
+  BOOST_TEST(w.store->status().scrub.round == 41u);
+}
+
+// The read that was under way comes back in the next scrub's time.
+BOOST_AUTO_TEST_CASE(a_stopped_scrub_that_is_still_reading_does_not_move_the_next_one) {
+  for (const bool rotten : {false, true}) {
+    Scrubbed w;
+    w.fill_log();
+    if (rotten) StoreWorld::flip(w.file_of("extents/00000000.dat"), 3 * block_bytes + 7);
+    bool over = false;
+    for (std::uint64_t steps = 0; !over; ++steps) {
+      BOOST_REQUIRE(steps < 1000);
+      // A fast one, stopped at each place of its way in turn.
+      BOOST_REQUIRE(w.store->start_scrub(1u << 31, ++w.round).has_value());
+      for (std::uint64_t i = 0; i < steps; ++i) {
+        if (!w.disk->step()) w.timers.advance(engine::millisecond);
+      }
+      over = w.store->status().scrub.next.value == w.volume_blocks;
+      w.store->stop_scrub();
+      BOOST_REQUIRE(w.store->start_scrub(engine::scrub_rate_min, ++w.round).has_value());
+      w.disk->settle();  // What the stopped one was reading; the new one is still at the log.
+      const auto after = w.store->status().scrub;
+      BOOST_TEST(after.next.value == 0u);
+      BOOST_TEST(after.damaged == 0u);
+      w.store->stop_scrub();
+      w.timers.advance(20 * engine::second);
+      w.disk->settle();
+    }
+  }
+}
+
+// The record that rotted goes with its log; the one that comes in its place is whole.
+BOOST_AUTO_TEST_CASE(rot_that_is_cut_away_costs_no_history) {
+  Scrubbed w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(0, 8)});
+  w.append({w.write(3, 1)}, Lsn(2));
+  w.disk->settle();
+  auto& log = w.file_of(w.oldest_segment());
+  // The last page that was written.
+  auto end = log.seen.size() / block_bytes;
+  while (end > 0 &&
+         std::all_of(log.seen.begin() + static_cast<std::ptrdiff_t>((end - 1) * block_bytes),
+                     log.seen.begin() + static_cast<std::ptrdiff_t>(end * block_bytes),
+                     [](std::byte b) { return b == std::byte{0}; }))
+    --end;
+  StoreWorld::flip(log, (end - 1) * block_bytes + 9);
+  BOOST_REQUIRE(w.store->start_scrub(fast, 1).has_value());
+  for (int i = 0; i < 50; ++i) {
+    w.disk->settle();
+    w.timers.advance(100 * engine::millisecond);
+  }
+  BOOST_REQUIRE(w.told("log_rot_found") == 1u);
+  BOOST_REQUIRE(w.finish(w.store->truncate(Lsn(2))).has_value());
+  w.forget_behind(Lsn(2));
+  // Of what comes in its place a segment ends, as the scrub would want it to.
+  for (const std::uint64_t block : {5u, 6u, 7u}) {
+    w.append_durably({w.write(block, 1)});
+    for (int i = 0; i < 30; ++i) {
+      w.disk->settle();
+      w.timers.advance(100 * engine::millisecond);
+    }
+  }
+  BOOST_CHECK(w.wait().state == ScrubState::finished);
+  BOOST_TEST(w.told("log_rot_given_up") == 0u);
+  BOOST_TEST(w.store->retained().value == 1u);
+  BOOST_TEST(w.difference_at(Lsn(5)) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_block_that_cannot_be_read_is_named_and_the_others_are_hashed_all_the_same) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(16, 16)});
+  w.flush_all();
+  const auto hash = [&] {
+    BOOST_REQUIRE(w.finish(w.store->hold_flush()).has_value());
+    return w.finish(w.store->hash_copy(Lsn(2), 8, {BlockIndex(0), 64}));
+  };
+  const auto before = hash();
+  w.disk->on_read = [](const std::string& path, std::uint64_t at,
+                       std::size_t bytes) -> engine::Status {
+    const std::uint64_t bad = 5 * block_bytes;
+    if (!path.ends_with("00000001.dat") || at > bad || at + bytes <= bad) return engine::Done{};
+    return engine::Error{engine::Errc::io_failed, "read: Input/output error"};
+  };
+  const auto after = hash();
+  BOOST_CHECK(after.log.has_value());
+  BOOST_REQUIRE_EQUAL(after.damaged.size(), 1u);
+  BOOST_CHECK_EQUAL(after.damaged[0].block.value, 21u);
+  BOOST_CHECK_EQUAL(after.damaged[0].cause, "read: Input/output error");
+  BOOST_REQUIRE_EQUAL(after.groups.size(), before.groups.size());
+  for (std::size_t g = 0; g < after.groups.size(); ++g)
+    BOOST_CHECK_EQUAL(after.groups[g] == before.groups[g], g != 2);
+  BOOST_CHECK(!w.failure);
+  BOOST_CHECK_EQUAL(w.store->status().damaged_blocks, 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

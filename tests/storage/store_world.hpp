@@ -92,6 +92,12 @@ struct StoreWorld {
     return *opened;
   }
 
+  /// The one that another copy is to be asked for first.
+  std::optional<engine::DamagedBlock> damaged_block() const {
+    const auto wanted = store->damaged_blocks();
+    return wanted.empty() ? std::nullopt : std::optional(wanted.front());
+  }
+
   /// Every block of a write holds the LSN that wrote it; zero after a trim.
   static engine::Slice content(BlockRange range, std::uint64_t value) {
     auto buffer = engine::Buffer::zeroed(range.count * block_bytes);
