@@ -44,6 +44,7 @@ VolumeEffects VolumeMachine::on(RoleOpened event) {
   durable_ = reported_durable_ = shipped_ = event.log.end;
   committed_ = std::min(event.log.committed, event.log.end);
   wal_free_bytes_ = event.log.wal_free_bytes;
+  moved_at_ = event.at.now;
 
   EpochBody body;
   body.nonce = assignment_.nonce;

@@ -191,7 +191,8 @@ class VolumeMachine {
   ConfigurationHistory configurations_;  ///< Of the log.
   Version told_version_;  ///< Of the assignment when the control plane was last told.
   MonoTime told_at_;
-  MonoTime short_since_;   ///< Since when there are too few copies; zero: there are enough.
+  MonoTime moved_at_;      ///< When committed was last seen to have moved.
+  Lsn moved_to_;           ///< Where it was then.
   bool failing_ = false;   ///< Since long enough, and an operator wants errors then.
   std::string not_ready_;  ///< Why what is wanted waits to be numbered, as last said.
   FrontSession session_;
