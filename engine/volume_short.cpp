@@ -51,6 +51,10 @@ void VolumeMachine::fail_waiting() {
   }
   queued_.clear();
   queued_bytes_ = 0;
+  for (const auto& [client, request] : early_) {
+    refuse(client, request.cookie, error.code, error.text);
+  }
+  early_.clear();
   for (auto& change : merging_) {
     if (!change.done) refuse(change.client, change.request.cookie, error.code, error.text);
     change.done = true;

@@ -181,6 +181,35 @@ BOOST_AUTO_TEST_CASE(fewer_min_copies_need_nobody_that_is_gone) {
   BOOST_TEST(done(all.decide(9, {1}), 1));
 }
 
+// --- a size beside rules that cannot be had yet -----------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_size_does_not_wait_for_rules_that_wait_for_copies) {
+  Changing s(in_mode(Mode::sync_all, 2, 2));
+  s.closes(3);
+  auto next = s.volume.assignment();
+  const auto bytes = 2 * next.spec.size_bytes;
+  next.version = Version(8);
+  next.wanted = Configuration{bytes, Mode::sync_all, 3};
+  BOOST_TEST(s.tell(next) == "append 2:configure\n");
+  BOOST_TEST(s.volume.configurations().current().min_copies ==
+             2u);  // By the rules that are recorded.
+  BOOST_TEST(s.has({2}) == "");
+  const auto all = s.has({1});
+  BOOST_TEST(all == committed(2) + fmt::format("tell that {} bytes are in force since 2\n", bytes));
+  BOOST_TEST(s.tick(500) == fmt::format("tell that {} bytes are in force since 2\n", bytes));
+  // The control plane has recorded the size, and the rules wait on.
+  next.version = Version(9);
+  next.spec.size_bytes = bytes;
+  BOOST_TEST(s.tell(next) == "");
+  BOOST_TEST(s.tick(1'000) == "");
+  s.closes(3);
+  const auto text = s.has({3});
+  BOOST_TEST(text.find("propose") != std::string::npos);
+  auto in_line = s.decide(10, {1, 2, 3});
+  BOOST_TEST(in_line == "append 3:configure\n");
+  BOOST_TEST(s.has({1, 2, 3}).find("in force since 3") != std::string::npos);
+}
+
 // --- answers, successors, other wishes ---------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(while_no_answer_comes_both_rules_stand_and_it_is_told_again) {
