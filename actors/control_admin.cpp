@@ -37,7 +37,11 @@ void ControlAdmin::when_settled(const engine::VolumeId& id, std::uint16_t status
   waiting.volume = id;
   waiting.deadline = shell.env_->clock.now() + admin_wait_max;
   // What nodes that are away have to do is done when they come: nobody waits for that.
-  waiting.done = [plane = &shell.plane_, id] { return plane->pending_reachable(id).empty(); };
+  // Whoever asked for a size does not wait for rules that cannot be had yet.
+  const bool rules = parts.back() != "resize";
+  waiting.done = [plane = &shell.plane_, id, rules] {
+    return plane->pending_reachable(id, rules).empty();
+  };
   waiting.finish = [self = *this, id, status](bool in_time) mutable {
     const auto wish = self.shell.plane_.refused_wish(id);
     if (self.parts.back() == "promote" && !wish.empty()) {
@@ -62,8 +66,9 @@ void ControlAdmin::when_serving(const engine::VolumeId& id, std::uint16_t status
     const bool waits = serving != nullptr && serving->is_bool() && !serving->as_bool();
     auto& control = self.shell;
     // A primary that is away makes nothing a record: then what was asked for is not in force yet.
-    const bool wished = body.contains("wanted_size_bytes") || body.contains("wanted_mode") ||
-                        body.contains("wanted_min_copies");
+    const bool rules = self.parts.back() != "resize" &&
+                       (body.contains("wanted_mode") || body.contains("wanted_min_copies"));
+    const bool wished = body.contains("wanted_size_bytes") || rules;
     if (wished && reply.status == 200) reply.status = 202;
     if (!waits || control.env_->clock.now() >= deadline) return self.answer(std::move(reply));
     ControlShell::Waiting again;

@@ -2,6 +2,7 @@
 // Strictly in order; what stands behind a Persist waits for it.
 #include "actors/node_shell.hpp"
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 
 namespace tidemark::actors {
 
@@ -24,7 +25,7 @@ roles::Held held_by(const StoreFacts& facts, bool linked) {
   held.committed = facts.committed;
   held.digest = facts.digest;
   held.base = facts.base;
-  held.clean = facts.clean && !linked;
+  held.clean = facts.clean && (!linked || engine::planted(engine::Bug::clean_stop_outlives_link));
   held.damage = facts.damage;
   return held;
 }

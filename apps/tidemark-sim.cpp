@@ -242,7 +242,11 @@ std::string_view why_not_hunted(Bug bug) {
     case Bug::committed_beyond_log:
       return "none of 120 seeds found it; its history shows it";
     case Bug::higher_promise_ignored:
-      return "neither 270 seeds nor its history found it";
+      return "who could promise more ends a deposed primary in other ways too; its history shows "
+             "it";
+    case Bug::clean_stop_outlives_link:
+      return "takes all but the one that stopped to be lost before it has caught up; its history "
+             "shows it";
     case Bug::most_copies_decide:
       return "two disks would have to lose the same write; its unit test shows it";
     case Bug::repair_takes_older_block:

@@ -29,6 +29,10 @@ struct FrontRequest {
   /// write: the blocks that the request touches, whole; the caller's bytes stand at offset % 4096.
   /// What lies outside [offset, offset + length) is undefined and filled in by the volume (C22).
   Buffer data;
+
+  bool within(std::uint64_t size_bytes) const {
+    return length <= size_bytes && offset <= size_bytes - length;
+  }
 };
 
 /// A run of equal allocation, for NBD's base:allocation.

@@ -53,6 +53,7 @@ InSync::InSync(const Assignment& assignment, InSyncLimits limits, MonoTime now)
       epoch_(assignment.epoch),
       self_{assignment.self, assignment.primary_incarnation} {
   CHECK(assignment.in_set(assignment.self) != nullptr);
+  own_well_at_ = now;
   take_members(assignment, now);
   take_set(assignment.in_sync, assignment.version);
 }
@@ -61,6 +62,7 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
   auto* peer = find(seen.replica);
   if (peer == nullptr) return;
   if (seen.incarnation && seen.incarnation < peer->incarnation) return;
+  if (lacks_nothing(*peer)) peer->well_at = now;  // Until this very moment.
   if (seen.incarnation > peer->incarnation) {
     peer->incarnation = seen.incarnation;
     peer->received = Lsn{};
@@ -75,7 +77,7 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
   peer->proved = seen.proved;
   if (seen.durable > peer->reported) {
     peer->reported = seen.durable;
-    peer->progress_at = now;
+    peer->progress_at = peer->well_at = now;
   }
   const bool voteless =
       !seen.proved && (seen.state == PeerState::preparing || seen.state == PeerState::rebuilding ||
@@ -98,7 +100,10 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
 void InSync::numbered(Lsn head_before, MonoTime now) {
   for (auto& peer : peers_) {
     if (peer.durable >= head_before) peer.progress_at = now;
+    if (lacks_nothing(peer) && peer.durable >= head_before) peer.well_at = now;
   }
+  if (own_durable_ >= head_before) own_well_at_ = now;
+  head_ = std::max(head_, head_before.next());
 }
 
 std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
@@ -170,7 +175,7 @@ void InSync::take_members(const Assignment& assignment, MonoTime now) {
       peer = *known;
     } else {
       peer.replica = member.replica;
-      peer.away_since = peer.progress_at = now;
+      peer.away_since = peer.progress_at = peer.well_at = now;
     }
     peer.node = member.node.name;
     peers.push_back(std::move(peer));

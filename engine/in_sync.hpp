@@ -111,9 +111,9 @@ class InSync {
   /// A counted member can take no more and the set can't do without it:
   /// nothing new may be numbered.
   bool full_member_stays() const;
-  /// Fewer copies than min_copies (or, in sync_quorum, than must have each record) are there, and
-  /// nothing is committed until another one comes.
-  bool short_of_copies() const;
+  /// Since when fewer copies than min_copies (or, in sync_quorum, than must have each record) have all that is numbered
+  /// or come nearer to it on their disks: until more do, nothing is committed. `now` when enough do.
+  MonoTime too_few_since(const LogNumbers& log, MonoTime now);
   /// In words, who holds committed back and why the set does not go on without it;
   /// empty when nobody does.
   std::string waiting_for(const LogNumbers& log) const;
@@ -137,8 +137,9 @@ class InSync {
     Lsn reported;          ///< Highest durable it was said to have: progress, even if not proved.
     MonoTime away_since;   ///< Meaningful while away.
     MonoTime progress_at;  ///< When durable last rose, or it last lacked nothing.
-    Lsn barred_below;      ///< It stalled while counting: it counts again once durable here.
-    Lsn joins_durable;     ///< sync_quorum: where it must be to join, as of when it began to count.
+    MonoTime well_at;   ///< The same, but for what it lacked nothing of while it was not in line.
+    Lsn barred_below;   ///< It stalled while counting: it counts again once durable here.
+    Lsn joins_durable;  ///< sync_quorum: where it must be to join, as of when it began to count.
     Lsn joins_received;
   };
   struct Choice {
@@ -164,6 +165,10 @@ class InSync {
   std::string why_waiting(const Peer& peer, const LogNumbers& log) const;
   bool witnessed(const Peer& peer, const LogNumbers& log) const;
   ProposeSet proposal() const;
+
+  // in_sync_short.cpp
+  bool lacks_nothing(const Peer& peer) const;
+  MonoTime fewer_since(Mode mode, MonoTime now) const;
 
   // in_sync_quorum.cpp
   QuorumRule rule_of(const std::vector<SetMember>& voters) const;
@@ -209,6 +214,9 @@ class InSync {
   std::vector<QuorumRule> rules_;
   std::vector<Event> events_;
   std::string blocked_;  ///< What the last set_blocked said; empty when not blocked.
+  Lsn head_;             ///< When records were numbered last, or looked at.
+  Lsn own_durable_;
+  MonoTime own_well_at_;  ///< As well_at, of the primary's own copy.
 };
 
 }  // namespace tidemark::engine

@@ -39,17 +39,6 @@ void InSync::take_rules(const VolumeSpec& spec, const std::optional<Configuratio
   recount();
 }
 
-bool InSync::short_of_copies() const {
-  if (mode_ == Mode::sync_all) return !blocked_.empty();
-  if (mode_ != Mode::sync_quorum) return false;
-  const auto there = std::count_if(recorded_.begin(), recorded_.end(), [&](const SetMember& m) {
-    const auto* peer = find(m.replica);
-    return m.replica == self_.replica ||
-           (peer != nullptr && !is_away(peer->state) && peer->proved && !peer->full);
-  });
-  return static_cast<std::size_t>(there) < required();
-}
-
 bool InSync::in_line(const Peer& peer) const {
   return peer.proved && peer.state == PeerState::streaming && peer.incarnation && !peer.full &&
          !left(peer.replica);

@@ -270,11 +270,13 @@ std::optional<Lsn> parts_at(Row row, const OutcomeFacts& f) {
     case Row::digests_unequal_touched:
     case Row::digests_unequal:
       return f.equal_at.value_or(Lsn{});
-    // No image, but its log is one: somebody's data.
+    // No image, but its log is one: somebody's data. Where the digests differ, nothing shows what is shared.
     case Row::base_unproved:
-      return unequal && f.replica.committed ? std::optional(Lsn{}) : std::nullopt;
-    case Row::base_abandoned:
-      return parts_behind_committed(f) ? std::nullopt : std::optional(f.common_point);
+    case Row::base_abandoned: {
+      const bool kept = parts_behind_committed(f);
+      if (unequal && (f.replica.committed || !kept)) return Lsn{};
+      return kept ? std::nullopt : std::optional(f.common_point);
+    }
     default:
       return parts_from_committed(row) ? std::optional(f.common_point) : std::nullopt;
   }

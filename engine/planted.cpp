@@ -51,6 +51,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "mode_change_drops_old_rule",
     "mode_change_drops_new_rule",
     "mode_change_counts_all",
+    "clean_stop_outlives_link",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -55,7 +55,8 @@ enum class Bug : std::uint8_t {
   mode_change_drops_old_rule,  ///< From its record on a new mode's rule stands alone (C12).
   mode_change_drops_new_rule,  ///< A new mode is told to be in force by the old one's rule (C12).
   mode_change_counts_all,      ///< A change to sync_quorum makes voters of all copies (C12).
-  count_,                      ///< Not a bug: how many there are.
+  clean_stop_outlives_link,  ///< A clean stop proves exactness though a primary was here since (C4).
+  count_,                    ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

@@ -44,6 +44,7 @@ VolumeEffects VolumeMachine::on(RoleOpened event) {
   durable_ = reported_durable_ = shipped_ = event.log.end;
   committed_ = std::min(event.log.committed, event.log.end);
   wal_free_bytes_ = event.log.wal_free_bytes;
+  moved_at_ = event.at.now;
 
   EpochBody body;
   body.nonce = assignment_.nonce;
@@ -150,6 +151,7 @@ VolumeEffects VolumeMachine::on(const ClientGone& event) {
     return true;
   });
   for (auto& change : merging_) change.done |= change.client == event.client;
+  std::erase_if(early_, [&](const auto& waiting) { return waiting.first == event.client; });
   std::erase_if(reading_, [&](const auto& r) { return r.second.client == event.client; });
   std::erase_if(held_, [&](const auto& h) { return h.second.client == event.client; });
   advance_merges(event.at);
@@ -200,6 +202,7 @@ void VolumeMachine::settle(Moment at) {
   answer_waiting(at.now);
   propose(at);
   watch_copies(at);
+  admit_early(at);
   admit_waiting(at);
 }
 
@@ -263,6 +266,7 @@ void VolumeMachine::end(const std::string& reason, bool tell_node) {
   change_senders(senders_.dissolve());
   if (tell_node) effects_.push_back(EndRole{reason});
   queued_.clear();
+  early_.clear();
   merging_.clear();
   reading_.clear();
   held_.clear();
@@ -304,7 +308,7 @@ std::uint64_t VolumeMachine::tick_after() const {
 bool VolumeMachine::waits() const {
   if (state_ == VolumeState::ended) return false;
   return state_ == VolumeState::opening || !on_received_.empty() || !on_commit_.empty() ||
-         !queued_.empty() || !merging_.empty() || !held_.empty();
+         !queued_.empty() || !early_.empty() || !merging_.empty() || !held_.empty();
 }
 
 bool VolumeMachine::receipt_wanted() const {

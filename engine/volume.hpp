@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/commit_rule.hpp"
@@ -165,8 +166,13 @@ class VolumeMachine {
   void note_not_ready(std::string why);
   void number_configuration(const Configuration& next, Moment at);
   void refuse_beyond_end();
-  void tell_configured(Moment at);
+  void tell_configured(const Configuration& in_force, Moment at);
+  Configuration size_alone(const Configuration& wanted) const;
   Error beyond_end(const FrontRequest& request) const;
+  std::uint64_t size_to_come() const;
+  bool waits_for_size(const FrontRequest& request) const;
+  void take_early(ClientKey client, FrontRequest request);
+  void admit_early(Moment at);
 
   // volume_merge.cpp: unaligned edges
   static bool has_edges(const Change& change);
@@ -191,7 +197,8 @@ class VolumeMachine {
   ConfigurationHistory configurations_;  ///< Of the log.
   Version told_version_;  ///< Of the assignment when the control plane was last told.
   MonoTime told_at_;
-  MonoTime short_since_;   ///< Since when there are too few copies; zero: there are enough.
+  MonoTime moved_at_;      ///< When committed was last seen to have moved.
+  Lsn moved_to_;           ///< Where it was then.
   bool failing_ = false;   ///< Since long enough, and an operator wants errors then.
   std::string not_ready_;  ///< Why what is wanted waits to be numbered, as last said.
   FrontSession session_;
@@ -208,8 +215,10 @@ class VolumeMachine {
   Lsn reported_durable_;
   Lsn shipped_;  ///< Head when records last left.
 
-  std::deque<Change> queued_;  ///< Waits for room, in order of arrival.
+  std::deque<Change> queued_;  ///< Waits for room or the size, in order of arrival.
   std::uint64_t queued_bytes_ = 0;
+  /// No changes, and within a size that is not in force again yet.
+  std::deque<std::pair<ClientKey, FrontRequest>> early_;
   std::vector<Change> merging_;  ///< Admitted, in order; waits for an edge or for an earlier one.
   std::uint64_t merging_bytes_ = 0;
   std::uint64_t merging_cost_ = 0;

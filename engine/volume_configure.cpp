@@ -5,7 +5,11 @@
 //             shrink: no request beyond the new end     grow: requests up to the new end
 //
 // The primary alone begins it, and only where nothing of the kind is under way. A successor finds the
-// wish in its assignment and the record in its log, or does it again.
+// wish in its assignment and the record in its log, or does it again. Another mode or min_copies may have
+// to wait for copies; a size that is wanted beside them then gets a record of its own.
+//
+// A forced reign may lack the record of the size. What lies within the recorded one waits until it is in
+// force again.
 //
 // A mode is in force alone when the assignment says it: from the record's number until then the old
 // mode's rule and the new one's must both be met (in_sync_mode.cpp).
@@ -29,6 +33,40 @@ std::uint64_t VolumeMachine::size_bytes() const {
   return configurations_.blocks_from(std::max(committed_, inherited)) * block_bytes;
 }
 
+/// No less than size_bytes(), and more where the log lost what the control plane has recorded: that is
+/// numbered again, unless a smaller size is wanted by now.
+std::uint64_t VolumeMachine::size_to_come() const {
+  const auto recorded = assignment_.spec.size_bytes;
+  return std::max(size_bytes(), std::min(recorded, assignment_.configuration().size_bytes));
+}
+
+bool VolumeMachine::waits_for_size(const FrontRequest& request) const {
+  return !request.within(size_bytes()) && request.within(size_to_come());
+}
+
+/// Reads and the like; changes wait in their order, among the queued.
+void VolumeMachine::take_early(ClientKey client, FrontRequest request) {
+  if (failing_) {
+    const auto error = too_few_copies();
+    return refuse(client, request.cookie, error.code, error.text);
+  }
+  if (early_.size() >= limits_.waiting_requests_max) {
+    return refuse(
+        client, request.cookie, Errc::unavailable,
+        fmt::format("request for {} bytes at {}: {} requests wait for the size {} already",
+                    request.length, request.offset, early_.size(), size_to_come()));
+  }
+  early_.emplace_back(client, std::move(request));
+}
+
+void VolumeMachine::admit_early(Moment at) {
+  while (!early_.empty() && !waits_for_size(early_.front().second)) {
+    auto [client, request] = std::move(early_.front());
+    early_.pop_front();
+    take(client, std::move(request), at);
+  }
+}
+
 /// As NBD demands: no space for what would change the volume there, invalid else.
 Error VolumeMachine::beyond_end(const FrontRequest& request) const {
   const bool needs_space = request.op == FrontOp::write || request.op == FrontOp::write_zeroes;
@@ -39,15 +77,22 @@ Error VolumeMachine::beyond_end(const FrontRequest& request) const {
 
 void VolumeMachine::configure(Moment at) {
   if (!in_reign()) return;
-  const auto next = assignment_.configuration();
+  auto next = assignment_.configuration();
   const auto& last = configurations_.last();
   if (last.configuration == next || planted(Bug::resize_outside_log)) {
-    if (last.first <= committed_ && rules_hold()) tell_configured(at);
+    if (last.first <= committed_ && rules_hold()) tell_configured(next, at);
     return;
   }
   if (last.first > committed_) return;  // One at a time.
   note_not_ready(in_sync_->not_ready_for(next));
-  if (!not_ready_.empty()) return;
+  if (!not_ready_.empty()) {
+    const bool untold = next.size_bytes != assignment_.spec.size_bytes;
+    next = size_alone(next);
+    if (last.configuration.size_bytes == next.size_bytes) {
+      if (untold) tell_configured(next, at);
+      return;
+    }
+  }
   const auto cost = log_->cost_max(0, 1);
   const auto reserved = log_->cost_after(reported_durable_) + merging_cost_;
   if (reserved + cost + LogHead::slack() > wal_free_bytes_) return;  // When there is room again.
@@ -66,6 +111,13 @@ void VolumeMachine::number_configuration(const Configuration& next, Moment at) {
                              .with("mode", to_string(next.mode))
                              .with("min_copies", next.min_copies)
                              .with("lsn", lsn)});
+}
+
+/// By the rules that are recorded: those that are wanted cannot be met yet.
+Configuration VolumeMachine::size_alone(const Configuration& wanted) const {
+  auto next = assignment_.spec.configuration();
+  next.size_bytes = wanted.size_bytes;
+  return next;
 }
 
 void VolumeMachine::take_rules() {
@@ -106,7 +158,7 @@ void VolumeMachine::refuse_beyond_end() {
   }
 }
 
-void VolumeMachine::tell_configured(Moment at) {
+void VolumeMachine::tell_configured(const Configuration& in_force, Moment at) {
   if (!assignment_.wanted) return;
   const bool told = told_version_ == assignment_.version && at.now - told_at_ < tell_again_after;
   if (told) return;
@@ -114,7 +166,7 @@ void VolumeMachine::tell_configured(Moment at) {
   told_at_ = at.now;
   effects_.push_back(
       TellConfigured{Configured{assignment_.spec.id, assignment_.epoch, assignment_.version,
-                                *assignment_.wanted, configurations_.last().first}});
+                                in_force, configurations_.last().first}});
 }
 
 }  // namespace tidemark::engine

@@ -1,22 +1,25 @@
-// Fewer copies than min_copies are there, and nothing can be committed: writes wait, or are answered
-// with an error where an operator wants that.
+// Fewer copies than min_copies have what is numbered or come nearer to it, so nothing is committed:
+// writes wait, or are answered with an error where an operator wants that.
 //
 // An error says that nobody knows: what was numbered may be committed when a copy comes back. Reads go
 // on, but for those that would show it (C20).
+#include <algorithm>
+
 #include "engine/volume.hpp"
 
 namespace tidemark::engine {
 
 void VolumeMachine::watch_copies(Moment at) {
   if (state_ == VolumeState::ended) return;
-  if (!in_sync_->short_of_copies()) {
-    short_since_ = MonoTime{};
-  } else if (!short_since_) {
-    short_since_ = at.now;
+  if (committed_ != moved_to_) {
+    moved_to_ = committed_;
+    moved_at_ = at.now;
   }
   // As long as a copy that stalls is waited for: a restart, or a new reign, fails nothing.
-  const bool fails = assignment_.spec.below_min == BelowMin::fail && short_since_ &&
-                     at.now - short_since_ >= limits_.in_sync.leave_after_stalled;
+  const auto patience = limits_.in_sync.leave_after_stalled;
+  const auto since = in_sync_->too_few_since(numbers(), at.now);
+  const bool fails = assignment_.spec.below_min == BelowMin::fail &&
+                     at.now - std::max(since, moved_at_) >= patience;
   if (fails != failing_) {
     failing_ = fails;
     auto event =
@@ -48,6 +51,10 @@ void VolumeMachine::fail_waiting() {
   }
   queued_.clear();
   queued_bytes_ = 0;
+  for (const auto& [client, request] : early_) {
+    refuse(client, request.cookie, error.code, error.text);
+  }
+  early_.clear();
   for (auto& change : merging_) {
     if (!change.done) refuse(change.client, change.request.cookie, error.code, error.text);
     change.done = true;

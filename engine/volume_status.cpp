@@ -12,8 +12,8 @@ VolumeStatus VolumeMachine::status(std::vector<PeerStatus> peers, MonoTime now) 
   status.head = head();
   status.durable = durable_;
   status.committed = committed_;
-  status.waiting_requests =
-      on_received_.size() + on_commit_.size() + queued_.size() + merging_.size() + held_.size();
+  status.waiting_requests = on_received_.size() + on_commit_.size() + queued_.size() +
+                            early_.size() + merging_.size() + held_.size();
   status.waiting_for = why_waiting(now);
   status.peers = std::move(peers);
   std::sort(status.peers.begin(), status.peers.end(),
@@ -58,6 +58,12 @@ std::string VolumeMachine::why_waiting(MonoTime now) const {
   if (opening) {
     return fmt::format("the record of epoch {} (LSN {}) is not committed yet{}{}",
                        assignment_.epoch, epoch_record_, who.empty() ? "" : ": ", who);
+  }
+  if (!early_.empty() || (!queued_.empty() && waits_for_size(queued_.front().request))) {
+    return fmt::format(
+        "the size {} is recorded, the log has lost its record, and it is not in force again "
+        "yet{}{}",
+        size_to_come(), who.empty() ? "" : ": ", who);
   }
   if (queued_.empty()) return who;
   return fmt::format("{} requests wait behind {} uncommitted bytes{}{}", queued_.size(),

@@ -44,15 +44,16 @@ std::uint64_t edge_count(const FrontRequest& request) {
 
 void VolumeMachine::take(ClientKey client, FrontRequest request, Moment at) {
   if (request.op == FrontOp::flush) return take_flush(client, request, at.now);
-  const auto size = size_bytes();
-  if (request.length > size || request.offset > size - request.length) {
+  const bool early = !request.within(size_bytes());
+  if (early && !request.within(size_to_come())) {
     const auto error = beyond_end(request);
     return refuse(client, request.cookie, error.code, error.text);
   }
-  if (request.length == 0 || request.op == FrontOp::cache) return reply(client, request.cookie);
-  if (request.op == FrontOp::read || request.op == FrontOp::block_status) {
-    return take_read(client, request);
-  }
+  const bool reads = request.op == FrontOp::read || request.op == FrontOp::block_status;
+  const bool nothing = request.length == 0 || request.op == FrontOp::cache;
+  if (early && (reads || nothing)) return take_early(client, std::move(request));
+  if (nothing) return reply(client, request.cookie);
+  if (reads) return take_read(client, request);
   Change change;
   change.client = client;
   change.since = at.now;
@@ -119,7 +120,7 @@ void VolumeMachine::admit_waiting(Moment at) {
 }
 
 bool VolumeMachine::room_for(const Change& change) const {
-  if (merging_.size() >= limits_.merging_max) return false;
+  if (merging_.size() >= limits_.merging_max || waits_for_size(change.request)) return false;
   // What a quorum committed before the own disk has it is still held in memory for that disk.
   const auto uncommitted = log_->bytes_after(std::min(committed_, durable_)) + merging_bytes_;
   // One request may always pass: the cap bounds memory, it must not forbid a large write for ever.

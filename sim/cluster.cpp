@@ -159,7 +159,7 @@ void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   if ((assign->assignment.marks & engine::EpochBody::forced) != 0) {
     forced_ = true;
     history_->forced();
-    logs_->forced();
+    logs_->forced(last_epoch_);
   }
 }
 

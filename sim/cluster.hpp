@@ -94,6 +94,9 @@ class Cluster {
   bool start();
   void boot(std::uint32_t node);
   void kill(std::uint32_t node, Kill how = Kill::process);
+  /// Ends the process as a service manager does: its stores are stopped first, then it goes. False: that took
+  /// too long, and it was killed.
+  bool stop(std::uint32_t node);
   /// Dead or alive: its data is gone; it comes back with a new identity.
   void wipe(std::uint32_t node);
   /// Nothing passes between a node and all others, clients included.

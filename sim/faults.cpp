@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "resize_twice", "stuck_disk",        "forced",
     "removed_copy", "rot_extents",       "rot_running",
     "reconfigure",  "reconfigure_twice", "reconfigure_unheard",
+    "stop_cleanly",
 };
 
 }  // namespace
@@ -279,6 +280,26 @@ void Faults::stick_disk() {
   cluster_.boot(node);
 }
 
+// It lost nothing, and is not asked for what is answered until it has it all again: whoever is chosen
+// meanwhile may not take it for exact.
+void Faults::stop_cleanly() {
+  const auto node = random_.chance(1, 4) ? primary_or_any() : replica_node();
+  if (make_busy) make_busy();
+  cluster_.stop(node);
+  cluster_.run_for(random_.below(random_.chance(1, 2) ? 20 : 2'000) * millisecond);
+  auto& lags = cluster_.world().net.records_lag;
+  lags[node] = random_.below(300) * millisecond;
+  cluster_.boot(node);
+  cluster_.run_for(random_.below(300) * millisecond);
+  if (node != 0 && random_.chance(1, 2)) {
+    for (std::uint32_t other = 1; other < cluster_.size(); ++other) {
+      if (other != node) cluster_.kill(other, Kill::power);
+    }
+    alone_for_a_while();
+  }
+  lags.erase(node);
+}
+
 /// An operator who looks is a fault too, if what he sees changes or breaks anything.
 void Faults::look() {
   const auto done = [this](const char* what) {
@@ -391,6 +412,8 @@ void Faults::happen(Fault fault) {
       return reconfigure_twice();
     case Fault::reconfigure_unheard:
       return reconfigure_unheard();
+    case Fault::stop_cleanly:
+      return stop_cleanly();
     case Fault::count_:
       break;
   }

@@ -47,6 +47,7 @@ enum class Fault : std::uint8_t {
   reconfigure,    ///< No fault: an operator gives the volume another mode or min_copies.
   reconfigure_twice,    ///< And another one, with a resize or something going wrong in between.
   reconfigure_unheard,  ///< The primary cannot tell that other rules are in force, and dies.
+  stop_cleanly,         ///< A process ends in order, and is back soon; then others may go.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -108,6 +109,7 @@ class Faults {
   void reconfigure_twice();
   void reconfigure_unheard();
   void stick_disk();
+  void stop_cleanly();
 
   Cluster& cluster_;
   Random random_;

@@ -33,7 +33,8 @@ bool eligible(const VolumeRecord& volume, const Promise& promise);
 
 /// It lost nothing that it had received since its incarnation was recorded: the same incarnation,
 /// or the next one after a clean stop. (A clean stop two incarnations later proves nothing about
-/// the one between.)
+/// the one between.) Answers may go on without it from when a primary has met it again: from then on
+/// its promises do not say that it stopped cleanly (decision 0008).
 bool exact(const VolumeRecord& volume, const Promise& promise);
 
 /// sync_quorum: what was promised so far.

@@ -140,8 +140,9 @@ class ControlPlane {
   /// What still has to happen until the volume is as it was last decided,
   /// for people; empty: nothing.
   std::vector<std::string> pending(const VolumeId& id) const;
-  /// The part of it that the control plane and the nodes in reach have to do.
-  std::vector<std::string> pending_reachable(const VolumeId& id) const;
+  /// The part of it that the control plane and the nodes in reach have to do. `rules`: also that
+  /// another mode or min_copies, if one is wanted, is in force.
+  std::vector<std::string> pending_reachable(const VolumeId& id, bool rules = true) const;
   /// Why the operator's wish of the volume's last promotion was not granted; empty: it was.
   std::string refused_wish(const VolumeId& id) const;
 

@@ -29,11 +29,12 @@ Result<Effects> ControlPlane::resize(const std::string& name, std::uint64_t size
   auto& record = volume.record;
   if (const auto flaw = flaw_of_size(size_bytes)) return Error{Errc::invalid, tried + *flaw};
   if (record.wish && record.wish->size_bytes == size_bytes) return Effects{};  // Asked twice.
-  if (record.wish) {
+  const auto now = record.spec.size_bytes;
+  // Another mode or min_copies may be long in coming: only a size waits for a size.
+  if (record.wish && record.wish->size_bytes != now) {
     return Error{Errc::busy,
                  tried + fmt::format("{} is under way; one at a time", change_text(record))};
   }
-  const auto now = record.spec.size_bytes;
   if (now == size_bytes) return Effects{};
   if (size_bytes < now && !shrink) {
     return Error{Errc::refused,
@@ -42,7 +43,7 @@ Result<Effects> ControlPlane::resize(const std::string& name, std::uint64_t size
                                      now, now - size_bytes)};
   }
   Effects out;
-  auto next = record.spec.configuration();
+  auto next = record.wish.value_or(record.spec.configuration());
   next.size_bytes = size_bytes;
   record.wish = next;
   record.version = Version(record.version.value + 1);
@@ -53,26 +54,36 @@ Result<Effects> ControlPlane::resize(const std::string& name, std::uint64_t size
   return out;
 }
 
-// A repeat finds another version, or no wish.
+// A repeat finds another version, or no wish. A primary that cannot make the rules that are wanted a record yet tells
+// the size alone.
 Effects ControlPlane::on_message(LinkKey link, const Configured& m) {
   Effects out;
   const auto* session = session_of(link);
   auto* volume = find(m.volume);
   if (session == nullptr || volume == nullptr) return out;
   auto& record = volume->record;
-  if (record.deleting || !record.settled() || record.wish != m.configuration) return out;
+  if (record.deleting || !record.settled() || !record.wish) return out;
+  const bool whole = *record.wish == m.configuration;
+  const bool size = record.wish->size_bytes == m.configuration.size_bytes &&
+                    record.wish->size_bytes != record.spec.size_bytes;
+  if (!whole && !size) return out;
   const auto* self = record.on_node(session->node);
   const bool reigns = self != nullptr && self->replica == record.primary &&
                       nodes_.at(session->node.name).incarnation == record.primary_incarnation;
   // One that decided on another version is told of this one, and asks again.
   if (!reigns || m.epoch != record.epoch || m.version != record.version) return out;
   // In sync_all the set counts whole: one that is no member any more has to leave it first.
-  if (m.configuration.mode == Mode::sync_all && record.left_voter() != nullptr) return out;
+  const bool all = whole && m.configuration.mode == Mode::sync_all;
+  if (all && record.left_voter() != nullptr) return out;
   const auto before = record.spec.configuration();
-  record.spec.configure(m.configuration);
-  record.wish.reset();
+  if (whole) {
+    record.spec.configure(m.configuration);
+    record.wish.reset();
+  } else {
+    record.spec.size_bytes = m.configuration.size_bytes;
+  }
   record.version = Version(record.version.value + 1);
-  if (before.mode != m.configuration.mode) take_mode(*volume, out);
+  if (before.mode != record.spec.mode) take_mode(*volume, out);
   persist(*volume, out);
   if (before.size_bytes != record.spec.size_bytes) {
     report(*volume,

@@ -119,7 +119,7 @@ std::vector<std::string> ControlPlane::pending(const VolumeId& id) const {
   return what;
 }
 
-std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id) const {
+std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id, bool rules) const {
   std::vector<std::string> what;
   const auto found = volumes_.find(id);
   if (found == volumes_.end()) return what;
@@ -130,7 +130,9 @@ std::vector<std::string> ControlPlane::pending_reachable(const VolumeId& id) con
   if (!volume.record.settled()) what.push_back("a promotion is under way");
   const auto* primary = volume.record.member(volume.record.primary);
   // A primary that is away makes nothing a record.
-  if (volume.record.wish && primary != nullptr && session_of(primary->node) != nullptr) {
+  const auto& wish = volume.record.wish;
+  const bool wished = wish && (rules || wish->size_bytes != volume.record.spec.size_bytes);
+  if (wished && primary != nullptr && session_of(primary->node) != nullptr) {
     what.push_back("a change is under way");
   }
   if (volume.record.left_voter() != nullptr && primary != nullptr &&

@@ -91,7 +91,6 @@ void History::within_answered(engine::MonoTime began, CellRange cells) {
 void History::beyond_refused(engine::MonoTime began, CellRange cells) {
   const auto least = std::min(size_, next_size_.value_or(size_));
   if (began <= size_since_ || may_lose_cache_ || cells.first + cells.count > least) return;
-  if (size_lost_) return;
   fail_("refused_within", fmt::format("cells {}+{} were refused, the volume ends at cell {}",
                                       cells.first, cells.count, least));
 }

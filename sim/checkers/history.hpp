@@ -49,10 +49,7 @@ class History {
   /// that answered writes were lost.
   void cache_lost() { cache_lost_ = true; }
   /// The same, by an operator's word: it may lack flushed writes as well.
-  void forced() {
-    forced_ = true;
-    size_lost_ = true;
-  }
+  void forced() { forced_ = true; }
   /// Its connections were cut, or its process ended. Harmless to repeat.
   void reign_over(Reign reign);
 
@@ -147,8 +144,6 @@ class History {
   bool may_lose_cache_;
   bool cache_lost_ = false;
   bool forced_ = false;
-  /// A forced reign may lack the record of the size; until it is committed again, less is served.
-  bool size_lost_ = false;
   OnFailure fail_;
 };
 

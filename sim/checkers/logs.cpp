@@ -59,6 +59,18 @@ void Logs::opened(caf::actor_id store, const actors::StoreFacts& facts) {
   durable_[facts.replica] = facts.end;
 }
 
+void Logs::forced(engine::Epoch reign) {
+  forced_ = reign;
+  begun_anew_ = false;
+}
+
+/// Who reigns behind it was chosen from those that have its log.
+bool Logs::after_forced(const Digest& head) const {
+  if (!forced_) return true;
+  const auto found = tree_.find(head);
+  return found != tree_.end() && found->second.epoch >= forced_;
+}
+
 std::optional<Digest> Logs::on_path(Lsn lsn, Lsn head, Digest at_head) const {
   auto digest = at_head;
   for (auto at = head; at > lsn; at = at.previous()) {
@@ -117,6 +129,7 @@ void Logs::progressed(caf::actor_id listener, const StoreProgressed& progress) {
     return fail_("checkpoint_ahead", fmt::format("checkpoint {} is beyond durable {}",
                                                  progress.checkpoint, progress.durable));
   }
+  if (!after_forced(progress.digest) || !begun_anew_) return;
   const auto mine = on_path(progress.checkpoint, progress.durable, progress.digest);
   if (progress.checkpoint > committed_) {
     return fail_("extents_uncommitted", fmt::format("checkpoint {} is beyond committed {}",
@@ -130,9 +143,15 @@ void Logs::progressed(caf::actor_id listener, const StoreProgressed& progress) {
 }
 
 void Logs::advance(Lsn lsn, Lsn head, const Digest& at_head, const char* whose) {
-  if (!ordered_ || lsn == Lsn{}) return;
+  if (!ordered_ || lsn == Lsn{} || !after_forced(at_head)) return;
   const auto digest = on_path(lsn, head, at_head);
   if (!digest) return;
+  if (!begun_anew_) {
+    begun_anew_ = true;
+    committed_ = lsn;
+    at_committed_ = *digest;
+    return;
+  }
   if (lsn >= committed_) {
     const auto before = on_path(committed_, lsn, *digest);
     if (committed_ != Lsn{} && before && *before != at_committed_) {

@@ -3,7 +3,8 @@
 // Digests are chained, so all logs of a volume form one tree: a digest names a whole prefix. Then
 //   - one (epoch, LSN) has one digest for ever (C1);
 //   - appends are dense;
-//   - what a volume of a sync mode called committed is on the path of every later committed LSN;
+//   - what a volume of a sync mode called committed is on the path of every later committed LSN (a
+//     forced reign begins that path anew, with its own log; logs of earlier reigns are judged no more);
 //   - what a store has checkpointed is on that path too, and no further than it is committed (C10);
 //   - what a store said is durable is there when it is opened again (C13, C14).
 #pragma once
@@ -29,10 +30,11 @@ class Logs {
   /// `ordered`: committed records never fork (sync_all, sync_quorum). In best_effort they may.
   Logs(bool ordered, OnFailure fail) : ordered_(ordered), fail_(std::move(fail)) {}
 
+  /// An operator made a copy the primary of this reign that may lack committed records. What was committed is not
+  /// held against its log; what logs of earlier reigns hold is held against nothing any more.
+  void forced(engine::Epoch reign);
   /// Bytes on disks were damaged on purpose: the last records that nothing on the disk proves
   /// durable may then pass for a torn tail (C14).
-  /// An operator let committed records go: from here on logs may fork.
-  void forced() { ordered_ = false; }
   void rot_was_injected() { unproved_max_ = unproved_after_rot; }
 
   /// One message about to be handled.
@@ -71,6 +73,8 @@ class Logs {
   void progressed(caf::actor_id listener, const actors::StoreProgressed& progress);
   void became_durable(caf::actor_id store, const actors::StoreProgressed& progress);
   void advance(engine::Lsn lsn, engine::Lsn head, const engine::Digest& at_head, const char* whose);
+  /// Whether the log that ends in this digest is of the last forced reign, or a later one's.
+  bool after_forced(const engine::Digest& head) const;
   /// The digest at `lsn` on the path that ends in (head, at_head); nothing below what was seen.
   std::optional<engine::Digest> on_path(engine::Lsn lsn, engine::Lsn head,
                                         engine::Digest at_head) const;
@@ -86,6 +90,8 @@ class Logs {
   std::uint64_t unproved_max_ = 0;
   engine::Lsn committed_;
   engine::Digest at_committed_;
+  engine::Epoch forced_;    ///< The last forced reign.
+  bool begun_anew_ = true;  ///< Something was said to be committed in its log, or a later one's.
 };
 
 }  // namespace tidemark::sim

@@ -244,6 +244,47 @@ BOOST_AUTO_TEST_CASE(below_min_copies_a_volume_fails_writes_where_that_is_wanted
   BOOST_TEST(s.settle());
 }
 
+// Two of three are connected, and one of them takes nothing.
+BOOST_AUTO_TEST_CASE(a_quorum_with_a_stuck_disk_fails_writes_where_that_is_wanted) {
+  Good s(with(apart(), Mode::sync_quorum, 2));
+  BOOST_TEST(s.write(5, 1, true));
+  const auto wanted =
+      s.admin("POST", "/v1/volumes/data/configure", R"({"below_min_copies":"fail"})");
+  BOOST_TEST(wanted.status == 200);
+  s.kill(3);
+  s.hold_log(2);
+  auto error = std::make_shared<std::string>();
+  const auto began = s.now();
+  s.send({engine::FrontOp::write, {0, sim::cells_per_block}, true, false},
+         [error](const auto& e) { *error = e ? std::string(to_string(e->code)) : "ok"; });
+  s.run_until([&] { return !error->empty(); }, 20 * second);
+  BOOST_TEST(*error == "io_failed");
+  BOOST_TEST((s.now() - began < 3 * second));
+  s.let_go(2);
+  s.kill(2);
+  s.boot(2);
+  BOOST_TEST(s.converge());
+  BOOST_TEST(s.write(6, 1, true));
+  BOOST_TEST(s.settle());
+}
+
+BOOST_AUTO_TEST_CASE(a_volume_grows_while_other_rules_wait_for_a_copy) {
+  Good s(with(apart(), Mode::sync_all, 2));
+  s.kill(3);
+  BOOST_TEST(s.write(5, 1, true));
+  s.begin_configure(Mode::sync_all, 3);
+  s.run_for(1 * second);
+  BOOST_TEST(s.resize(512));
+  BOOST_TEST(s.configuring());
+  BOOST_TEST(s.rules() == "sync_all 2");
+  BOOST_TEST(s.write(500, 1, true));
+  s.boot(3);
+  BOOST_TEST(s.run_until([&] { return !s.configuring(); }));
+  BOOST_TEST(s.rules() == "sync_all 3");
+  BOOST_TEST(s.read(500));
+  BOOST_TEST(s.settle());
+}
+
 BOOST_AUTO_TEST_CASE(bad_input_is_refused_and_changes_nothing) {
   Good s(with({}, Mode::sync_all));
   const auto ask = [&](const char* body) {

@@ -160,6 +160,28 @@ BOOST_AUTO_TEST_CASE(a_change_of_size_stays_wanted_beside_another_mode) {
   BOOST_TEST(rules(w) == "sync_quorum 2");
 }
 
+// The rules may wait for a copy for long.
+BOOST_AUTO_TEST_CASE(a_size_is_wanted_and_in_force_beside_rules_that_wait) {
+  auto w = volume_in(Mode::sync_all);
+  configure(w, Mode::sync_quorum, 3);
+  w.play(*w.plane.resize("v", 2 << 20, false));
+  BOOST_TEST((*w.v().wish == Configuration{2 << 20, Mode::sync_quorum, 3}));
+  BOOST_TEST(w.plane.resize("v", 3 << 20, false).error().text.find("under way") !=
+             std::string::npos);
+  // The primary tells of the size alone. Of its rules nothing is believed.
+  tells(w, Configuration{3 << 20, Mode::sync_all, 2});
+  BOOST_TEST(w.v().spec.size_bytes == std::uint64_t{1} << 20);
+  tells(w, Configuration{2 << 20, Mode::best_effort, 1});
+  BOOST_TEST(w.v().spec.size_bytes == std::uint64_t{2} << 20);
+  BOOST_TEST(rules(w) == "sync_all 2");
+  BOOST_TEST((*w.v().wish == Configuration{2 << 20, Mode::sync_quorum, 3}));
+  BOOST_TEST(w.plane.pending_reachable(w.v().spec.id, false).size() <
+             w.plane.pending_reachable(w.v().spec.id).size());
+  tells(w);
+  BOOST_TEST(rules(w) == "sync_quorum 3");
+  BOOST_TEST(!w.v().wish.has_value());
+}
+
 // --- the set ---------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(the_voters_of_a_new_quorum_are_those_of_the_set_that_was) {

@@ -6,72 +6,10 @@
 #include "engine/planted.hpp"
 #include "engine/quorum.hpp"
 #include "tests/engine/in_sync_rig.hpp"
-#include "tests/engine/volume_support.hpp"
+#include "tests/engine/mode_change_rig.hpp"
 
 using namespace tidemark::engine;
-
-namespace {
-
-constexpr std::uint64_t kib4 = block_bytes;
-const std::string told = "tell that 262144 bytes are in force since ";
-
-Assignment in_mode(Mode mode, std::uint32_t min_copies = 2, std::size_t in_set = 3) {
-  auto a = volume_assignment();
-  a.spec.mode = mode;
-  a.spec.min_copies = min_copies;
-  a.in_sync.resize(in_set);
-  return a;
-}
-
-/// A volume of three copies that serves, and is told of other rules.
-struct Changing : VolumeStory {
-  explicit Changing(Assignment a, OpenedLog log = opened_log())
-      : VolumeStory(std::move(a), std::move(log)) {
-    serve();
-  }
-  std::string wants(Mode mode, std::uint32_t min_copies) {
-    auto next = volume.assignment();
-    next.version = Version(next.version.value + 1);
-    next.wanted = next.spec.configuration();
-    next.wanted->mode = mode;
-    next.wanted->min_copies = min_copies;
-    // As the control plane has it: a lower number is in force at once.
-    next.spec.min_copies = std::min(next.spec.min_copies, min_copies);
-    return tell(next);
-  }
-  /// The control plane has recorded what was wanted.
-  std::string recorded() {
-    auto next = volume.assignment();
-    next.version = Version(next.version.value + 1);
-    next.spec.configure(*next.wanted);
-    next.wanted.reset();
-    if (next.spec.mode == Mode::best_effort) next.in_sync.resize(1);
-    return tell(next);
-  }
-  /// Senders are told of every assignment; that is left out.
-  std::string tell(const Assignment& next) {
-    VolumeEffects kept;
-    for (auto& effect : volume.on(AssignmentArrived{next, at})) {
-      if (!std::holds_alternative<ChangeSender>(effect)) kept.push_back(std::move(effect));
-    }
-    return quiet(kept);
-  }
-  /// Everything so far is on these copies' disks; 1 is the primary's own.
-  std::string has(std::initializer_list<std::uint64_t> copies) {
-    const auto end = volume.head().value;
-    std::string text;
-    for (const auto id : copies) text += id == 1 ? disk(end) : peer(id, end, end);
-    return text;
-  }
-  std::string fua(std::uint64_t cookie) { return ask(write_request(cookie, 0, kib4, 'w', true)); }
-};
-
-std::string committed(std::uint64_t lsn) { return fmt::format("committed {}\n", lsn); }
-bool done(const std::string& text, std::uint64_t cookie) {
-  return text.find(fmt::format("cookie {}", cookie)) != std::string::npos;
-}
-
-}  // namespace
+using namespace tidemark::engine::mode_change;
 
 BOOST_AUTO_TEST_SUITE(mode_change)
 
@@ -243,53 +181,33 @@ BOOST_AUTO_TEST_CASE(fewer_min_copies_need_nobody_that_is_gone) {
   BOOST_TEST(done(all.decide(9, {1}), 1));
 }
 
-// --- what is done below min_copies -----------------------------------------------------------------
+// --- a size beside rules that cannot be had yet -----------------------------------------------------
 
-namespace {
-Assignment failing(Mode mode) {
-  auto a = in_mode(mode);
-  a.spec.below_min = BelowMin::fail;
-  return a;
-}
-}  // namespace
-
-BOOST_AUTO_TEST_CASE(with_too_few_copies_writes_fail_after_a_while_and_reads_go_on) {
-  for (const auto mode : {Mode::sync_all, Mode::sync_quorum}) {
-    Changing s(failing(mode));
-    s.closes(2);
-    s.closes(3);
-    s.tick(200);
-    if (mode == Mode::sync_all) s.decide(8, {1, 2});
-    s.tick(200);
-    s.fua(1);
-    s.ask(request(2, FrontOp::flush));
-    BOOST_TEST(s.has({1}) == "");
-    BOOST_TEST(s.tick(1500).find("reply") == std::string::npos);
-    const auto text = s.tick(1000);
-    BOOST_TEST(text.find("cookie 1 io_failed") != std::string::npos);
-    BOOST_TEST(text.find("cookie 2 io_failed") != std::string::npos);
-    BOOST_TEST(s.fua(3).find("cookie 3 io_failed") != std::string::npos);
-    BOOST_TEST(s.ask(request(4, FrontOp::read, 8 * kib4, kib4)).find("read") != std::string::npos);
-    BOOST_TEST(done(s.arrives(1, 'r'), 4));
-    // A copy is back: what was numbered is committed after all, and writes are answered again.
-    BOOST_TEST(s.has({2}).starts_with("committed 2"));
-    s.tick(200);
-    const auto fourth = s.fua(5);
-    BOOST_TEST(!done(fourth, 5));
-    BOOST_TEST(s.has({1, 2}).find("cookie 5") != std::string::npos);
-  }
-}
-
-BOOST_AUTO_TEST_CASE(with_too_few_copies_writes_wait_where_nothing_else_is_wanted) {
-  Changing s(in_mode(Mode::sync_quorum));
-  s.closes(2);
+BOOST_AUTO_TEST_CASE(a_size_does_not_wait_for_rules_that_wait_for_copies) {
+  Changing s(in_mode(Mode::sync_all, 2, 2));
   s.closes(3);
-  s.fua(1);
-  BOOST_TEST(s.tick(60'000).find("reply") == std::string::npos);
-  auto other = s.volume.assignment();
-  other.version = Version(other.version.value + 1);
-  other.spec.below_min = BelowMin::fail;
-  BOOST_TEST(s.tell(other).find("cookie 1 io_failed") != std::string::npos);
+  auto next = s.volume.assignment();
+  const auto bytes = 2 * next.spec.size_bytes;
+  next.version = Version(8);
+  next.wanted = Configuration{bytes, Mode::sync_all, 3};
+  BOOST_TEST(s.tell(next) == "append 2:configure\n");
+  BOOST_TEST(s.volume.configurations().current().min_copies ==
+             2u);  // By the rules that are recorded.
+  BOOST_TEST(s.has({2}) == "");
+  const auto all = s.has({1});
+  BOOST_TEST(all == committed(2) + fmt::format("tell that {} bytes are in force since 2\n", bytes));
+  BOOST_TEST(s.tick(500) == fmt::format("tell that {} bytes are in force since 2\n", bytes));
+  // The control plane has recorded the size, and the rules wait on.
+  next.version = Version(9);
+  next.spec.size_bytes = bytes;
+  BOOST_TEST(s.tell(next) == "");
+  BOOST_TEST(s.tick(1'000) == "");
+  s.closes(3);
+  const auto text = s.has({3});
+  BOOST_TEST(text.find("propose") != std::string::npos);
+  auto in_line = s.decide(10, {1, 2, 3});
+  BOOST_TEST(in_line == "append 3:configure\n");
+  BOOST_TEST(s.has({1, 2, 3}).find("in force since 3") != std::string::npos);
 }
 
 // --- answers, successors, other wishes ---------------------------------------------------------------

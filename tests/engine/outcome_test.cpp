@@ -377,6 +377,19 @@ BOOST_AUTO_TEST_CASE(the_committed_suffix_of_an_incomplete_copy_is_kept_as_well)
   BOOST_TEST(!decide(facts(c)).parts_at.has_value());
 }
 
+// C18, C21: that histories agree says where the logs part only while the digests there agree too.
+BOOST_AUTO_TEST_CASE(the_whole_log_of_an_abandoned_copy_is_kept_where_the_digests_differ) {
+  // Committed below where the histories part; and beyond it.
+  for (const std::uint64_t committed : {55u, 110u}) {
+    Case c{.R = 110, .D = 110, .K = 50, .C = committed, .H = 61, .S = 1, .cp = 60};
+    c.base = BaseState::incomplete;
+    c.rebuilt = Rebuilt::abandoned;
+    c.digests = Compared::unequal;
+    BOOST_TEST((decide(facts(c)).row == OutcomeRow::base_abandoned));
+    BOOST_TEST((decide(facts(c)).parts_at == Lsn()));
+  }
+}
+
 // C9: what was copied of an abandoned past is not kept.
 BOOST_AUTO_TEST_CASE(content_is_abandoned_where_a_later_reign_began_at_or_before_it) {
   const EpochHistory ours(

@@ -262,6 +262,77 @@ BOOST_AUTO_TEST_CASE(a_log_that_lost_a_size_that_was_in_force_is_given_it_again)
   BOOST_TEST(s.disk(5) == "append 6:configure[256,512)\ncommitted 5\n");
 }
 
+/// A forced reign: 4 MiB are recorded, the log says 2 MiB.
+struct Lost : VolumeStory {
+  explicit Lost(VolumeLimits limits = {}) : VolumeStory(of_size(4 * mib), log(), limits) {}
+  static OpenedLog log() {
+    auto log = opened_log();
+    log.end = Lsn(4);
+    log.configurations = ConfigurationHistory(of_size(2 * mib).spec.configuration());
+    return log;
+  }
+  std::string all() {
+    const auto end = volume.head().value;
+    auto text = peer(2, end, end) + peer(3, end, end);
+    return text + disk(end);
+  }
+};
+
+// It was in force: clients saw it, and wrote there.
+BOOST_AUTO_TEST_CASE(what_lies_within_a_recorded_size_waits_until_the_log_says_it_again) {
+  Lost s;
+  BOOST_TEST(s.ask(write_request(1, 3 * mib, kib4)) == "");
+  BOOST_TEST(s.ask(request(2, FrontOp::read, 3 * mib, kib4)) == "");
+  BOOST_TEST(s.ask(request(3, FrontOp::trim, 3 * mib, kib4)) == "");
+  BOOST_TEST(s.ask(write_request(4, 4 * mib, kib4)) == "reply client 1 cookie 4 no_space\n");
+  BOOST_TEST(s.ask(request(5, FrontOp::read, 4 * mib, kib4)) ==
+             "reply client 1 cookie 5 invalid\n");
+  BOOST_TEST(s.ask(request(6, FrontOp::read, mib, kib4)).starts_with("read"));
+  BOOST_TEST(s.ask(write_request(7, 0, kib4)) == "");  // In the order in which they came.
+  BOOST_TEST(s.volume.waits());
+  BOOST_TEST(s.all() == "append 6:configure\ncommitted 5\n");
+  const auto again = s.all();
+  BOOST_TEST(again.find("7:write[768,769) 8:trim[768,769) 9:write[0,1)") != std::string::npos,
+             again);
+  BOOST_TEST(again.find("read #2 [768,769)") != std::string::npos, again);
+}
+
+BOOST_AUTO_TEST_CASE(no_more_wait_for_a_size_than_for_anything_else) {
+  VolumeLimits limits;
+  limits.waiting_requests_max = 2;
+  Lost s(limits);
+  for (std::uint64_t cookie = 1; cookie <= 2; ++cookie) {
+    BOOST_TEST(s.ask(write_request(cookie, 3 * mib, kib4)) == "");
+    BOOST_TEST(s.ask(request(10 + cookie, FrontOp::read, 3 * mib, kib4)) == "");
+  }
+  BOOST_TEST(s.ask(write_request(3, 3 * mib, kib4)) == "reply client 1 cookie 3 unavailable\n");
+  BOOST_TEST(s.ask(request(13, FrontOp::read, 3 * mib, kib4)) ==
+             "reply client 1 cookie 13 unavailable\n");
+}
+
+BOOST_AUTO_TEST_CASE(who_goes_waits_for_no_size) {
+  Lost s;
+  s.ask(write_request(1, 3 * mib, kib4), 8);
+  s.ask(request(2, FrontOp::read, 3 * mib, kib4), 8);
+  s.volume.on(ClientGone{ClientKey(8), s.at});
+  s.all();
+  BOOST_TEST(s.all() == "committed 6\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_smaller_size_that_is_wanted_by_now_ends_the_wait) {
+  Lost s;
+  s.ask(write_request(1, 3 * mib, kib4));
+  auto next = s.volume.assignment();
+  next.version = Version(8);
+  next.wanted = next.spec.configuration();
+  next.wanted->size_bytes = mib;
+  VolumeEffects kept;
+  for (auto& effect : s.volume.on(AssignmentArrived{next, s.at})) {
+    if (!std::holds_alternative<ChangeSender>(effect)) kept.push_back(std::move(effect));
+  }
+  BOOST_TEST(quiet(kept) == "reply client 1 cookie 1 no_space\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_change_waits_for_room_in_the_log) {
   Resized s;
   s.disk(1, 1000);
