@@ -131,6 +131,12 @@ Task<Status> ReplicaStore::scrub(std::uint64_t number) {
   if (scrub_over(number)) co_return Done{};
   auto log = co_await scrub_log(number);
   if (!log) co_return log;
+  // Blocks may take hours: until then no restart shall need a record that cannot be read.
+  for (int look = 0; look < scrub_repair_looks && !scrub_over(number); ++look) {
+    if (rotten_log_.empty() || *rotten_log_.rbegin() <= previous_checkpoint_) break;
+    (void)co_await give_up_history(*rotten_log_.rbegin());
+    (void)co_await sleep(scrub_look_again);
+  }
   if (scrub_over(number)) co_return Done{};
   scrub_.state = ScrubState::blocks;
   auto blocks = co_await scrub_blocks(number);
@@ -269,12 +275,12 @@ Task<Status> ReplicaStore::give_up_history(Lsn lsn) {
   const auto segment = wal_->segment_of(lsn);
   if (!segment) wal_->roll_soon();
   // A restart shall not need it in the meantime.
-  const auto needless = segment ? segment->end : lsn;
+  const auto needless = std::min(segment ? segment->end : lsn, flusher_->limit());
   if (checkpoint() < needless) {
-    if (flusher_->limit() < needless) co_return Done{};
     auto flushed = co_await flusher_->flush_to(needless);
     if (!flushed) co_return flushed;
   }
+  if (checkpoint() < lsn) co_return Done{};
   {
     const auto turn = co_await superblock_turn_.acquire(only_turn, RangeGuard::Use::write);
     // Neither slot may need what goes.

@@ -310,6 +310,11 @@ SegmentSequence Wal::prunable_start(Lsn checkpoint) const {
 }
 
 void Wal::prune(SegmentSequence start) {
+  auto& unread = history_.segments;
+  while (!unread.empty() && unread.front()->header.sequence < start) {
+    pool_.give_back(std::move(unread.front()));
+    unread.erase(unread.begin());
+  }
   auto& log = index_.segments();
   while (log.size() > 1 && log.front()->header.sequence < start) {
     auto segment = std::move(log.front());
