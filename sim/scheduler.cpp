@@ -52,7 +52,8 @@ bool SimScheduler::step(engine::MonoTime limit) {
   const bool timed = !events_.empty() && events_.next_due() <= limit;
   if (ready_.empty() && !timed) return false;
   ++steps_;
-  if (ready_.empty() || (timed && random_.chance(1, time_jump_one_in))) {
+  const bool jumps = timed && time_jump_one_in != 0;
+  if (ready_.empty() || (jumps && random_.chance(1, time_jump_one_in))) {
     // Actors spawned by a callback belong to the life whose callback it is (push looks there).
     events_.fire();
     return true;

@@ -30,10 +30,6 @@ struct Step {
 
 class SimScheduler final : public caf::scheduler::abstract_coordinator {
  public:
-  /// In 1 of this many steps time moves although actors are ready:
-  /// timers and completions race with messages.
-  static constexpr std::uint64_t time_jump_one_in = 48;
-
   SimScheduler(caf::actor_system& system, Random& random, Events& events, Trace& trace);
 
   static void install(caf::actor_system_config& config, Random& random, Events& events,
@@ -53,6 +49,9 @@ class SimScheduler final : public caf::scheduler::abstract_coordinator {
   /// Of a life: how many of its actors have not ended.
   std::size_t actors_of(const Life& life) const;
 
+  /// In 1 of this many steps time moves although actors are ready: timers and completions race with
+  /// messages, and a node now and then stands still for some milliseconds. 0: never.
+  std::uint64_t time_jump_one_in = 48;
   std::function<void(const Step&)> on_step;  ///< Before each message is handled.
   actors::OnPrint on_print;  ///< What CAF has to say: an actor that died of an exception.
 

@@ -105,28 +105,37 @@ double ratio(std::uint64_t a, std::uint64_t b) {
 /// What a disk of one replica that is 100 times slower costs FUA writes.
 struct Cost {
   double p90_of_healthy = 0;
+  double p99_of_healthy = 0;
   double p99_of_dead = 0;  ///< Against the same without that replica.
 };
-Cost cost_of_a_slow_disk(engine::Mode mode) {
+/// `calm`: no node ever stands still, as a busy one does for some milliseconds.
+Cost cost_of_a_slow_disk(engine::Mode mode, bool calm) {
   constexpr std::uint64_t writes = 1'000;
+  const auto weather = [calm](Scene& scene) {
+    if (calm) scene.scheduler().time_jump_one_in = 0;
+  };
   std::vector<std::uint64_t> healthy, dead;
   {
     Scene scene(three(mode));
+    weather(scene);
     healthy = scene.waits(writes);
   }
   {
     Scene scene(three(mode));
+    weather(scene);
     scene.kill(2);
     scene.run_for(3 * second);
     dead = scene.waits(writes);
     scene.boot(2);
   }
   Scene scene(three(mode));
+  weather(scene);
   scene.node(2).disk().slow_factor = 100;
   const auto slow = scene.waits(writes);
   scene.node(2).disk().slow_factor = 1;
   BOOST_TEST(scene.settle());
   return {ratio(at_permille(slow, 900), at_permille(healthy, 900)),
+          ratio(at_permille(slow, 990), at_permille(healthy, 990)),
           ratio(at_permille(slow, 990), at_permille(dead, 990))};
 }
 
@@ -200,13 +209,19 @@ void an_older_epochs_records_reach_a_majority(Scene& scene) {
 
 BOOST_AUTO_TEST_SUITE(quorum)
 
-// Of three healthy disks the two faster ones answer, so that one's short stall does not show; with a
+BOOST_AUTO_TEST_CASE(a_slow_disk_of_one_replica_does_not_show_in_a_quorum) {
+  const auto quorum = cost_of_a_slow_disk(engine::Mode::sync_quorum, true);
+  BOOST_TEST(quorum.p99_of_healthy < 1.3);
+  BOOST_TEST(quorum.p99_of_dead < 1.3);
+  BOOST_TEST(cost_of_a_slow_disk(engine::Mode::sync_all, true).p99_of_healthy > 3.0);
+}
+
+// Of three healthy copies the two faster ones answer, so that one's short stall does not show; with a
 // slow one as with a dead one it does.
-BOOST_AUTO_TEST_CASE(a_slow_replica_costs_no_more_than_a_dead_one_and_stays_a_voter) {
-  const auto quorum = cost_of_a_slow_disk(engine::Mode::sync_quorum);
+BOOST_AUTO_TEST_CASE(where_nodes_stand_still_a_slow_replica_costs_no_more_than_a_dead_one) {
+  const auto quorum = cost_of_a_slow_disk(engine::Mode::sync_quorum, false);
   BOOST_TEST(quorum.p90_of_healthy < 1.3);
   BOOST_TEST(quorum.p99_of_dead < 1.3);
-  BOOST_TEST(cost_of_a_slow_disk(engine::Mode::sync_all).p90_of_healthy > 3.0);
 }
 
 BOOST_AUTO_TEST_CASE(a_disk_that_stands_still_delays_only_sync_all_and_only_until_it_is_left_out) {
