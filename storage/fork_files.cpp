@@ -268,6 +268,11 @@ Task<Result<ForkFiles::Sealed>> ForkFiles::write(Wal& wal, ForkHead head, FilePt
   sealed.head.last = head.parts_at;
   for (auto from = head.first; from <= head.end && at < fork_bytes_max;) {
     auto records = co_await wal.read(from, head.end, fork_frame_bytes);
+    const bool gone = !records && records.error().code == Errc::out_of_window;
+    if (gone && from == sealed.head.first && from < wal.retained()) {
+      from = sealed.head.first = wal.retained();  // Shorter than its headers had said.
+      continue;
+    }
     if (!records) {
       sealed.short_of = records.error().text;
       break;

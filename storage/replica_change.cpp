@@ -40,11 +40,12 @@ void intend_truncation(Superblock& s, Lsn to, const std::optional<CutMark>& mark
 
 Task<Status> ReplicaStore::truncate(Lsn to) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
-  auto held = co_await flusher_->hold();
-  if (!held) co_return held.error();
-  changing_ = true;
-  auto cut = co_await truncate_held(to);
+  changing_ = true;  // Before the hold: nobody is to ask for a round that would begin behind it.
+  Status cut = co_await flusher_->hold();
+  const bool held = cut.has_value();
+  if (held) cut = co_await truncate_held(to);
   changing_ = false;
+  if (!held) co_return cut;
   wal_->resume();
   if (hold_timer_ == 0) flusher_->release();
   progressed();
@@ -147,11 +148,12 @@ Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
 
 Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, NewLog from) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
-  auto held = co_await flusher_->hold();
-  if (!held) co_return held.error();
   changing_ = true;
-  auto done = co_await reset_held(scope, epoch, std::move(from));
+  Status done = co_await flusher_->hold();
+  const bool held = done.has_value();
+  if (held) done = co_await reset_held(scope, epoch, std::move(from));
   changing_ = false;
+  if (!held) co_return done;
   wal_->resume();
   release_flush();  // a comparison of what was there is over
   progressed();

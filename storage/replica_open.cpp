@@ -209,6 +209,7 @@ void ReplicaStore::start(RecoveredLog log) {
   wal_->on_failed = [this](Error error) { fail(std::move(error)); };
   wal_->on_space = [this] {
     flusher_->poke();
+    if (opened()) prune_ahead();
     progressed();
   };
   // Waiting for the flusher is right as long as the flusher can bring space.

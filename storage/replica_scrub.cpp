@@ -150,6 +150,7 @@ Task<Status> ReplicaStore::scrub(std::uint64_t number) {
   for (int look = 0; look < scrub_repair_looks; ++look) {
     // All before the last one goes with it.
     if (!rotten_log_.empty()) (void)co_await give_up_history(*rotten_log_.rbegin());
+    if (scrub_over(number)) co_return Done{};
     rotten_log_.erase(rotten_log_.begin(), rotten_log_.lower_bound(wal_->retained()));
     if (rotten_log_.empty() && extents_->damaged().size() == 0) break;
     (void)co_await sleep(scrub_look_again);

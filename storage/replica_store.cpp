@@ -34,7 +34,8 @@ ReplicaStore::ReplicaStore(StoreConfig config)
       superblock_file_(config_.disk, config_.timers, config_.directory + "/superblock"),
       missing_file_(config_.disk, config_.timers, config_.directory + "/missing", config_.spec.id,
                     config_.replica),
-      forks_(config_.disk, config_.events, config_.directory + "/forks", config_.limits.reserve_bytes),
+      forks_(config_.disk, config_.events, config_.directory + "/forks",
+             config_.limits.reserve_bytes),
       touched_(config_.kv, config_.events, config_.spec, config_.replica) {}
 
 ReplicaStore::~ReplicaStore() {

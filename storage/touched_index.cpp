@@ -170,7 +170,7 @@ Task<Done> TouchedIndex::add(TouchedBoundary to, const std::vector<engine::Recor
 }
 
 Task<Done> TouchedIndex::skip(TouchedBoundary to) {
-  if (!runs_.empty()) (void)co_await clear();
+  if (!runs_.empty() || !ahead_.empty()) (void)co_await clear();
   ahead_ = {TouchedRun{checkpoint(), to, 0, 0, 0}};
   skipped_ = true;
   co_return Done{};

@@ -295,16 +295,14 @@ SegmentSequence Wal::prunable_start(Lsn checkpoint) const {
   auto keep_from = checkpoint.next();
   auto pinned_from = keep_from;
   for (const auto& [id, from] : pins_) pinned_from = std::min(pinned_from, from);
-  const auto& log = index_.segments();
   const auto retained_max = pool_.retained_max();
   auto start = start_sequence();
-  if (!history_.segments.empty()) return start;
-  for (std::size_t i = 0; i + 1 < log.size(); ++i) {
-    const auto left = log.size() - i;
-    const bool needed = log[i]->end() >= keep_from;
-    const bool pinned = log[i]->end() >= pinned_from && left <= 2 * retained_max;
+  for (std::size_t i = 0; i + 1 < segments(); ++i) {
+    const auto left = segments() - i;
+    const bool needed = end_of(i) >= keep_from;
+    const bool pinned = end_of(i) >= pinned_from && left <= 2 * retained_max;
     if (needed || pinned || left <= retained_max) break;
-    start = log[i + 1]->header.sequence;
+    start = segment(i + 1).header.sequence;
   }
   return start;
 }
@@ -343,10 +341,9 @@ void Wal::top_up() {
 
 /// Does a peer keep more than the retention?
 bool Wal::pinned() const {
-  const auto& log = index_.segments();
-  if (!history_.segments.empty() || log.size() <= pool_.retained_max()) return false;
+  if (segments() <= pool_.retained_max()) return false;
   return std::any_of(pins_.begin(), pins_.end(),
-                     [&log](const auto& pin) { return pin.second <= log.front()->end(); });
+                     [this](const auto& pin) { return pin.second <= end_of(0); });
 }
 
 Task<Status> Wal::close() {

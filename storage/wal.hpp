@@ -132,6 +132,9 @@ class Wal {
   void forget_unread();
   Task<engine::Done> known(engine::Lsn lsn);
   void set_base();
+  std::size_t segments() const { return history_.segments.size() + index_.segments().size(); }
+  const Segment& segment(std::size_t i) const;
+  engine::Lsn end_of(std::size_t i) const;
   engine::Error cause_of(engine::Error failure, engine::Lsn lsn) const;
   bool pinned() const;
   Task<engine::Status> erase_behind(engine::Lsn to);

@@ -51,12 +51,12 @@ Task<Done> Wal::read_unread() {
     if (!read.whole) {
       forget_unread();
       set_base();
+      writer_->pump();
+      top_up();
       if (on_history_lost) on_history_lost(read.damage);
     }
     wake_waiting();
   }
-  // Pruning waited.
-  if (on_space) on_space();
   co_return Done{};
 }
 
@@ -67,10 +67,22 @@ void Wal::forget_unread() {
 
 /// Waits until the record at `lsn` can be found, or is known to be gone.
 Task<Done> Wal::known(Lsn lsn) {
-  while (!failure_ && !history_.segments.empty() && lsn < index_.retained(end().lsn)) {
+  const auto& unread = history_.segments;
+  while (!failure_ && !unread.empty() && lsn >= unread.front()->header.first &&
+         lsn < index_.retained(end().lsn)) {
     co_await something_moved();
   }
   co_return Done{};
+}
+
+/// The `i`th of all segments of the log; its last record is known from the header behind it.
+const Segment& Wal::segment(std::size_t i) const {
+  const auto& unread = history_.segments;
+  return i < unread.size() ? *unread[i] : *index_.segments()[i - unread.size()];
+}
+
+Lsn Wal::end_of(std::size_t i) const {
+  return i < history_.segments.size() ? segment(i + 1).header.first.previous() : segment(i).end();
 }
 
 Lsn Wal::retained() const {

@@ -284,10 +284,11 @@ BOOST_AUTO_TEST_CASE(the_older_superblock_finds_the_log_behind_what_was_given_up
         BOOST_CHECK_EQUAL(found.end.lsn.value, end.value);
         BOOST_CHECK(found.end.digest == w.digest_at[end.value]);
         // What was given up is there again, as long as it was not used.
+        if (!used_again) BOOST_CHECK_LT(found.retained.value, kept.value);
+        BOOST_CHECK_LE(found.retained.value, kept.value);
         w.disk->settle();
-        const auto back = w.store->retained();
-        BOOST_CHECK_EQUAL(back < kept, !used_again);
-        BOOST_CHECK_LE(back.value, kept.value);
+        // Reading it showed what had been used again; what is beyond the retention is given up anew.
+        if (used_again) BOOST_CHECK_GE(w.store->retained().value, kept.value);
         BOOST_CHECK_EQUAL(w.difference_at(end), "");
         // All that it retains is whole; and it goes on.
         w.store->set_committed(end);

@@ -154,6 +154,32 @@ BOOST_AUTO_TEST_CASE(a_copy_begun_meanwhile_gives_the_history_up) {
   BOOST_CHECK(!w.finish(w.store->read_log(w.retained, w.end, 1)).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(what_need_not_be_retained_is_given_up_although_nobody_has_read_it) {
+  Retained w;
+  w.restart();
+  const auto record = w.chunk();
+  w.store->append(record, Lsn());
+  w.end = w.builder->end();
+  for (int steps = 0; w.store->retained() == w.retained && steps < 12; ++steps) w.disk->step();
+  BOOST_CHECK_GT(w.store->retained().value, w.retained.value);
+  BOOST_CHECK_LT(w.disk->bytes_read, 6 * w.limits.segment_bytes);
+  w.disk->settle();
+  w.check_log(w.store->retained());
+  w.store->set_committed(w.end);
+  w.crash(MemoryDisk::Loss::power, 1);
+  BOOST_CHECK(w.open().damage.empty());
+  w.check_log(w.store->retained());
+  BOOST_CHECK_EQUAL(w.difference_at(w.end), "");
+}
+
+BOOST_AUTO_TEST_CASE(what_was_certainly_given_up_is_not_waited_for) {
+  Retained w;
+  w.restart();
+  const auto opened = w.disk->bytes_read;
+  BOOST_CHECK(!w.finish(w.store->log_digest(Lsn(w.retained.value - 5))).has_value());
+  BOOST_CHECK_LT(w.disk->bytes_read - opened, 4 * w.limits.segment_bytes);
+}
+
 BOOST_AUTO_TEST_CASE(a_crash_while_the_history_is_read_changes_nothing) {
   Retained w;
   for (std::uint64_t at = 1; at < 40; ++at) {
