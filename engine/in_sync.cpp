@@ -62,7 +62,7 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
   auto* peer = find(seen.replica);
   if (peer == nullptr) return;
   if (seen.incarnation && seen.incarnation < peer->incarnation) return;
-  if (lacks_nothing(*peer)) peer->well_at = now;  // Until this very moment.
+  if (lacks_nothing(*peer, head_)) peer->well_at = now;  // Until this very moment.
   if (seen.incarnation > peer->incarnation) {
     peer->incarnation = seen.incarnation;
     peer->received = Lsn{};
@@ -100,7 +100,7 @@ void InSync::see(const PeerSeen& seen, MonoTime now) {
 void InSync::numbered(Lsn head_before, MonoTime now) {
   for (auto& peer : peers_) {
     if (peer.durable >= head_before) peer.progress_at = now;
-    if (lacks_nothing(peer) && peer.durable >= head_before) peer.well_at = now;
+    if (lacks_nothing(peer, head_before)) peer.well_at = now;
   }
   if (own_durable_ >= head_before) own_well_at_ = now;
   head_ = std::max(head_, head_before.next());

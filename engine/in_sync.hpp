@@ -167,7 +167,7 @@ class InSync {
   ProposeSet proposal() const;
 
   // in_sync_short.cpp
-  bool lacks_nothing(const Peer& peer) const;
+  static bool lacks_nothing(const Peer& peer, Lsn head);
   MonoTime fewer_since(Mode mode, MonoTime now) const;
 
   // in_sync_quorum.cpp

@@ -8,14 +8,14 @@
 
 namespace tidemark::engine {
 
-bool InSync::lacks_nothing(const Peer& peer) const {
-  return !is_away(peer.state) && peer.proved && !peer.full && peer.durable >= head_;
+bool InSync::lacks_nothing(const Peer& peer, Lsn head) {
+  return !is_away(peer.state) && peer.proved && !peer.full && peer.durable >= head;
 }
 
 MonoTime InSync::too_few_since(const LogNumbers& log, MonoTime now) {
   head_ = log.head;
   for (auto& peer : peers_) {
-    if (lacks_nothing(peer)) peer.well_at = now;
+    if (lacks_nothing(peer, head_)) peer.well_at = now;
   }
   if (log.own_durable > own_durable_ || log.own_durable >= log.head) own_well_at_ = now;
   own_durable_ = log.own_durable;
