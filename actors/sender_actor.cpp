@@ -181,7 +181,7 @@ void perform(Self self, outflow::ReadBaseRun& e) {
         id, range,
         engine::BasePiece{run.range, std::move(run.sums), std::move(run.data), run.flush_lsn}};
   };
-  const auto blocks = std::min<std::uint64_t>(e.range.count, engine::base_blocks_max);
+  const auto blocks = std::min<std::uint64_t>(e.range.count, e.blocks_max);
   ask_store<ReadBase, BaseRead>(self, e.session, "reading base blocks",
                                 ReadBase{e.range.first, static_cast<std::uint32_t>(blocks)},
                                 answered);

@@ -217,6 +217,8 @@ std::vector<PaceGrant> BasePace::grant(MonoTime now) {
   look_if_due(now);
   if (looking_) return grants;
   const auto places = placed();
+  const auto most = governed_ ? *governed_ / pace::pieces_per_second / block_bytes * block_bytes
+                              : ~std::uint64_t{0};
   for (std::size_t idle = 0; idle < places;) {
     if (rate() != 0 && balance_ < 0) break;
     next_ = next_ % places;
@@ -226,9 +228,10 @@ std::vector<PaceGrant> BasePace::grant(MonoTime now) {
       continue;
     }
     idle = 0;
-    grants.push_back({lane.id, lane.asked});
-    balance_ -= static_cast<std::int64_t>(lane.asked);
-    window_bytes_ += lane.asked;
+    const auto bytes = std::min(lane.asked, most);
+    grants.push_back({lane.id, bytes});
+    balance_ -= static_cast<std::int64_t>(bytes);
+    window_bytes_ += bytes;
     lane.asked = 0;
     granted_ = now;
   }

@@ -60,6 +60,9 @@ inline constexpr std::uint64_t rate_min = 4ull << 20;
 /// Where it begins while clients are at work: a tenth of a disk. A quarter more per window: 100 MiB/s
 /// after two seconds, 400 after four.
 inline constexpr std::uint64_t rate_start = 16ull << 20;
+/// What is granted at once under the governor: a 64th of a second's worth. Who writes meanwhile waits
+/// for one such read at a time: of 1 MiB, at 6 MiB/s, that was enough to be their p99.
+inline constexpr std::uint64_t pieces_per_second = 64;
 /// A sample whose window began so long after the last grant holds nothing of the rebuild: the reads
 /// that were under way, and what the replica still wrote, are over.
 inline constexpr std::uint64_t settle = 100 * millisecond;
@@ -77,7 +80,8 @@ class BasePace {
  public:
   explicit BasePace(PaceLimits limits);
 
-  /// The lane wants to read about `bytes`. One question at a time; the first joins the queue.
+  /// The lane wants to read about `bytes`, and may be granted less. One question at a time; the first
+  /// joins the queue.
   void ask(LaneId lane, std::uint64_t bytes, MonoTime now);
   /// What was granted moved `used` bytes in the end: zeros cost nothing.
   void used(std::uint64_t granted, std::uint64_t used);

@@ -190,7 +190,8 @@ struct ReadRecords {
 };
 struct ReadBaseRun {
   SessionId session;
-  BlockRange range;  ///< Its first blocks, as many as one read gives.
+  BlockRange range;                            ///< Its first blocks, as many as one read gives.
+  std::uint32_t blocks_max = base_blocks_max;  ///< That have content; zeros come as they are.
 };
 /// What the extents come to at `question.at`, or behind it.
 struct ReadGroupSums {

@@ -1,4 +1,5 @@
 // The sender's share of what its node gives away: each read of the base is asked for first.
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -29,7 +30,8 @@ void Sender::begin_base_read(std::uint64_t granted, SenderEffects& out) {
   const auto range = rebuild->begin_read();
   CHECK(range);  // What was asked for is still waiting: only reads that are granted take from it.
   if (config_.paced) granted_reads_[range->first] = granted;
-  out.push_back(ReadBaseRun{session_->id(), *range});
+  const auto blocks = std::clamp<std::uint64_t>(granted / block_bytes, 1, base_blocks_max);
+  out.push_back(ReadBaseRun{session_->id(), *range, static_cast<std::uint32_t>(blocks)});
 }
 
 void Sender::base_read(BlockRange asked, const BasePiece& piece, SenderEffects& out) {

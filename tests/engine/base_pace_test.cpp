@@ -96,6 +96,24 @@ BOOST_AUTO_TEST_CASE(two_lanes_share_a_cap_evenly_and_do_not_exceed_it) {
   BOOST_TEST((pace.standing(lane(1)).hold == PaceHold::cap));
 }
 
+// A client that writes meanwhile waits for one of them.
+BOOST_AUTO_TEST_CASE(what_is_granted_at_once_beside_clients_is_as_small_as_the_rate) {
+  BasePace pace({1, 0});
+  pace.measured(volume, sample(0, 1000));
+  pace.ask(lane(1), mib, at(300));
+  const auto first = pace.grant(at(300));
+  BOOST_REQUIRE(first.size() == 1u);
+  BOOST_TEST(first.front().bytes == pace::rate_start / pace::pieces_per_second);
+  for (std::uint64_t ms = 300; ms < 10'000; ms += 250) {
+    (void)run(pace, {1}, ms, ms + 250);
+    pace.measured(volume, sample(ms, 2000));  // They suffer.
+  }
+  const auto least = pace.grant(at(11'000));  // It always asks for more.
+  BOOST_REQUIRE(least.size() == 1u);
+  BOOST_TEST(least.front().bytes == pace::rate_min / pace::pieces_per_second);
+  static_assert(pace::rate_min / pace::pieces_per_second >= 16 * block_bytes);
+}
+
 BOOST_AUTO_TEST_CASE(what_turned_out_to_be_zeros_costs_nothing) {
   BasePace pace({1, mib});
   for (int i = 0; i < 100; ++i) {

@@ -233,7 +233,9 @@ inline std::string render(const outflow::SenderEffects& effects) {
       return fmt::format("read_records {}..{}", e.from, e.to);
     }
     std::string operator()(const of::ReadBaseRun& e) const {
-      return fmt::format("read_base {}", e.range);
+      const bool part = e.blocks_max < std::min<std::uint64_t>(e.range.count, base_blocks_max);
+      return fmt::format("read_base {}{}", e.range,
+                         part ? fmt::format(" at most {}", e.blocks_max) : "");
     }
     std::string operator()(const of::ReadGroupSums& e) const {
       return fmt::format("read_group_sums at={} of {} groups", e.question.at,

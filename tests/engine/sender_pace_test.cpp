@@ -51,6 +51,15 @@ BOOST_AUTO_TEST_CASE(each_read_of_the_base_is_asked_for_first_one_question_at_a_
   BOOST_TEST(r.grant(8192) == "");  // Nobody asked.
 }
 
+BOOST_AUTO_TEST_CASE(no_more_is_read_than_is_granted) {
+  Paced r;
+  r.ask();
+  BOOST_TEST(r.grant(8192) == "read_base [0,4) at most 2\nask_pace 8192\n");
+  const BasePiece half{range(0, 2), {1, 1}, zeros(2 * block_bytes), Lsn(15)};
+  BOOST_TEST(r.on(BaseRunRead{r.session, range(0, 4), half}) == "send bulk base_blocks [0,2)\n");
+  BOOST_TEST(r.grant(8192) == "read_base [2,4)\nask_pace 8192\n");
+}
+
 BOOST_AUTO_TEST_CASE(what_turns_out_to_be_zeros_is_given_back) {
   Paced r;
   r.ask();
@@ -96,8 +105,9 @@ BOOST_AUTO_TEST_CASE(the_pace_is_left_once_whatever_ends_the_session) {
   };
   BOOST_TEST(left([](Paced& r) { return r.on(LinkClosed{Lane::bulk, r.bulk, "reset"}); }) == 1u);
   BOOST_TEST(left([](Paced& r) { return r.on(LinkClosed{Lane::records, r.link, "reset"}); }) == 1u);
-  BOOST_TEST(left([](Paced& r) { return r.on(SourceFailed{r.session, {Errc::io_failed, ""}}); }) ==
-             1u);
+  BOOST_TEST(left([](Paced& r) {
+               return r.on(SourceFailed{r.session, {Errc::io_failed, ""}});
+             }) == 1u);
   BOOST_TEST(left([](Paced& r) { return r.on(AssignmentChanged{replication::assignment(2)}); }) ==
              1u);
   BOOST_TEST(left([](Paced&) { return std::string(); }) == 1u);
