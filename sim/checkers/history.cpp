@@ -227,6 +227,7 @@ void History::cell_read(Reign reign, engine::MonoTime began, engine::MonoTime en
                  fmt::format("cell {} read as {} in reign {}, behind it is {}", index,
                              describe(*blocked), reign, describe(*blocked_by)));
   }
+  if (zeros && candidates.size() == 1) add_returned_zeros(cell, candidates, r);
   settle(cell, candidates, zeros, r);
 }
 
@@ -246,6 +247,22 @@ bool History::may_return(const Cell& cell, const Entry& e, const Read& r) const 
   };
   return std::none_of(cell.live.begin(), cell.live.end(), kept) &&
          std::none_of(cell.gone.begin(), cell.gone.end(), kept);
+}
+
+/// Zeros may be those of a cut under way, or older ones that are back as what had taken their place was
+/// lost: which of them was seen is not known.
+void History::add_returned_zeros(Cell& cell, std::vector<std::size_t>& candidates, const Read& r) {
+  for (std::size_t i = 0; i < cell.gone.size();) {
+    if (!op(cell.gone[i]).zeros || !may_return(cell, cell.gone[i], r)) {
+      ++i;
+      continue;
+    }
+    auto back = cell.gone[i];
+    back.gone_at = {};
+    cell.gone.erase(cell.gone.begin() + static_cast<std::ptrdiff_t>(i));
+    candidates.push_back(cell.live.size());
+    cell.live.push_back(back);
+  }
 }
 
 // Its value is of a write that an earlier read has shown to be over: fine for a read that was under

@@ -118,6 +118,7 @@ class History {
   bool known_before(const Entry& e, const Read& r) const;
   const Entry* blocker(const Cell& cell, const Entry& candidate, const Read& r) const;
   bool is_flushed(const Entry& e) const;
+  void add_returned_zeros(Cell& cell, std::vector<std::size_t>& candidates, const Read& r);
   bool may_return(const Cell& cell, const Entry& e, const Read& r) const;
   void judge_missing(Cell& cell, std::uint64_t index, OpId value, const Read& r);
   void settle(Cell& cell, const std::vector<std::size_t>& candidates, bool zeros, const Read& r);

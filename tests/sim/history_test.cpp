@@ -244,6 +244,25 @@ BOOST_AUTO_TEST_CASE(what_a_shrink_cut_reads_as_zeros_for_ever) {
   BOOST_TEST(s.cls != "");
 }
 
+// Zeros look alike: seen between the loss of a write and a cut, they need not be the cut's.
+BOOST_AUTO_TEST_CASE(zeros_of_a_lost_write_are_not_taken_for_a_shrink_under_way) {
+  for (const bool lost : {false, true}) {
+    Story s;
+    const auto a = s.write();
+    s.read(a);
+    s.failover(lost);
+    s.history.resize_begun(at(s.time++), 0);
+    s.read(0);
+    const auto b = s.begin(2);
+    s.history.write_answered(b, at(s.time++), true);
+    s.history.resize_ended(at(s.time++));
+    s.history.resize_begun(at(s.time++), 8);
+    s.history.resize_ended(at(s.time++));
+    s.read(0);  // Cut behind b; or else, where the cut was seen before b began, b is lost.
+    BOOST_TEST(s.cls == (lost ? "" : "lost_flushed"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_shrink_may_be_carried_out_by_a_later_reign) {
   Story s;
   const auto w = s.write();
