@@ -227,7 +227,12 @@ void History::cell_read(Reign reign, engine::MonoTime began, engine::MonoTime en
                  fmt::format("cell {} read as {} in reign {}, behind it is {}", index,
                              describe(*blocked), reign, describe(*blocked_by)));
   }
-  if (zeros && candidates.size() == 1) add_returned_zeros(cell, candidates, r);
+  if (zeros && candidates.size() == 1) {
+    // Zeros look alike: those that were seen to be over while this read was under way explain it, too.
+    const auto just_gone = [&](const Entry& e) { return op(e).zeros && e.gone_at >= r.began; };
+    if (std::any_of(cell.gone.begin(), cell.gone.end(), just_gone)) return;
+    add_returned_zeros(cell, candidates, r);
+  }
   settle(cell, candidates, zeros, r);
 }
 

@@ -244,6 +244,20 @@ BOOST_AUTO_TEST_CASE(what_a_shrink_cut_reads_as_zeros_for_ever) {
   BOOST_TEST(s.cls != "");
 }
 
+BOOST_AUTO_TEST_CASE(zeros_that_a_slow_read_brings_are_not_taken_for_those_just_asked_for) {
+  for (const bool slow : {false, true}) {
+    Story s;
+    auto read_began = at(s.time++);  // Before the data came.
+    const auto data = s.write();
+    s.read(data);
+    (void)s.history.write_begun(2, s.reign, at(s.time++), {0, 1}, true);
+    if (!slow) read_began = at(s.time++);
+    s.history.cell_read(s.reign, read_began, at(s.time++), 0, OpId{0});
+    s.read(data);  // Once the new zeros were seen, it cannot be.
+    BOOST_TEST((s.cls == "") == slow);
+  }
+}
+
 // Zeros look alike: seen between the loss of a write and a cut, they need not be the cut's.
 BOOST_AUTO_TEST_CASE(zeros_of_a_lost_write_are_not_taken_for_a_shrink_under_way) {
   for (const bool lost : {false, true}) {
