@@ -18,6 +18,18 @@ engine::Result<std::vector<BlockRange>> compare(Rebuild& r) {
   return r.target.finish(r.target.store->compare_base(sums->lsn, *question, sums->sums));
 }
 
+/// A new store, all of whose blocks are missing.
+void begin_whole_copy(StoreWorld& target) {
+  target.limits.extent_file_bytes = target.volume_blocks * block_bytes;
+  target.open(true);
+  target.append_durably({target.begin_epoch(1)});
+  BOOST_REQUIRE(
+      target
+          .finish(target.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(1),
+                                           target.digest_at[1], target.store->facts().history))
+          .has_value());
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(base_comparison)
@@ -29,14 +41,7 @@ BOOST_AUTO_TEST_CASE(a_crash_anywhere_in_a_copy_forgets_no_more_than_two_steps_a
   std::uint64_t worst = 0;
   for (std::uint64_t at = 0; at < 12; ++at) {
     StoreWorld target(blocks);
-    target.limits.extent_file_bytes = blocks * block_bytes;
-    target.open(true);
-    target.append_durably({target.begin_epoch(1)});
-    BOOST_REQUIRE(
-        target
-            .finish(target.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(1),
-                                             target.digest_at[1], target.store->facts().history))
-            .has_value());
+    begin_whole_copy(target);
     // As a receiver does: as much as is asked for at once is being written, and more when it was.
     const auto key = engine::VolumeKey(target.spec.id);
     std::uint64_t next = 0, done = 0;
@@ -82,14 +87,7 @@ BOOST_AUTO_TEST_CASE(a_store_that_ends_amid_a_copy_waits_for_it_whatever_is_bein
   }
   for (std::uint64_t steps = 0; steps < 60; steps += 3) {
     StoreWorld target(blocks);
-    target.limits.extent_file_bytes = blocks * block_bytes;
-    target.open(true);
-    target.append_durably({target.begin_epoch(1)});
-    BOOST_REQUIRE(
-        target
-            .finish(target.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(1),
-                                             target.digest_at[1], target.store->facts().history))
-            .has_value());
+    begin_whole_copy(target);
     std::uint64_t answered = 0;
     for (std::uint64_t n = 0; n < runs; ++n) {
       target.store->run(
