@@ -112,10 +112,21 @@ NodeSelf::behavior_type node_actor(NodePointer self, NodeSeed seed) {
   };
 }
 
+void stopping_actor(caf::event_based_actor* self, const Node& node,
+                    const std::function<void()>& over) {
+  self->request(node, caf::infinite, StopNode{true})
+      .then([over](const NodeStopped&) { over(); }, [over](const caf::error&) { over(); });
+}
+
 }  // namespace
 
 Node spawn_node(caf::actor_system& system, NodeSeed seed) {
   return system.spawn(node_actor, std::move(seed));
+}
+
+// CAF 0.17 binds a reference to nothing where it spawns a function that is given no argument.
+void stop_node(caf::actor_system& system, const Node& node, std::function<void()> over) {
+  system.spawn(stopping_actor, node, std::move(over));
 }
 
 }  // namespace tidemark::actors

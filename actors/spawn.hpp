@@ -1,6 +1,7 @@
 // How each actor comes to life: the only entry points of this folder beside interfaces.hpp.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -67,6 +68,9 @@ struct NodeSeed {
   std::optional<Control> control;  ///< On the node that hosts it.
 };
 Node spawn_node(caf::actor_system& system, NodeSeed seed);
+/// Asks a node to stop in order: its roles, then its stores, which note that they were. `over` runs in an actor
+/// of `system` once it has stopped, or was gone already.
+void stop_node(caf::actor_system& system, const Node& node, std::function<void()> over);
 
 /// How fast this node gives base blocks away: one per node.
 Pace spawn_pace(caf::actor_system& system, EnvironmentPtr env);

@@ -8,10 +8,7 @@ bool Cluster::stop(std::uint32_t n) {
   constexpr std::uint64_t patience = 10 * engine::second;
   if (!alive(n)) return true;
   auto stopped = std::make_shared<bool>(false);
-  system_->spawn([node = nodes_[n]->actor(), stopped](caf::event_based_actor* self) {
-    self->request(node, caf::infinite, actors::StopNode{true})
-        .then([stopped](const actors::NodeStopped&) { *stopped = true; }, [](const caf::error&) {});
-  });
+  actors::stop_node(*system_, nodes_[n]->actor(), [stopped] { *stopped = true; });
   run_until([&] { return *stopped; }, patience);
   kill(n);
   return *stopped;

@@ -47,14 +47,15 @@ class AdminDesk final : public engine::AdminPort {
   void serve(actors::Node node) { node_ = std::move(node); }
 
   void ask(engine::AdminAsk ask, std::function<void(engine::AdminReply)> done) override {
-    system_.spawn([node = node_, ask = std::move(ask),
-                   done = std::move(done)](caf::event_based_actor* self) {
+    const auto asker = [ask = std::move(ask), done = std::move(done)](caf::event_based_actor* self,
+                                                                      const actors::Node& node) {
       self->request(node, caf::infinite, actors::AdminRequest{ask})
           .then([done](const actors::AdminAnswered& answered) { done(answered.reply); },
                 [done](const caf::error&) {
                   done({0, 503, R"({"error":"the node is shutting down","code":"unavailable"})"});
                 });
-    });
+    };
+    system_.spawn(asker, node_);
   }
 
  private:
@@ -275,11 +276,7 @@ class Daemon {
 
   void stop_node() {
     network_->stop();
-    loop_.actors().spawn([this](caf::event_based_actor* self) {
-      self->request(node_, caf::infinite, actors::StopNode{true})
-          .then([this](const actors::NodeStopped&) { loop_.stop(); },
-                [this](const caf::error&) { loop_.stop(); });
-    });
+    actors::stop_node(loop_.actors(), node_, [this] { loop_.stop(); });
   }
 
   // What the doors counted, beside what the actors tell.
