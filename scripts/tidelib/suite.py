@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 JOBS = str(os.cpu_count() or 2)
+os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
 
 
 class Suite:
