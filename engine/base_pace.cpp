@@ -103,8 +103,9 @@ void BasePace::refer(Foreground& volume, const LatencySample& sample) {
 }
 
 bool BasePace::suffers(const Reference& reference, const LatencySample& sample) {
-  if (2 * sample.median > 3 * reference.median) return true;
-  return sample.count >= pace::p99_count_min && sample.p99 > 2 * reference.p99;
+  const auto longer = [](std::uint64_t now, std::uint64_t was) { return 2 * now > 3 * was; };
+  if (longer(sample.median, reference.median)) return true;
+  return sample.count >= pace::p99_count_min && longer(sample.p99, reference.p99);
 }
 
 bool BasePace::at_work(const Foreground& volume, MonoTime now) const {

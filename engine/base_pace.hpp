@@ -10,8 +10,8 @@
 //          │ ╱  ╰╯   ╰╯   ╰╯       up to there, and creeps on by rate_step
 //          └──────────────────►    no client, no limit
 //
-// A volume suffers when its median is more than one and a half times, or its p99 more than twice,
-// what it was while no base block moved: its reference. Where there is none, or an old one (what the
+// A volume suffers when its median or its p99 is more than one and a half times what it was while no
+// base block moved: its reference. Where there is none, or an old one (what the
 // clients do may have changed), the lanes are held for a moment and it is measured.
 #pragma once
 
