@@ -309,10 +309,11 @@ void History::settle(Cell& cell, const std::vector<std::size_t>& candidates, boo
     }
   }
   // Zeros look alike: which of several it was is not known, so none of them is over.
-  const OpId kept = cell.live[candidates.front()].op;
+  std::vector<Entry> kept;
+  for (const auto i : candidates) kept.push_back(cell.live[i]);
   for (std::size_t i = 0; i < cell.live.size();) {
     const auto& e = cell.live[i];
-    const bool same = zeros ? op(e).zeros : e.op == kept;
+    const bool same = zeros ? op(e).zeros : e.op == kept.front().op;
     if (same || !finished(e, r)) {
       ++i;
       continue;
@@ -320,7 +321,10 @@ void History::settle(Cell& cell, const std::vector<std::size_t>& candidates, boo
     auto over = e;
     over.gone_at = r.ended;
     over.gone_in = r.reign;
-    over.gone_for = kept;
+    // Older zeros tell that it was lost; newer ones only that they took its place.
+    const auto newer = std::find_if(kept.begin(), kept.end(),
+                                    [&](const Entry& k) { return !certainly_after(e, k); });
+    over.gone_for = newer == kept.end() ? kept.front().op : newer->op;
     cell.gone.push_back(over);
     cell.live.erase(cell.live.begin() + static_cast<std::ptrdiff_t>(i));
   }

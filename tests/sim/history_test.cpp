@@ -277,6 +277,20 @@ BOOST_AUTO_TEST_CASE(zeros_of_a_lost_write_are_not_taken_for_a_shrink_under_way)
   }
 }
 
+// They may be those of before a write that was lost, or of a trim under way; and the trim may be lost in its turn.
+BOOST_AUTO_TEST_CASE(zeros_of_a_trim_under_way_are_not_taken_for_those_before_a_lost_write) {
+  for (const bool trimmed : {false, true}) {
+    Story s;
+    const auto a = s.write();
+    s.failover(true);
+    if (trimmed) (void)s.history.write_begun(2, s.reign, at(s.time++), {0, 1}, true);
+    s.read(0);
+    s.failover(true);
+    s.read(a);
+    BOOST_TEST((s.cls == "") == trimmed);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_shrink_may_be_carried_out_by_a_later_reign) {
   Story s;
   const auto w = s.write();
