@@ -191,6 +191,8 @@ void Client::judge(const Pending& pending, const FrontReply& reply) {
   world_.history.within_answered(pending.began, pending.ask.cells);
   switch (pending.ask.op) {
     case FrontOp::write:
+      world_.answers.answered(pending.op, node_);
+      [[fallthrough]];
     case FrontOp::trim:
     case FrontOp::write_zeroes:
       return world_.history.write_answered(pending.op, now, pending.ask.fua);

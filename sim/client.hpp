@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/front.hpp"
+#include "sim/checkers/answers.hpp"
 #include "sim/checkers/history.hpp"
 #include "sim/events.hpp"
 #include "sim/random.hpp"
@@ -39,6 +40,7 @@ struct ClientWorld {
   Events& events;
   Trace& trace;
   History& history;
+  Answers& answers;
   std::uint64_t volume_tag = 0;
   std::string volume;
   /// Opens the volume at a node that is up, in reach of clients and serves it.

@@ -15,6 +15,9 @@ namespace json = boost::json;
 using engine::millisecond;
 using engine::second;
 
+/// Part of each stamp, so that another volume's bytes are told from this one's.
+constexpr std::uint64_t volume_tag = 7;
+
 /// Asks a node's actor for an operator; the world's own actor.
 struct AskNode {
   actors::Node node;
@@ -118,10 +121,14 @@ Cluster::Cluster(ClusterOptions options)
                                        options_.blocks_max * cells_per_block,
                                        options_.ack == engine::AckPolicy::durable, lossy, failing);
   logs_ = std::make_unique<Logs>(!lossy, failing);
-  scheduler_->on_step = [this](const Step& s) { logs_->observe(s); };
+  answers_ = std::make_unique<Answers>(volume_tag, failing);
+  scheduler_->on_step = [this](const Step& s) {
+    logs_->observe(s);
+    answers_->observe(s);
+  };
   scheduler_->on_print = [this](const std::string& line) { fail("exception", line); };
   client_world_ = std::make_unique<ClientWorld>(ClientWorld{
-      world_.events, world_.trace, *history_, 7, volume,
+      world_.events, world_.trace, *history_, *answers_, volume_tag, volume,
       [this](std::uint32_t n, std::weak_ptr<engine::FrontClient> c) { return open(n, c); }, failing,
       options_.nodes});
   for (std::uint32_t i = 0; i < options_.nodes; ++i) {
@@ -151,6 +158,7 @@ void Cluster::fail(std::string cls, std::string what) {
 // The only thing of the engine that the history believes:
 // that a reign began with the loss of a cache.
 void Cluster::delivered(const Life& receiver, const engine::Message& message) {
+  answers_->delivered(receiver.node, message);
   const auto* assign = std::get_if<engine::Assign>(&message);
   if (assign != nullptr) heard_[receiver.node] = assign->assignment;
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "engine/assignment.hpp"
+#include "sim/checkers/answers.hpp"
 #include "sim/checkers/history.hpp"
 #include "sim/checkers/logs.hpp"
 #include "sim/client.hpp"
@@ -230,6 +231,7 @@ class Cluster {
   SimScheduler* scheduler_ = nullptr;
   std::unique_ptr<History> history_;
   std::unique_ptr<Logs> logs_;
+  std::unique_ptr<Answers> answers_;
   std::unique_ptr<ClientWorld> client_world_;
   Counts counts_;
   std::vector<std::unique_ptr<SimNode>> nodes_;

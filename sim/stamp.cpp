@@ -42,4 +42,11 @@ std::optional<OpId> read_stamp(std::span<const std::byte> cell, std::uint64_t vo
   return w[3];
 }
 
+OpId named_op(std::span<const std::byte> cell, std::uint64_t volume) {
+  CHECK(cell.size() == cell_bytes);
+  std::array<std::uint64_t, 4> head;
+  std::memcpy(head.data(), cell.data(), sizeof head);
+  return head[0] == magic && head[1] == volume ? head[3] : 0;
+}
+
 }  // namespace tidemark::sim

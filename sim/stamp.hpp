@@ -23,4 +23,7 @@ void stamp(std::span<std::byte> cell, std::uint64_t volume, std::uint64_t index,
 std::optional<OpId> read_stamp(std::span<const std::byte> cell, std::uint64_t volume,
                                std::uint64_t index);
 
+/// The op that a cell of the volume names, whatever else stands in it; 0: none.
+OpId named_op(std::span<const std::byte> cell, std::uint64_t volume);
+
 }  // namespace tidemark::sim

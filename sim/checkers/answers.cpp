@@ -1,0 +1,57 @@
+#include "sim/checkers/answers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "actors/interfaces.hpp"
+
+namespace tidemark::sim {
+
+void Answers::observe(const Step& step) {
+  const auto& content = step.content;
+  if (!step.life || content.size() != 1) return;
+  if (content.match_element<actors::AppendRecords>(0)) {
+    got(step.life->node, *content.get_as<actors::AppendRecords>(0).batch);
+  } else if (content.match_element<actors::StoreProgressed>(0)) {
+    durable(step.life->node, content.get_as<actors::StoreProgressed>(0).durable);
+  }
+}
+
+void Answers::delivered(std::uint32_t node, const engine::Message& message) {
+  if (const auto* sent = std::get_if<engine::Records>(&message)) got(node, sent->records);
+}
+
+void Answers::got(std::uint32_t node, const std::vector<engine::RecordPtr>& records) {
+  for (const auto& record : records) {
+    const auto payload = record->payload().bytes();
+    OpId last = 0;  // Of the cell before: most records are one op's.
+    for (std::size_t at = 0; at + cell_bytes <= payload.size(); at += cell_bytes) {
+      const auto op = named_op(payload.subspan(at, cell_bytes), tag_);
+      if (op == 0 || op == last) continue;
+      last = op;
+      auto [held, fresh] = held_.try_emplace(op);
+      if (fresh) held->second.lsn = record->lsn();
+      held->second.nodes.insert(node);
+    }
+  }
+}
+
+void Answers::durable(std::uint32_t node, engine::Lsn lsn) {
+  auto& known = durable_[node];
+  known = std::max(known, lsn);
+}
+
+// Who answers has it, be it still on its way to its own store.
+void Answers::answered(OpId op, std::uint32_t node) {
+  auto& held = held_[op];
+  held.nodes.insert(node);
+  if (held.nodes.size() >= 2) return;
+  if (held.lsn && durable_[node] >= held.lsn) return;
+  fail_(
+      "answered_from_memory",
+      fmt::format("op {} (lsn {}) was answered by node{}, which alone has it, on its disk up to {}",
+                  op, held.lsn, node + 1, durable_[node]));
+}
+
+}  // namespace tidemark::sim
