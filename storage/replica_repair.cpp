@@ -142,7 +142,8 @@ Task<Result<BlockCopy>> ReplicaStore::copy_of(BlockIndex block, Lsn at) {
     co_return Error{Errc::invalid, fmt::format("copy of block {}: no volume is that large", block)};
   BlockCopy copy;
   copy.block = block;
-  if (checkpoint() < at) {
+  // With the bug planted a source offers what it has, too: else nobody honest would send an older block.
+  if (checkpoint() < at && !engine::planted(engine::Bug::repair_takes_older_block)) {
     // A comparison wants the extents where it has them; what is not committed here is not flushed.
     if (hold_timer_ != 0 || changing_ || stopped_ || flusher_->limit() < at) co_return copy;
     auto flushed = co_await flusher_->flush_to(at);
