@@ -352,48 +352,6 @@ std::uint32_t Cluster::primary() {
   return *who;
 }
 
-bool Cluster::promote_soon(std::uint32_t n) {
-  for (int attempt = 0; attempt < 40 && !failed(); ++attempt) {
-    if (promote(n)) return true;
-    run_for(500 * millisecond);
-  }
-  return false;
-}
-
-bool Cluster::promote(std::uint32_t n, bool force) {
-  const auto body =
-      fmt::format("{{\"node\":\"{}\"{}}}", nodes_[n]->name(), force ? ",\"force\":true" : "");
-  const auto reply = admin("POST", fmt::format("/v1/volumes/{}/promote", volume), body);
-  if (reply.status != 200) {
-    world_.trace.note(now(), fmt::format("promote answers {}: {}", reply.status, reply.body));
-    return false;
-  }
-  return run_until([&] { return serving() == n; }, 10 * second);
-}
-
-bool Cluster::replace(std::uint32_t n) {
-  const auto path = fmt::format("/v1/volumes/{}/replicas", volume);
-  const auto body = fmt::format("{{\"action\":\"replace\",\"node\":\"{}\"}}", nodes_[n]->name());
-  const auto readmit = fmt::format("/v1/nodes/{}/readmit", nodes_[n]->name());
-  // As an operator would: the control plane may be away, or has not seen the new node yet.
-  for (int attempt = 0; attempt < 80 && !failed(); ++attempt) {
-    if (attempt == 0 || world_.random.chance(1, 4)) admin("POST", readmit, "{}");
-    const auto reply = admin("POST", path, body);
-    if (reply.status == 200 || reply.status == 202) {
-      // Too early, while the old node still seemed to be there, the new copy is that one's: the new node then still
-      // asks to be let in.
-      run_for(500 * millisecond);
-      if (admin("GET", "/v1/nodes").body.find("\"stranger\":\"") == std::string::npos) return true;
-    }
-    world_.trace.note(now(), fmt::format("replace answers {}: {}", reply.status, reply.body));
-    // There is no fourth node to add one on: then fewer must do.
-    if (reply.body.find("min_copies is 3") != std::string::npos)
-      admin("POST", fmt::format("/v1/volumes/{}/configure", volume), "{\"min_copies\":2}");
-    run_for(250 * millisecond);
-  }
-  return false;
-}
-
 bool Cluster::start() {
   for (std::uint32_t i = 0; i < size(); ++i) boot(i);
   const auto connected = [&] {

@@ -1,4 +1,4 @@
-// Three nodes, one volume and its clients, in one thread and virtual time: what the random runs and
+// Three or four nodes, one volume and its clients, in one thread and virtual time: what the random runs and
 // the named scenarios both drive. A scenario reads like the story it tells:
 //
 //   Cluster cluster({.seed = 7});
@@ -118,6 +118,8 @@ class Cluster {
   const std::optional<engine::Assignment>& heard(std::uint32_t node) const { return heard_[node]; }
   SimNode& node(std::uint32_t index) { return *nodes_[index]; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
+  /// Whether the node is one of those that hold the copies.
+  bool hosts_a_copy(std::uint32_t node) const;
 
   // --- time
   engine::MonoTime now() const { return world_.events.now(); }
@@ -158,7 +160,8 @@ class Cluster {
   /// The same, and waits for it.
   bool resize(std::uint64_t blocks);
   /// Asks for other rules, in place of what was asked for before; in force when nothing is wanted any more.
-  void begin_configure(engine::Mode mode, std::uint32_t min_copies);
+  /// Nothing for `min_copies`: the mode alone is named.
+  void begin_configure(engine::Mode mode, std::optional<std::uint32_t> min_copies);
   bool configuring() const { return rules_wanted_.has_value(); }
   /// The same, and waits for it.
   bool configure(engine::Mode mode, std::uint32_t min_copies);
@@ -211,15 +214,13 @@ class Cluster {
                     std::uint32_t life);
   struct Rules {
     engine::Mode mode = engine::Mode::sync_all;
-    std::uint32_t min_copies = 1;
+    std::optional<std::uint32_t> min_copies;
     std::uint64_t number = 0;  ///< Of the wish.
   };
   void ask_configure(const Rules& rules);
   bool wants(const Rules& rules) const;
   bool step(engine::MonoTime limit);
   void delivered(const Life& receiver, const engine::Message& message);
-  /// Whether the node is one of those that hold the copies.
-  bool hosts_a_copy(std::uint32_t node) const;
   engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
 
   ClusterOptions options_;

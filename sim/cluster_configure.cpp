@@ -7,26 +7,26 @@ namespace tidemark::sim {
 
 /// As an operator would: again and again until it is told to be in force. Twice is the same, and what
 /// is wanted later takes the place of what was wanted before.
-void Cluster::begin_configure(engine::Mode mode, std::uint32_t min_copies) {
+void Cluster::begin_configure(engine::Mode mode, std::optional<std::uint32_t> min_copies) {
   rules_wanted_ = Rules{mode, min_copies, ++rules_asked_};
   ask_configure(*rules_wanted_);
   if (world_.random.chance(1, 4)) ask_configure(*rules_wanted_);
 }
 
 void Cluster::ask_configure(const Rules& rules) {
-  const auto body =
-      fmt::format("{{\"mode\":\"{}\",\"min_copies\":{}}}", to_string(rules.mode), rules.min_copies);
+  const auto least =
+      rules.min_copies ? fmt::format("\"min_copies\":{}", *rules.min_copies) : std::string();
   const auto path = fmt::format("/v1/volumes/{}/configure", volume);
   const auto mode = fmt::format("\"mode\":\"{}\"", to_string(rules.mode));
-  const auto least = fmt::format("\"min_copies\":{},", rules.min_copies);
+  const auto body = fmt::format("{{{}{}{}}}", mode, least.empty() ? "" : ",", least);
   auto answered = [this, rules, mode, least](const engine::AdminReply& reply) {
     const auto says = [&](const std::string& what) {
       return reply.body.find(what) != std::string::npos;
     };
     if (!wants(rules)) return;
     if (reply.status == 400) return fail("operator", fmt::format("configure: {}", reply.body));
-    const bool done = reply.status == 200 && says(mode) && says(least) && !says("wanted_mode") &&
-                      !says("wanted_min_copies");
+    const bool done = reply.status == 200 && says(mode) && says(least + ",") &&
+                      !says("wanted_mode") && !says("wanted_min_copies");
     if (done) rules_wanted_.reset();
   };
   std::uint32_t at = 0;

@@ -13,17 +13,47 @@ using engine::millisecond;
 using engine::second;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> names = {
-    "kill_primary", "kill_replica",      "kill_two",
-    "kill_all",     "quick_restart",     "power_one",
-    "power_all",    "isolate",           "one_way",
-    "cut_links",    "cut_client",        "promote",
-    "wipe_replica", "rot_replica",       "slow_disk",
-    "failed_sync",  "full_disk",         "rebuilt_alone",
-    "left_behind",  "rotten_alone",      "resize",
-    "resize_twice", "stuck_disk",        "forced",
-    "removed_copy", "rot_extents",       "rot_running",
-    "reconfigure",  "reconfigure_twice", "reconfigure_unheard",
+    "kill_primary",
+    "kill_replica",
+    "kill_two",
+    "kill_all",
+    "quick_restart",
+    "power_one",
+    "power_all",
+    "isolate",
+    "one_way",
+    "cut_links",
+    "cut_client",
+    "promote",
+    "wipe_replica",
+    "rot_replica",
+    "slow_disk",
+    "failed_sync",
+    "full_disk",
+    "rebuilt_alone",
+    "left_behind",
+    "rotten_alone",
+    "resize",
+    "resize_twice",
+    "stuck_disk",
+    "forced",
+    "removed_copy",
+    "rot_extents",
+    "rot_running",
+    "reconfigure",
+    "reconfigure_twice",
+    "reconfigure_unheard",
     "stop_cleanly",
+    "leaving_unheard",
+    "joining_unheard",
+    "brief_reign",
+    "split_reign",
+    "late_landing",
+    "source_lost",
+    "reconfigure_behind",
+    "voteless",
+    "older_epoch",
+    "control_from_backup",
 };
 
 }  // namespace
@@ -45,11 +75,7 @@ std::uint32_t Faults::any_node() {
 
 std::uint32_t Faults::primary_or_any() { return cluster_.serving().value_or(any_node()); }
 
-std::uint32_t Faults::replica_node() {
-  const auto primary = primary_or_any();
-  const auto step = 1 + static_cast<std::uint32_t>(random_.below(cluster_.size() - 1));
-  return (primary + step) % cluster_.size();
-}
+std::uint32_t Faults::replica_node() { return copies_beside(primary_or_any()).front(); }
 
 bool Faults::whole_soon() {
   for (int i = 0; i < 60 && !cluster_.failed(); ++i) {
@@ -129,15 +155,9 @@ void Faults::rebuilt_alone() {
   disk.slow_factor = random_.between(1, 200);
   auto& lags = cluster_.world().net.records_lag;
   if (random_.chance(1, 2)) lags[node] = random_.below(200) * millisecond;
-  const auto counts = [&] {
-    const auto v = cluster_.view();
-    return v && std::any_of(v->copies.begin(), v->copies.end(), [&](const CopyView& c) {
-             return c.node == cluster_.node(node).name() && c.in_set;
-           });
-  };
   cluster_.replace(node);
   if (make_busy) make_busy();  // What is answered while it is rebuilt is what it may lack.
-  for (int i = 0; i < 3000 && !cluster_.failed() && !counts(); ++i) {
+  for (int i = 0; i < 3000 && !cluster_.failed() && !in_set(node); ++i) {
     cluster_.run_for(1 * millisecond);
   }
   for (std::uint32_t other = 1; other < cluster_.size(); ++other) {
@@ -226,7 +246,7 @@ void Faults::removed_copy() {
     return fmt::format("{{\"action\":\"{}\",\"node\":\"{}\"}}", action, cluster_.node(node).name());
   };
   const std::string path = "/v1/volumes/data/replicas";
-  auto& disk = cluster_.node((node + 1) % cluster_.size()).disk();
+  auto& disk = cluster_.node(copies_beside(node).front()).disk();
   if (random_.chance(1, 2)) disk.slow_factor = random_.between(1, 200);
   if (make_busy) make_busy();
   cluster_.run_for(random_.below(50) * millisecond);
@@ -364,11 +384,9 @@ void Faults::happen(Fault fault) {
       return clients[static_cast<std::size_t>(random_.below(clients.size()))]->connection_lost(
           "cut by the network");
     }
-    case Fault::promote: {
-      const auto body = fmt::format("{{\"node\":\"{}\"}}", cluster_.node(any_node()).name());
-      cluster_.admin_later("POST", "/v1/volumes/data/promote", body, [](engine::AdminReply) {});
+    case Fault::promote:
+      wish(any_node());
       return cluster_.run_for(pause());
-    }
     case Fault::wipe_replica:
       return wipe();
     case Fault::rot_replica:
@@ -414,6 +432,26 @@ void Faults::happen(Fault fault) {
       return reconfigure_unheard();
     case Fault::stop_cleanly:
       return stop_cleanly();
+    case Fault::leaving_unheard:
+      return leaving_unheard();
+    case Fault::joining_unheard:
+      return joining_unheard();
+    case Fault::brief_reign:
+      return brief_reign();
+    case Fault::split_reign:
+      return split_reign();
+    case Fault::late_landing:
+      return late_landing();
+    case Fault::source_lost:
+      return source_lost();
+    case Fault::reconfigure_behind:
+      return reconfigure_behind();
+    case Fault::voteless:
+      return voteless();
+    case Fault::older_epoch:
+      return older_epoch();
+    case Fault::control_from_backup:
+      return control_from_backup();
     case Fault::count_:
       break;
   }

@@ -48,6 +48,16 @@ enum class Fault : std::uint8_t {
   reconfigure_twice,    ///< And another one, with a resize or something going wrong in between.
   reconfigure_unheard,  ///< The primary cannot tell that other rules are in force, and dies.
   stop_cleanly,         ///< A process ends in order, and is back soon; then others may go.
+  leaving_unheard,      ///< A primary that nobody hears goes on for a while, and dies.
+  joining_unheard,      ///< A copy counts again and the primary is not told, and dies.
+  brief_reign,          ///< The next primary has what was never answered, and goes as well.
+  split_reign,   ///< A primary goes on beside the next one, and hears of it by a replica only.
+  late_landing,  ///< Writes of a killed process land while the next one reads and writes.
+  source_lost,   ///< A rebuild's source dies with what it alone has.
+  reconfigure_behind,  ///< Rules change while copies lack what was committed, and the primary dies.
+  voteless,            ///< A copy that failed and one that is behind are left by who has all.
+  older_epoch,  ///< A majority gets what an older reign left, and not the new reign's record.
+  control_from_backup,  ///< The control plane forgets a while, and the wrong copy reigns.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -108,8 +118,28 @@ class Faults {
   void shrink_and_grow();
   void reconfigure_twice();
   void reconfigure_unheard();
+  void reconfigure_otherwise();
+  void reconfigure_to(engine::Mode mode);
   void stick_disk();
   void stop_cleanly();
+  void leaving_unheard();
+  void joining_unheard();
+  void brief_reign();
+  void split_reign();
+  void late_landing();
+  void source_lost();
+  void reconfigure_behind();
+  void voteless();
+  void older_epoch();
+  void control_from_backup();
+  std::vector<std::uint32_t> copies_beside(std::uint32_t node);
+  void hold_log(std::uint32_t node, bool lands = false);
+  void let_go(std::uint32_t node);
+  void part(std::uint32_t a, std::uint32_t b);
+  void wish(std::uint32_t node);
+  bool in_set(std::uint32_t node);
+  void until_left_out(std::uint32_t node);
+  void interregnum();
 
   Cluster& cluster_;
   Random random_;

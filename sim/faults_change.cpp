@@ -26,16 +26,33 @@ void Faults::shrink_and_grow() {
   if (random_.chance(1, 2)) kill_and_boot(random_.chance(1, 2) ? primary_or_any() : any_node());
 }
 
-/// In sync_quorum less than a majority would say nothing, and is refused.
+/// In sync_quorum less than a majority would say nothing, and is refused. Two copies would have no majority while one
+/// of them is replaced.
+void Faults::reconfigure_to(engine::Mode mode) {
+  const auto all = cluster_.options().copies;
+  if (all < 3 && mode == engine::Mode::sync_quorum) mode = engine::Mode::sync_all;
+  const auto least = mode == engine::Mode::sync_quorum ? 2u : 1u;
+  const auto most = random_.chance(1, 4) ? all : 2u;
+  const auto copies = mode == engine::Mode::best_effort ? 1 : random_.between(least, most);
+  cluster_.begin_configure(mode, static_cast<std::uint32_t>(copies));
+}
+
 void Faults::reconfigure_anyhow() {
   constexpr std::array<engine::Mode, 5> modes{engine::Mode::sync_all, engine::Mode::sync_quorum,
                                               engine::Mode::sync_all, engine::Mode::sync_quorum,
                                               engine::Mode::best_effort};
-  const auto mode = modes[random_.below(modes.size())];
-  const auto least = mode == engine::Mode::sync_quorum ? 2u : 1u;
-  const auto most = random_.chance(1, 4) ? 3u : 2u;
-  const auto copies = mode == engine::Mode::best_effort ? 1 : random_.between(least, most);
-  cluster_.begin_configure(mode, static_cast<std::uint32_t>(copies));
+  reconfigure_to(modes[random_.below(modes.size())]);
+}
+
+/// Mostly to the other of the modes that lose nothing.
+void Faults::reconfigure_otherwise() {
+  const auto seen = cluster_.view();
+  if (!seen || random_.chance(1, 4)) return reconfigure_anyhow();
+  const bool quorum = seen->mode == to_string(engine::Mode::sync_quorum);
+  const auto other = quorum ? engine::Mode::sync_all : engine::Mode::sync_quorum;
+  const bool has_majority = quorum || cluster_.options().copies >= 3;
+  if (has_majority && random_.chance(1, 2)) return cluster_.begin_configure(other, std::nullopt);
+  reconfigure_to(other);
 }
 
 // What is wanted first may be numbered, committed, told or none of it when the second is wanted.
@@ -63,13 +80,17 @@ void Faults::reconfigure_unheard() {
   cluster_.run_for(random_.below(10) * millisecond);
   cluster_.block(0, primary);
   cluster_.block(primary, 0);
-  if (random_.chance(1, 2)) lags[3 - primary] = random_.below(400) * millisecond;
+  const auto lag = random_.chance(1, 2) ? random_.below(400) * millisecond : 10 * second;
+  const auto others = copies_beside(primary);
+  for (const auto other : others) {
+    if (random_.chance(1, 2)) lags[other] = lag;
+  }
   if (make_busy) make_busy();
   cluster_.run_for(random_.below(1500) * millisecond);
   cluster_.kill(primary, how());
   cluster_.heal();
-  cluster_.run_for(pause());
-  lags.erase(3 - primary);
+  for (const auto other : others) lags.erase(other);
+  interregnum();
   cluster_.boot(primary);
 }
 

@@ -81,8 +81,10 @@ void Faults::rot() {
 
 // Read by clients, by a rebuild or at the end of the run: right, once the others have helped.
 void Faults::rot_extents() {
-  if (cluster_.options().mode != engine::Mode::sync_all || !whole_soon()) return;
-  if (!rotting_) rotting_ = any_node();
+  const auto& rules = cluster_.options();
+  const bool others_have_all = rules.mode == engine::Mode::sync_all && rules.min_copies >= 2;
+  if (!others_have_all || !whole_soon()) return;
+  if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
   cluster_.blocks_rot();
   if (random_.chance(1, 3)) {
     cluster_.admin_later("POST", "/v1/volumes/data/scrub",

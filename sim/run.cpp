@@ -67,6 +67,30 @@ void draw_rules(Draft& d) {
   if (random.chance(1, 4)) options.min_copies = random.chance(1, 2) ? 1 : 3;
 }
 
+/// Where the copies are: on all nodes, or beside one that has the control plane alone; there are three, or two.
+void draw_places(Draft& d) {
+  auto& options = d.cluster;
+  Random random(options.seed * 0x9e3779b97f4a7c15ULL + 7);
+  const bool alone = options.mode == engine::Mode::best_effort;
+  switch (random.below(6)) {
+    case 0:
+    case 1:
+      options.nodes = 4;
+      options.hosts = {1, 2, 3};
+      break;
+    case 2:
+      if (options.mode == engine::Mode::sync_quorum)
+        break;  // Two have no majority without each other.
+      options.hosts = {1, 2};
+      options.copies = 2;
+      options.min_copies = alone || random.chance(2, 3) ? 1 : 2;
+      break;
+    default:
+      break;
+  }
+  if (options.mode == engine::Mode::sync_all && random.chance(1, 4)) options.min_copies = 1;
+}
+
 Draft draw(const RunOptions& options) {
   Random random(options.seed * 0x2545f4914f6cdd1dULL + 1);
   Draft d;
@@ -78,6 +102,7 @@ Draft draw(const RunOptions& options) {
   if (random.chance(1, 8)) d.cluster.mode = engine::Mode::best_effort;
   if (d.cluster.mode == engine::Mode::best_effort) d.cluster.min_copies = 1;
   draw_rules(d);
+  draw_places(d);
   if (random.chance(1, 4)) d.cluster.ack = engine::AckPolicy::durable;
   d.cluster.weather = draw_weather(random);
   d.cluster.tune = [fork = random.fork()](actors::Settings& s) { draw_settings(s, fork); };
@@ -92,13 +117,14 @@ Draft draw(const RunOptions& options) {
 
 std::string describe(const Draft& d) {
   return fmt::format(
-      "{} blocks, {}, min_copies {}, ack {}, {} clients, depth {}, think {} ms, {} "
+      "{} nodes, {} copies, {} blocks, {}, min_copies {}, ack {}, {} clients, depth {}, think {} "
+      "ms, {} "
       "faults{}{}{}{}{}{}{}{}",
-      d.shape.blocks, to_string(d.cluster.mode), d.cluster.min_copies, to_string(d.cluster.ack),
-      d.clients, d.depth_max, d.think_max / millisecond, d.faults,
-      d.shape.unaligned ? ", unaligned" : "", d.shape.trim ? ", trim" : "",
-      d.shape.zeroes ? ", zeroes" : "", d.shape.big_one_in != 0 ? ", big" : "",
-      d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
+      d.cluster.nodes, d.cluster.copies, d.shape.blocks, to_string(d.cluster.mode),
+      d.cluster.min_copies, to_string(d.cluster.ack), d.clients, d.depth_max,
+      d.think_max / millisecond, d.faults, d.shape.unaligned ? ", unaligned" : "",
+      d.shape.trim ? ", trim" : "", d.shape.zeroes ? ", zeroes" : "",
+      d.shape.big_one_in != 0 ? ", big" : "", d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
       d.cluster.weather.stale_control_one_in != 0 ? ", stale control" : "",
       d.resizes ? ", resizes" : "", d.reconfigures ? ", reconfigures" : "");
 }
@@ -150,7 +176,7 @@ void trouble(Cluster& cluster, const Draft& d, Faults& faults, Pace& pace, Rando
     const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
     if (d.resizes && random.chance(1, 3)) faults.resize_anywhere();  // What follows meets it.
     if (d.reconfigures && random.chance(1, 3)) faults.reconfigure_anyhow();
-    faults.inject(faults.draw(d.faults - i <= missing || random.chance(2, 3)));
+    faults.inject(faults.draw(d.faults - i <= missing || random.chance(1, 2)));
   }
   faults.make_busy = nullptr;
   faults.flood = nullptr;
@@ -184,7 +210,9 @@ void end_changes(Cluster& cluster) {
     cluster.fail("not_configured", "other rules are not in force though everything is healed");
   }
   const auto seen = cluster.view();
-  const auto last = seen && seen->alone() ? engine::Mode::sync_all : engine::Mode::sync_quorum;
+  const bool alone = seen && seen->alone();
+  const auto last =
+      alone || cluster.options().copies < 3 ? engine::Mode::sync_all : engine::Mode::sync_quorum;
   if (!cluster.failed() && !cluster.configure(last, 2)) {
     cluster.fail("not_configured", "the volume's rules cannot be changed at rest");
   }

@@ -138,7 +138,7 @@ def run(options):
                 suite.unit_tests("clang")
                 suite.sim("clang", 2000)
         elif part == "hunt":
-            suite.command("every planted bug is found", [f"{release}/tidemark-sim", "--hunt", "--seeds", "2000", "--jobs", JOBS])
+            suite.command("every planted bug is found", [f"{release}/tidemark-sim", "--hunt", "--seeds", "10000", "--jobs", JOBS])
     print()
     if suite.failures:
         print("failed: " + ", ".join(suite.failures))
