@@ -140,12 +140,11 @@ BOOST_AUTO_TEST_CASE(a_copy_that_stopped_cleanly_is_not_wanted_before_it_has_cau
     s.must(*answered, "not_staged", "the write was not answered");
     const auto before = s.view();
     s.wish(3);
-    s.run_until(
-        [&] {
-          const auto v = s.view();
-          return v && v->epoch > before->epoch && v->serving;
-        },
-        20 * second);
+    const auto reigns_anew = [&] {
+      const auto v = s.view();
+      return v && v->epoch > before->epoch && v->serving;
+    };
+    for (int look = 0; look < 200 && !reigns_anew(); ++look) s.run_for(100 * millisecond);
     s.pass_all();
     s.read(0);
   };
