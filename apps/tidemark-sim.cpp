@@ -216,7 +216,7 @@ int many_seeds(const Arguments& arguments) {
   return result.failures.empty() ? 0 : 1;
 }
 
-/// Why a bug is not hunted: random runs do not come to where it would show. A unit test shows it.
+/// Why a bug is not hunted: in random runs it does no harm, or they do not come to where it would. A unit test shows it.
 std::string_view why_not_hunted(Bug bug) {
   switch (bug) {
     case Bug::commit_counts_old_epoch:

@@ -42,7 +42,7 @@ bool Cluster::replace(std::uint32_t n) {
       if (admin("GET", "/v1/nodes").body.find("\"stranger\":\"") == std::string::npos) return true;
     }
     world_.trace.note(now(), fmt::format("replace answers {}: {}", reply.status, reply.body));
-    // There is no other node to add one on: then fewer must do.
+    // This operator adds none elsewhere: then fewer must do.
     if (reply.body.find(fmt::format("min_copies is {}", options_.copies)) != std::string::npos)
       admin("POST", fmt::format("/v1/volumes/{}/configure", volume),
             fmt::format("{{\"min_copies\":{}}}", options_.copies - 1));

@@ -228,7 +228,6 @@ void Faults::reconfigure_behind() {
   const bool quorum = seen->mode == to_string(engine::Mode::sync_quorum);
   const auto primary = primary_or_any();
   auto behind = copies_beside(primary);
-  const auto others = behind;
   if (primary == 0) return;  // the control plane's host
   auto& lags = cluster_.world().net.records_lag;
   if (random_.chance(quorum ? 7 : 1, 8)) behind.resize(1);

@@ -55,7 +55,7 @@ class AdminDesk final : public engine::AdminPort {
                   done({0, 503, R"({"error":"the node is shutting down","code":"unavailable"})"});
                 });
     };
-    system_.spawn(asker, node_);
+    system_.spawn(asker, node_);  // CAF 0.17 wants an argument, see actors/node_actor.cpp.
   }
 
  private:

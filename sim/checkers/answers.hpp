@@ -1,5 +1,5 @@
-// Watches what becomes of each write before its client is answered: whatever the mode, two nodes have got its
-// record by then, or one has it on its disk. So no single process that dies takes an answered write with it (C4).
+// Watches what becomes of each write of data before its client is answered: whatever the mode, its record has reached
+// two nodes by then, or one has it on its disk (C4). What a node has got counts though it died since, or refused it.
 #pragma once
 
 #include <cstdint>
