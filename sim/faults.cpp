@@ -100,12 +100,16 @@ void Faults::kill_and_boot(std::uint32_t node) {
   cluster_.boot(node);
 }
 
+void Faults::shuffle(std::vector<std::uint32_t>& nodes) {
+  for (std::size_t i = nodes.size(); i > 1; --i) {
+    std::swap(nodes[i - 1], nodes[static_cast<std::size_t>(random_.below(i))]);
+  }
+}
+
 void Faults::kill_several(std::size_t count, bool power) {
   std::vector<std::uint32_t> victims;
   for (std::uint32_t i = 0; i < cluster_.size(); ++i) victims.push_back(i);
-  for (std::size_t i = victims.size(); i > 1; --i) {
-    std::swap(victims[i - 1], victims[static_cast<std::size_t>(random_.below(i))]);
-  }
+  shuffle(victims);
   victims.resize(count);
   const bool at_once = random_.chance(1, 2);
   for (const auto node : victims) {

@@ -132,10 +132,14 @@ class Faults {
   void voteless();
   void older_epoch();
   void control_from_backup();
+  void shuffle(std::vector<std::uint32_t>& nodes);
+  /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);
   void hold_log(std::uint32_t node, bool lands = false);
   void let_go(std::uint32_t node);
+  /// Neither hears the other.
   void part(std::uint32_t a, std::uint32_t b);
+  /// An operator asks for this primary, and does not wait.
   void wish(std::uint32_t node);
   bool in_set(std::uint32_t node);
   void until_left_out(std::uint32_t node);

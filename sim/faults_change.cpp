@@ -78,8 +78,7 @@ void Faults::reconfigure_unheard() {
   auto& lags = cluster_.world().net.records_lag;
   reconfigure_anyhow();
   cluster_.run_for(random_.below(10) * millisecond);
-  cluster_.block(0, primary);
-  cluster_.block(primary, 0);
+  part(0, primary);
   const auto lag = random_.chance(1, 2) ? random_.below(400) * millisecond : 10 * second;
   const auto others = copies_beside(primary);
   for (const auto other : others) {

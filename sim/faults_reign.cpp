@@ -18,9 +18,7 @@ std::vector<std::uint32_t> Faults::copies_beside(std::uint32_t node) {
   for (std::uint32_t n = 0; n < cluster_.size(); ++n) {
     if (n != node && cluster_.hosts_a_copy(n)) found.push_back(n);
   }
-  for (std::size_t i = found.size(); i > 1; --i) {
-    std::swap(found[i - 1], found[static_cast<std::size_t>(random_.below(i))]);
-  }
+  shuffle(found);
   return found;
 }
 
@@ -154,7 +152,7 @@ void Faults::brief_reign() {
 }
 
 // The first primary hears of the second one from a replica, and its clients are still with it. One that nobody can
-// tell goes on serving reads, as there are no leases (C19, C20).
+// tell, or only late, goes on serving reads, as there are no leases (C19, C20): so no spikes delay it.
 void Faults::split_reign() {
   if (!whole_soon()) return;
   const auto first = primary_or_any();

@@ -67,7 +67,8 @@ void draw_rules(Draft& d) {
   if (random.chance(1, 4)) options.min_copies = random.chance(1, 2) ? 1 : 3;
 }
 
-/// Where the copies are: on all nodes, or beside one that has the control plane alone; there are three, or two.
+/// Where the copies are: on all nodes, or beside one that has the control plane alone; there are three, or two. And how
+/// many of them are enough, of its own source as well.
 void draw_places(Draft& d) {
   auto& options = d.cluster;
   Random random(options.seed * 0x9e3779b97f4a7c15ULL + 7);
