@@ -106,7 +106,8 @@ void Faults::joining_unheard() {
     const bool proposes = std::holds_alternative<engine::ProposeSet>(p.message);
     *asked = *asked || (proposes && p.from == primary);
     if (!*asked || proposes) return Fate::pass;
-    const bool answer = p.from == 0 && p.to == primary;
+    const bool control = p.purpose == engine::Purpose::control;
+    const bool answer = control && p.from == 0 && p.to == primary;
     const bool records = records_too && p.from == primary && p.to == node;
     return answer || records ? Fate::hold : Fate::pass;
   };

@@ -15,6 +15,14 @@ void Answers::observe(const Step& step) {
     got(step.life->node, *content.get_as<actors::AppendRecords>(0).batch);
   } else if (content.match_element<actors::StoreProgressed>(0)) {
     durable(step.life->node, content.get_as<actors::StoreProgressed>(0).durable);
+  } else if (content.match_element<actors::TruncateLog>(0)) {
+    cut(step.life->node, content.get_as<actors::TruncateLog>(0).to);
+  } else if (content.match_element<actors::BeginBase>(0)) {
+    const auto& reset = content.get_as<actors::BeginBase>(0);
+    if (reset.scope != engine::BaseScope::rest) cut(step.life->node, engine::Lsn{});
+  } else if (content.match_element<actors::StoreOpened>(0)) {
+    const auto& opened = content.get_as<actors::StoreOpened>(0);
+    if (opened.facts) cut(step.life->node, opened.facts->end);
   }
 }
 
@@ -40,6 +48,11 @@ void Answers::got(std::uint32_t node, const std::vector<engine::RecordPtr>& reco
 void Answers::durable(std::uint32_t node, engine::Lsn lsn) {
   auto& known = durable_[node];
   known = std::max(known, lsn);
+}
+
+void Answers::cut(std::uint32_t node, engine::Lsn end) {
+  auto& known = durable_[node];
+  known = std::min(known, end);
 }
 
 // Who answers has it, be it still on its way to its own store.

@@ -35,6 +35,8 @@ class Answers {
   void got(std::uint32_t node, const std::vector<engine::RecordPtr>& records);
   /// A node's log is on its disk up to here.
   void durable(std::uint32_t node, engine::Lsn lsn);
+  /// What a node's log has behind this is gone from it.
+  void cut(std::uint32_t node, engine::Lsn end);
 
  private:
   struct Held {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 namespace tidemark::sim {
@@ -23,6 +24,8 @@ void Logs::observe(const Step& step) {
     store_of_[content.get_as<actors::SetListener>(0).listener.id()] = step.receiver;
   } else if (content.match_element<actors::CommittedAdvanced>(0)) {
     told(step.receiver, content.get_as<actors::CommittedAdvanced>(0).committed);
+  } else if (content.match_element<actors::RecordsNumbered>(0)) {
+    numbered(step.sender, content.get_as<actors::RecordsNumbered>(0));
   } else if (content.match_element<actors::TruncateLog>(0)) {
     cut(step.receiver, content.get_as<actors::TruncateLog>(0).to);
   } else if (content.match_element<actors::BeginBase>(0)) {
@@ -106,6 +109,24 @@ void Logs::told(caf::actor_id store, Lsn committed) {
   if (!tail.known || committed > tail.lsn || committed == tail.told) return;
   tail.told = committed;
   advance(committed, tail.lsn, tail.digest, "a store was told");
+}
+
+// Whether enough copies have what an older reign left says nothing of what the next one keeps: its own record does.
+void Logs::numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered) {
+  auto& reign = reigns_[volume];
+  if (numbered.batch) {
+    for (const auto& record : *numbered.batch) {
+      if (record->header().kind == engine::RecordKind::epoch)
+        reign = {record->lsn(), numbered.committed};
+    }
+  }
+  const bool moved = numbered.committed > reign.committed;
+  reign.committed = std::max(reign.committed, numbered.committed);
+  if (moved && numbered.committed < reign.record) {
+    fail_("older_reign_committed",
+          fmt::format("a primary calls {} committed before the record of its own reign, {}",
+                      numbered.committed, reign.record));
+  }
 }
 
 // What was said before a cut may be heard behind it: it counts only where it is still this log.

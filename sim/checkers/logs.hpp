@@ -5,6 +5,7 @@
 //   - appends are dense;
 //   - what a volume of a sync mode called committed is on the path of every later committed LSN (a
 //     forced reign begins that path anew, with its own log; logs of earlier reigns are judged no more);
+//   - what a primary calls committed moves only to where its own reign's record is included (C3);
 //   - what a store has checkpointed is on that path too, and no further than it is committed (C10);
 //   - what a store said is durable is there when it is opened again (C13, C14).
 #pragma once
@@ -60,6 +61,11 @@ class Logs {
     engine::ReplicaId replica;
     engine::Lsn told;  ///< The committed LSN that was checked last.
   };
+  /// What a primary tells of its reign, by its volume's actor.
+  struct Reign {
+    engine::Lsn record;     ///< Of the reign itself.
+    engine::Lsn committed;  ///< Told last.
+  };
   struct ByLow {
     std::size_t operator()(const engine::Digest& d) const {
       return static_cast<std::size_t>(d.low);
@@ -68,6 +74,7 @@ class Logs {
 
   void appended(caf::actor_id store, const actors::AppendRecords& append);
   void told(caf::actor_id store, engine::Lsn committed);
+  void numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered);
   void opened(caf::actor_id store, const actors::StoreFacts& facts);
   void cut(caf::actor_id store, engine::Lsn to);
   void progressed(caf::actor_id listener, const actors::StoreProgressed& progress);
@@ -84,6 +91,7 @@ class Logs {
   std::unordered_map<engine::Digest, Node, ByLow> tree_;  ///< Looked up only.
   std::map<std::pair<engine::Epoch, engine::Lsn>, engine::Digest> named_;
   std::map<caf::actor_id, Tail> tails_;
+  std::map<caf::actor_id, Reign> reigns_;
   std::map<caf::actor_id, engine::Lsn> checkpoints_;  ///< Checked last, by the store's listener.
   std::map<caf::actor_id, caf::actor_id> store_of_;   ///< By its listener.
   std::map<engine::ReplicaId, engine::Lsn> durable_;  ///< What each store last said is on its disk.

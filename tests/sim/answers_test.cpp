@@ -27,7 +27,8 @@ struct Judge {
       stamp(block.bytes().subspan(cell * cell_bytes, cell_bytes), tag, cell,
             cell + 1 < cells_per_block ? op : merged);
     }
-    return {builder.write(engine::Epoch(1), {engine::BlockIndex(0), 1}, std::move(block).freeze(), {})};
+    return {
+        builder.write(engine::Epoch(1), {engine::BlockIndex(0), 1}, std::move(block).freeze(), {})};
   }
 };
 
@@ -65,6 +66,14 @@ BOOST_FIXTURE_TEST_CASE(one_disk_that_ends_before_it_is_not_enough, Judge) {
   answers.got(0, record(4, 4));
   answers.durable(0, Lsn(1));
   answers.got(0, record(5, 4));
+  answers.answered(5, 0);
+  BOOST_TEST(found == "answered_from_memory");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_disk_that_was_cut_before_it_is_not_enough, Judge) {
+  answers.got(0, record(5, 4));
+  answers.durable(0, Lsn(1));
+  answers.cut(0, Lsn{});
   answers.answered(5, 0);
   BOOST_TEST(found == "answered_from_memory");
 }

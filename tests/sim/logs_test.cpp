@@ -55,6 +55,15 @@ struct Judge {
          actors::AppendRecords{std::make_shared<const std::vector<engine::RecordPtr>>(records),
                                Lsn(committed)});
   }
+  /// A primary's volume to one of its senders.
+  void numbers(caf::actor_id volume, const std::vector<engine::RecordPtr>& records,
+               std::uint64_t committed) {
+    actors::RecordsNumbered said;
+    if (!records.empty())
+      said.batch = std::make_shared<const std::vector<engine::RecordPtr>>(records);
+    said.committed = Lsn(committed);
+    step(0, volume, said);
+  }
   void hears(caf::actor_id store, std::uint64_t committed) {
     step(store, 0, actors::CommittedAdvanced{Lsn(committed)});
   }
@@ -130,6 +139,27 @@ BOOST_AUTO_TEST_CASE(extents_are_judged_again_in_a_forced_reign) {
   progress.digest = f.next.digest(4);
   f.step(8, 2, progress);
   BOOST_TEST(f.found == "extents_uncommitted\n");
+}
+
+BOOST_AUTO_TEST_CASE(
+    a_primary_may_know_what_was_committed_before_it_and_moves_on_with_its_own_record) {
+  Judge j;
+  const auto old = Log().reign(1, 4);
+  Log next{Lsn(5), old.digest(5)};
+  j.numbers(7, next.reign(2, 1).records, 3);
+  j.numbers(7, {}, 3);
+  j.numbers(7, {}, 6);
+  j.numbers(7, {}, 7);
+  BOOST_TEST(j.found == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_primary_that_commits_what_an_older_reign_left_by_itself_is_noticed) {
+  Judge j;
+  const auto old = Log().reign(1, 4);
+  Log next{Lsn(5), old.digest(5)};
+  j.numbers(7, next.reign(2, 1).records, 3);
+  j.numbers(7, {}, 5);
+  BOOST_TEST(j.found == "older_reign_committed\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
