@@ -216,22 +216,6 @@ int many_seeds(const Arguments& arguments) {
   return result.failures.empty() ? 0 : 1;
 }
 
-/// Why a bug is not hunted: in random runs it does no harm, or they do not come to where it would. A unit test shows it.
-std::string_view why_not_hunted(Bug bug) {
-  switch (bug) {
-    case Bug::commit_counts_old_epoch:
-      return "a replica counts once it has the epoch's own record as well; unit tests show it";
-    case Bug::repair_takes_older_block:
-      return "in none of 1500 seeds a block was repaired from a copy behind it; its unit test "
-             "shows it";
-    case Bug::most_copies_decide:
-      return "two disks would have to lose the same write, checksum and all; its unit test shows "
-             "it";
-    default:
-      return {};
-  }
-}
-
 /// A seed that fails without the bug as well finds nothing of the bug.
 bool fails_anyway(std::uint64_t seed) {
   sim::BatchOptions clean;
@@ -255,12 +239,8 @@ void print_hunted(Bug bug, bool json, std::uint64_t seeds, const sim::SeedFailur
   std::fflush(stdout);
 }
 
-/// Looks for one bug; true when it was found, or is not to be.
+/// Looks for one bug; whether it was found.
 bool hunt_for(Bug bug, const Arguments& arguments) {
-  if (const auto why = why_not_hunted(bug); !why.empty() && arguments.bug == Bug::none) {
-    if (!arguments.json) fmt::print("bug={} found=not_hunted because={}\n", to_string(bug), why);
-    return true;
-  }
   auto batch = batch_of(arguments, arguments.seeds.value_or(2000));
   batch.bug = bug;
   batch.stop_at_failure = true;

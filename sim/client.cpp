@@ -94,8 +94,13 @@ void Client::turn_later() {
   });
 }
 
+void Client::resume() {
+  paused_ = false;
+  turn_later();
+}
+
 void Client::turn() {
-  while (port_ != nullptr && !stopped_ && pending_.size() < depth) {
+  while (port_ != nullptr && !stopped_ && !paused_ && pending_.size() < depth) {
     const auto drawn = next(*this);
     if (!drawn) return;
     ask(*drawn);

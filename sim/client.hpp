@@ -73,6 +73,9 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   void start();
   /// No more requests; those in flight end by themselves.
   void stop() { stopped_ = true; }
+  /// None until resume(): what is in flight ends by itself.
+  void pause() { paused_ = true; }
+  void resume();
   bool connected() const { return port_ != nullptr; }
   std::uint32_t node() const { return node_; }
   std::uint64_t connections() const { return connection_; }
@@ -124,6 +127,7 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   bool connecting_ = false;
   bool turning_ = false;
   bool stopped_ = false;
+  bool paused_ = false;
 };
 
 }  // namespace tidemark::sim

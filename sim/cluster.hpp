@@ -24,6 +24,7 @@
 #include "sim/checkers/logs.hpp"
 #include "sim/client.hpp"
 #include "sim/node.hpp"
+#include "sim/snapshot.hpp"
 
 namespace tidemark::sim {
 
@@ -117,6 +118,10 @@ class Cluster {
   /// The last assignment that a node heard.
   const std::optional<engine::Assignment>& heard(std::uint32_t node) const { return heard_[node]; }
   SimNode& node(std::uint32_t index) { return *nodes_[index]; }
+  /// Files of the node's copies whose names end so.
+  std::vector<InodePtr> files(std::uint32_t node, std::string_view ending) const;
+  /// Content and checksums of the node's copies.
+  Snapshot extents_now(std::uint32_t node) const;
   std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
   /// Whether the node is one of those that hold the copies.
   bool hosts_a_copy(std::uint32_t node) const;
@@ -167,6 +172,10 @@ class Cluster {
   bool configure(engine::Mode mode, std::uint32_t min_copies);
   /// Admits a wiped node and puts a new replica on it.
   bool replace(std::uint32_t node);
+  /// A scrub in place of one that is under way; does not wait for its end.
+  void begin_scrub(std::uint64_t bytes_per_second);
+  /// Waits until it has been through all copies and compared them; false: two minutes were not enough.
+  bool scrub_ended();
 
   // --- the judges
   /// Boots what is down, heals, and waits until every copy is in the set and follows.

@@ -24,6 +24,21 @@ void Cluster::restore_control(const std::map<std::string, std::string>& records)
   pairs.insert(records.begin(), records.end());
 }
 
+std::vector<InodePtr> Cluster::files(std::uint32_t n, std::string_view ending) const {
+  std::vector<InodePtr> found;
+  auto& disk = nodes_[n]->disk();
+  for (const auto& path : disk.files(nodes_[n]->directory() + "/volumes")) {
+    if (path.ends_with(ending)) found.push_back(disk.inode(path));
+  }
+  return found;
+}
+
+Snapshot Cluster::extents_now(std::uint32_t n) const {
+  auto of_both = files(n, ".dat");
+  for (auto& checksums : files(n, ".sum")) of_both.push_back(std::move(checksums));
+  return Snapshot(std::move(of_both));
+}
+
 bool Cluster::hosts_a_copy(std::uint32_t n) const {
   const auto& hosts = options_.hosts;
   return hosts.empty() || std::find(hosts.begin(), hosts.end(), n) != hosts.end();

@@ -1,4 +1,4 @@
-// An operator of the simulated cluster chooses its volume's primary, and has a lost copy replaced.
+// An operator of the simulated cluster chooses its volume's primary, has a lost copy replaced, and all of them scrubbed.
 #include <fmt/format.h>
 
 #include "sim/cluster.hpp"
@@ -47,6 +47,26 @@ bool Cluster::replace(std::uint32_t n) {
       admin("POST", fmt::format("/v1/volumes/{}/configure", volume),
             fmt::format("{{\"min_copies\":{}}}", options_.copies - 1));
     run_for(250 * millisecond);
+  }
+  return false;
+}
+
+void Cluster::begin_scrub(std::uint64_t bytes_per_second) {
+  const auto path = fmt::format("/v1/volumes/{}/scrub", volume);
+  const auto start = fmt::format("{{\"action\":\"start\",\"rate\":{}}}", bytes_per_second);
+  admin("POST", path, "{\"action\":\"stop\"}");
+  admin("POST", path, start);
+}
+
+bool Cluster::scrub_ended() {
+  const auto path = fmt::format("/v1/volumes/{}/scrub", volume);
+  for (int look = 0; look < 240 && !failed(); ++look) {
+    const auto body = admin("POST", path, "{}").body;
+    const auto round = body.find("\"round\":{");
+    if (round != std::string::npos &&
+        body.find("\"state\":\"finished\"", round) != std::string::npos)
+      return true;
+    run_for(500 * millisecond);
   }
   return false;
 }

@@ -54,6 +54,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "voteless",
     "older_epoch",
     "control_from_backup",
+    "rot_ahead",
+    "lost_writes",
 };
 
 }  // namespace
@@ -456,6 +458,10 @@ void Faults::happen(Fault fault) {
       return older_epoch();
     case Fault::control_from_backup:
       return control_from_backup();
+    case Fault::rot_ahead:
+      return rot_ahead();
+    case Fault::lost_writes:
+      return lost_writes();
     case Fault::count_:
       break;
   }

@@ -58,6 +58,8 @@ enum class Fault : std::uint8_t {
   voteless,            ///< A copy that failed and one that is behind are left by who has all.
   older_epoch,  ///< A majority gets what an older reign left, and not the new reign's record.
   control_from_backup,  ///< The control plane forgets a while, and the wrong copy reigns.
+  rot_ahead,            ///< What rots on one copy the extents of the others do not have yet.
+  lost_writes,          ///< Two disks said that they have what they do not, checksums and all.
   count_,
 };
 std::string_view to_string(Fault fault);
@@ -110,8 +112,11 @@ class Faults {
   void rot();
   void rot_extents();
   void rot_running();
+  void rot_ahead();
+  void lost_writes();
+  void lose_writes(std::uint32_t primary, const std::vector<std::uint32_t>& liars);
   bool scrubbed(std::uint32_t node);
-  std::vector<InodePtr> files_of(std::uint32_t node, std::string_view kind);
+  bool others_have_all();
   bool rot_a_file(std::uint32_t node);
   void fail_sync();
   void fill_disk();

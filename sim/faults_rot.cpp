@@ -1,24 +1,21 @@
 // Bytes on disks that are not what was written.
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "sim/faults.hpp"
+#include "sim/snapshot.hpp"
 #include "storage/wal_format.hpp"
 
 namespace tidemark::sim {
 
 using engine::millisecond;
+using engine::second;
 
-std::vector<InodePtr> Faults::files_of(std::uint32_t node, std::string_view kind) {
-  auto& disk = cluster_.node(node).disk();
-  std::vector<InodePtr> inodes;
-  for (const auto& path : disk.files(cluster_.node(node).directory() + "/volumes")) {
-    if (path.ends_with(kind)) inodes.push_back(disk.inode(path));
-  }
-  return inodes;
-}
+namespace {}  // namespace
 
 bool Faults::rot_a_file(std::uint32_t node) {
-  const auto files = files_of(node, random_.chance(2, 3) ? ".seg" : ".dat");
+  const auto files = cluster_.files(node, random_.chance(2, 3) ? ".seg" : ".dat");
   if (files.empty()) return false;
   const auto inode = files[static_cast<std::size_t>(random_.below(files.size()))];
 
@@ -35,7 +32,7 @@ bool Faults::rot_proved_log(std::uint32_t node) {
   const auto header = [](const InodePtr& inode) {
     return storage::decode_segment_header(inode->read(0, page_bytes).bytes());
   };
-  const auto files = files_of(node, ".seg");
+  const auto files = cluster_.files(node, ".seg");
   const auto newest =
       std::max_element(files.begin(), files.end(), [&](const auto& a, const auto& b) {
         return header(b) && (!header(a) || header(a)->sequence < header(b)->sequence);
@@ -79,19 +76,21 @@ void Faults::rot() {
   whole_soon();
 }
 
+/// By the rules in force: a copy that lost a block finds it with another one.
+bool Faults::others_have_all() {
+  const auto seen = cluster_.view();
+  return seen && !cluster_.configuring() && seen->mode == to_string(engine::Mode::sync_all) &&
+         seen->min_copies >= 2;
+}
+
 // Read by clients, by a rebuild or at the end of the run: right, once the others have helped.
 void Faults::rot_extents() {
-  const auto& rules = cluster_.options();
-  const bool others_have_all = rules.mode == engine::Mode::sync_all && rules.min_copies >= 2;
-  if (!others_have_all || !whole_soon()) return;
+  if (!others_have_all() || !whole_soon()) return;
   if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
   cluster_.blocks_rot();
-  if (random_.chance(1, 3)) {
-    cluster_.admin_later("POST", "/v1/volumes/data/scrub",
-                         "{\"action\":\"start\",\"rate\":10000000}", [](engine::AdminReply) {});
-  }
+  if (random_.chance(1, 3)) cluster_.begin_scrub(10'000'000);
   // A rotten checksum is met after a restart, or when a scrub looks.
-  const auto files = files_of(*rotting_, random_.chance(1, 4) ? ".sum" : ".dat");
+  const auto files = cluster_.files(*rotting_, random_.chance(1, 4) ? ".sum" : ".dat");
   if (files.empty() || !cluster_.alive(*rotting_)) return;
   for (auto left = random_.between(1, 12); left > 0; --left) {
     auto& inode = *files[static_cast<std::size_t>(random_.below(files.size()))];
@@ -107,16 +106,86 @@ void Faults::rot_extents() {
   cluster_.run_for(pause());
 }
 
+// A block is written again and rots where its new content is, before anybody else's extents have that: who is asked for
+// it may not give what was there before.
+void Faults::rot_ahead() {
+  if (!others_have_all() || !whole_soon()) return;
+  if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
+  const auto node = *rotting_;
+  if (!cluster_.alive(node)) return;
+  cluster_.blocks_rot();
+  const auto others = copies_beside(node);
+  for (const auto other : others) {
+    cluster_.node(other).disk().holds = [](DiskOp op, const std::string& path) {
+      return op == DiskOp::write && path.ends_with(".dat");
+    };
+  }
+  const Snapshot before(cluster_.files(node, ".dat"));
+  if (make_busy) make_busy();
+  bool rotten = false;
+  for (int look = 0; look < 100 && !rotten && !cluster_.failed(); ++look) {
+    cluster_.run_for(10 * millisecond);
+    for (const auto& page : before.changed()) {
+      if (random_.chance(1, 2)) rotten = page.file.rot(page.offset, page_bytes, random_) || rotten;
+    }
+  }
+  cluster_.begin_scrub(100'000'000);
+  cluster_.run_for(random_.below(500) * millisecond);
+  for (const auto other : others) cluster_.node(other).disk().holds = nullptr;
+  cluster_.run_for(pause());
+}
+
+// Two of three copies have the old content and its checksum: only the log tells that they are wrong, and it does not
+// lose the record, as the clients wait for the scrub.
+void Faults::lost_writes() {
+  if (!whole_soon() || cluster_.configuring() || cluster_.history().resizing()) return;
+  const auto primary = cluster_.serving();
+  const auto liars = primary ? copies_beside(*primary) : std::vector<std::uint32_t>{};
+  if (liars.size() < 2 || rotting_ == primary) return;  // Nobody else would have what it lost.
+  for (const auto& client : cluster_.clients()) client->pause();
+  const auto idle = [&] {
+    return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
+                       [](const auto& c) { return c->in_flight() == 0; });
+  };
+  if (cluster_.run_until(idle, 5 * second)) lose_writes(*primary, liars);
+  for (const auto& client : cluster_.clients()) client->resume();
+}
+
+void Faults::lose_writes(std::uint32_t primary, const std::vector<std::uint32_t>& liars) {
+  constexpr auto flushed_within = 5 * second;
+  cluster_.run_for(flushed_within);
+  std::vector<Snapshot> before;
+  for (const auto node : liars) before.push_back(cluster_.extents_now(node));
+  const auto blocks = cluster_.history().size() / cells_per_block;
+  for (auto left = random_.between(1, 4); left > 0; --left) {
+    const auto count = random_.between(1, 8);
+    if (!cluster_.write(random_.below(blocks - count), count)) return;
+  }
+  cluster_.run_for(flushed_within);
+  if (cluster_.serving() != primary) return;
+  for (const auto node : liars) cluster_.kill(node, how());
+  cluster_.run_for(50 * millisecond);  // What was in flight lands first.
+  for (const auto& content : before) content.restore();
+  for (const auto node : liars) cluster_.boot(node);
+  for (int look = 0; look < 10 && !cluster_.failed() && !whole_soon(); ++look) continue;
+  cluster_.begin_scrub(1'000'000'000);
+  if (!cluster_.scrub_ended()) {
+    cluster_.fail("not_scrubbed", "a scrub does not end though nothing else happens");
+  }
+}
+
 // What a copy's node keeps beside its blocks: found by a scrub, which makes it good or does without it.
 void Faults::rot_running() {
-  if (cluster_.options().mode != engine::Mode::sync_all || !whole_soon()) return;
+  const auto seen = cluster_.view();
+  const bool all_have_all = seen && seen->mode == to_string(engine::Mode::sync_all);
+  if (!all_have_all || !whole_soon()) return;
   const auto node = replica_node();
   if (node == 0) return;  // the control plane's host
   const auto roll = random_.below(4);
   if (roll == 0) {
     cluster_.node(node).kv().rotten = true;
   } else {
-    const auto files = files_of(node, roll == 1 ? "superblock" : ".seg");
+    const auto files = cluster_.files(node, roll == 1 ? "superblock" : ".seg");
     if (files.empty()) return;
     auto& inode = *files[static_cast<std::size_t>(random_.below(files.size()))];
     if (!inode.rot(0, inode.written_end(), random_)) return;
@@ -132,14 +201,12 @@ void Faults::rot_running() {
 
 /// A scrub that began after the damage has been through all but the blocks.
 bool Faults::scrubbed(std::uint32_t node) {
-  const std::string path = "/v1/volumes/data/scrub";
   const std::string scrub = "\"scrub\":{";
   const auto name = fmt::format("\"node\":\"{}\"", cluster_.node(node).name());
-  cluster_.admin("POST", path, "{\"action\":\"stop\"}");
-  cluster_.admin("POST", path, "{\"action\":\"start\",\"rate\":100000000}");
+  cluster_.begin_scrub(100'000'000);
   for (int look = 0; look < 120 && !cluster_.failed(); ++look) {
     cluster_.run_for(500 * millisecond);
-    const auto body = cluster_.admin("POST", path, "{}").body;
+    const auto body = cluster_.admin("POST", "/v1/volumes/data/scrub", "{}").body;
     for (auto at = body.find(scrub); at != std::string::npos; at = body.find(scrub, at + 1)) {
       const auto end = body.find("\"node\":", at);
       if (end == std::string::npos || body.compare(end, name.size(), name) != 0) continue;

@@ -80,6 +80,32 @@ BOOST_AUTO_TEST_CASE(nothing_is_read_before_the_reigns_own_record_is_committed) 
   must_break(Bug::answers_before_epoch_record, loss, story, apart());
 }
 
+// C3. An older reign's write is on a majority, and the next reign's own record on one copy's disk: who has that may
+// still lose it, and then a longer log of the older reign would be the better one.
+BOOST_AUTO_TEST_CASE(what_an_older_reign_left_is_not_committed_by_counting_its_copies) {
+  const Story story = [](Stage& s) {
+    s.write(0);
+    s.flush();
+    s.hold_log(3);
+    s.hold_log(1);
+    s.later_write(0);
+    s.run_for(50 * millisecond);
+    s.kill(1);
+    s.let_go(3);
+    s.wish(2);
+    s.run_until([&] { return s.serves(2); }, 10 * second);
+    s.hold_log(2);
+    s.run_for(500 * millisecond);
+    s.let_go(2);
+    s.boot(1);
+    s.read(0);
+  };
+  auto options = apart();
+  options.mode = engine::Mode::sync_quorum;
+  must_hold(story, options);
+  must_break(Bug::commit_counts_old_epoch, {"older_reign_committed"}, story, options);
+}
+
 // C4. Writes were answered from memories, and all nodes lose power. Whoever reigns then has none of
 // them: the clients must be told, or a later FLUSH would cover what is gone.
 BOOST_AUTO_TEST_CASE(a_reign_without_an_exact_member_says_that_the_cache_is_lost) {

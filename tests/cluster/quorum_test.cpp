@@ -80,10 +80,7 @@ class Scene : public Cluster {
   void rot_log(std::uint32_t n) {
     rot_was_injected();
     Random random(5);
-    auto& disk = node(n).disk();
-    for (const auto& path : disk.files(node(n).directory() + "/volumes")) {
-      if (!path.ends_with(".seg")) continue;
-      const auto inode = disk.inode(path);
+    for (const auto& inode : files(n, ".seg")) {
       if (inode->written_end() > 4 * page_bytes) inode->rot(page_bytes, 2 * page_bytes, random);
     }
   }

@@ -53,12 +53,8 @@ class Rotting : public Cluster {
     BOOST_REQUIRE(flush());
     run_for(5 * second);
   }
-  std::vector<InodePtr> files(std::uint32_t n, const std::string& ending) {
-    std::vector<InodePtr> found;
-    auto& disk = node(n).disk();
-    for (const auto& path : disk.files(node(n).directory() + "/volumes")) {
-      if (path.ends_with(ending)) found.push_back(disk.inode(path));
-    }
+  std::vector<InodePtr> written(std::uint32_t n, const std::string& ending) {
+    auto found = files(n, ending);
     std::erase_if(found, [](const InodePtr& inode) { return inode->written_end() == 0; });
     return found;
   }
@@ -68,7 +64,7 @@ class Rotting : public Cluster {
   }
   /// What the extents of a node hold now, to be put back as if what follows had been lost.
   void remember(std::uint32_t n) {
-    for (const auto& inode : files(n, ".dat")) {
+    for (const auto& inode : written(n, ".dat")) {
       for (std::uint64_t at = 0; at < inode->written_end(); at += page_bytes)
         before_[{inode, at}] = inode->read(at, page_bytes).freeze();
     }
@@ -77,9 +73,9 @@ class Rotting : public Cluster {
     ++damages_[what];
     switch (what) {
       case Damage::flip:
-        return flip(any(files(n, ".dat")));
+        return flip(any(written(n, ".dat")));
       case Damage::misdirected: {
-        auto& inode = any(files(n, ".dat"));
+        auto& inode = any(written(n, ".dat"));
         const auto pages = inode.written_end() / page_bytes;
         const auto page = inode.read(dice_.below(pages) * page_bytes, page_bytes).freeze();
         return inode.apply(inode.prepare(dice_.below(pages) * page_bytes, {page}), true);
@@ -92,11 +88,11 @@ class Rotting : public Cluster {
         return inode->apply(inode->prepare(at, {it->second}), true);
       }
       case Damage::checksum:
-        return flip(any(files(n, ".sum")));
+        return flip(any(written(n, ".sum")));
       case Damage::log:
-        return flip(any(files(n, ".seg")));
+        return flip(any(written(n, ".seg")));
       case Damage::superblock:
-        return flip(any(files(n, "superblock")));
+        return flip(any(written(n, "superblock")));
       case Damage::catalog:
         node(n).kv().rotten = true;
         return;

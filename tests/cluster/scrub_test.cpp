@@ -28,19 +28,10 @@ class Scene : public Cluster {
   std::string why() const {
     return failure() ? failure()->cls + ": " + failure()->text : std::string("it did not fail");
   }
-  std::vector<InodePtr> extents_of(std::uint32_t n) {
-    std::vector<InodePtr> found;
-    auto& disk = node(n).disk();
-    for (const auto& path : disk.files(node(n).directory() + "/volumes")) {
-      if (path.ends_with(".dat")) found.push_back(disk.inode(path));
-    }
-    BOOST_REQUIRE(!found.empty());
-    return found;
-  }
   /// One bit of every block that was written rots.
   void rot_all(std::uint32_t n) {
     Random random(n + 1);
-    for (const auto& inode : extents_of(n)) {
+    for (const auto& inode : files(n, ".dat")) {
       for (std::uint64_t at = 0; at < inode->written_end(); at += page_bytes)
         inode->rot(at, page_bytes, random);
     }
@@ -55,43 +46,18 @@ class Scene : public Cluster {
   }
   /// The second write of block 0 is lost on these nodes, content and checksum: the disk says that it wrote.
   void lose_a_write(const std::vector<std::uint32_t>& liars) {
-    struct Before {
-      std::uint32_t node;
-      InodePtr inode;
-      engine::Slice page;
-    };
-    std::vector<Before> before;
-    for (const auto n : liars) {
-      auto& disk = node(n).disk();
-      for (const auto& path : disk.files(node(n).directory() + "/volumes")) {
-        if (!path.ends_with(".dat") && !path.ends_with(".sum")) continue;
-        const auto inode = disk.inode(path);
-        before.push_back({n, inode, inode->read(0, page_bytes).freeze()});
-      }
-    }
+    std::vector<Snapshot> before;
+    for (const auto n : liars) before.push_back(extents_now(n));
     BOOST_TEST(write(0));
     BOOST_TEST(flush());
     run_for(5 * second);
-    for (const auto n : liars) {
-      kill(n);
-      for (const auto& old : before)
-        if (old.node == n) old.inode->apply(old.inode->prepare(0, {old.page}), true);
-      boot(n);
+    for (std::size_t i = 0; i < liars.size(); ++i) {
+      kill(liars[i]);
+      before[i].restore();
+      boot(liars[i]);
       BOOST_TEST(converge());
       run_for(5 * second);
     }
-  }
-  /// A scrub's last step was taken.
-  bool compared_soon() {
-    for (int look = 0; look < 240 && !failed(); ++look) {
-      const auto body = admin("POST", "/v1/volumes/data/scrub", "{}").body;
-      const auto round = body.find("\"round\":{");
-      if (round != std::string::npos &&
-          body.find("\"state\":\"finished\"", round) != std::string::npos)
-        return true;
-      run_for(second / 2);
-    }
-    return false;
   }
   bool soon_told(std::uint32_t n, const std::string& name) {
     for (int look = 0; look < 240 && told(n, name) == 0 && !failed(); ++look) run_for(second / 2);
@@ -139,7 +105,7 @@ BOOST_AUTO_TEST_CASE(where_all_copies_of_a_block_are_bad_it_alone_gives_an_error
   scene.rot_was_injected();
   for (std::uint32_t n = 0; n < scene.size(); ++n) {
     Random random(7);
-    BOOST_REQUIRE(scene.extents_of(n).front()->rot(3 * page_bytes, page_bytes, random));
+    BOOST_REQUIRE(scene.files(n, ".dat").front()->rot(3 * page_bytes, page_bytes, random));
   }
   BOOST_TEST(!scene.read(3));
   BOOST_TEST(scene.read(0, 3));
@@ -214,7 +180,7 @@ BOOST_AUTO_TEST_CASE(a_scrub_repairs_a_write_that_most_copies_have_lost) {
   BOOST_TEST(
       scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":1000000000}")
           .status == 200);
-  BOOST_TEST(scene.compared_soon());
+  BOOST_TEST(scene.scrub_ended());
   for (const auto n : {one, other}) {
     BOOST_TEST(scene.told(n, "block_disproved") == 1u);
     BOOST_TEST(scene.told(n, "block_repaired") == 1u);
@@ -229,12 +195,12 @@ BOOST_AUTO_TEST_CASE(a_scrub_ends_where_no_copy_of_a_block_is_left_and_names_it)
   scene.rot_was_injected();
   for (std::uint32_t n = 0; n < scene.size(); ++n) {
     Random random(7);
-    BOOST_REQUIRE(scene.extents_of(n).front()->rot(3 * page_bytes, page_bytes, random));
+    BOOST_REQUIRE(scene.files(n, ".dat").front()->rot(3 * page_bytes, page_bytes, random));
   }
   BOOST_TEST(
       scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":1000000000}")
           .status == 200);
-  BOOST_TEST(scene.compared_soon());
+  BOOST_TEST(scene.scrub_ended());
   const auto told = scene.admin("POST", "/v1/volumes/data/scrub", "{}").body;
   BOOST_TEST(told.find("\"block\":3,\"blocks\":1,\"cause\":\"") != std::string::npos, told);
   BOOST_TEST(scene.write(3));
@@ -250,7 +216,7 @@ BOOST_AUTO_TEST_CASE(a_scrub_round_goes_on_when_the_host_of_the_control_plane_wa
   scene.run_for(1 * second);
   scene.boot(0);
   BOOST_TEST(scene.converge());
-  BOOST_TEST(scene.compared_soon());
+  BOOST_TEST(scene.scrub_ended());
 }
 
 // It answers for the earlier one when it is in reach again.
@@ -259,14 +225,14 @@ BOOST_AUTO_TEST_CASE(a_copy_that_was_out_of_reach_when_a_scrub_began_is_read_for
   const auto away = scene.primary() == 1 ? 2u : 1u;
   const std::string wish = "{\"action\":\"start\",\"rate\":1000000000}";
   BOOST_TEST(scene.admin("POST", "/v1/volumes/data/scrub", wish).status == 200);
-  BOOST_TEST(scene.compared_soon());
+  BOOST_TEST(scene.scrub_ended());
   scene.isolate(away);
   scene.run_for(5 * second);
   BOOST_TEST(scene.admin("POST", "/v1/volumes/data/scrub", wish).status == 200);
   scene.run_for(1 * second);
   scene.heal();
   BOOST_TEST(scene.converge());
-  BOOST_TEST(scene.compared_soon());
+  BOOST_TEST(scene.scrub_ended());
   for (std::uint32_t n = 0; n < scene.size(); ++n)
     BOOST_TEST(scene.told(n, "scrub_finished") == 2u, "node " << n);
 }
