@@ -28,6 +28,7 @@ delays and breaks, clients that check every answer. Equal seeds give equal runs.
   tidemark-sim --seeds N [--seed FIRST] [--jobs J] [--twice]
                                                 many seeds in J processes
   tidemark-sim --hunt [--seeds N] [--jobs J]    plants every known bug in turn and looks for it in at most N seeds
+                                                (default 10000)
   tidemark-sim --list-bugs
 
   --plant BUG   run with a planted bug: the seed is expected to fail
@@ -241,7 +242,7 @@ void print_hunted(Bug bug, bool json, std::uint64_t seeds, const sim::SeedFailur
 
 /// Looks for one bug; whether it was found.
 bool hunt_for(Bug bug, const Arguments& arguments) {
-  auto batch = batch_of(arguments, arguments.seeds.value_or(2000));
+  auto batch = batch_of(arguments, arguments.seeds.value_or(10000));
   batch.bug = bug;
   batch.stop_at_failure = true;
   batch.quiet = true;

@@ -172,9 +172,9 @@ class Cluster {
   bool configure(engine::Mode mode, std::uint32_t min_copies);
   /// Admits a wiped node and puts a new replica on it.
   bool replace(std::uint32_t node);
-  /// A scrub in place of one that is under way; does not wait for its end.
-  void begin_scrub(std::uint64_t bytes_per_second);
-  /// Waits until it has been through all copies and compared them; false: two minutes were not enough.
+  /// A scrub in place of one that is under way; does not wait for its end. False: it was refused.
+  bool begin_scrub(std::uint64_t bytes_per_second);
+  /// Waits until it has been through all copies and compared them; false: five minutes were not enough.
   bool scrub_ended();
 
   // --- the judges

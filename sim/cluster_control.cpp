@@ -1,5 +1,5 @@
-// The control plane's memory, taken away and put back: what a host restored from a backup believes; and where it may
-// put copies.
+// The control plane's memory, taken away and put back: what a host restored from a backup believes; where it may put
+// copies, and what these hold.
 #include <algorithm>
 
 #include "engine/check.hpp"

@@ -1,4 +1,4 @@
-// An operator of the simulated cluster chooses its volume's primary, has a lost copy replaced, and all of them scrubbed.
+// An operator of the simulated cluster chooses its volume's primary, has a lost copy replaced, and all scrubbed.
 #include <fmt/format.h>
 
 #include "sim/cluster.hpp"
@@ -51,16 +51,19 @@ bool Cluster::replace(std::uint32_t n) {
   return false;
 }
 
-void Cluster::begin_scrub(std::uint64_t bytes_per_second) {
+bool Cluster::begin_scrub(std::uint64_t bytes_per_second) {
   const auto path = fmt::format("/v1/volumes/{}/scrub", volume);
   const auto start = fmt::format("{{\"action\":\"start\",\"rate\":{}}}", bytes_per_second);
   admin("POST", path, "{\"action\":\"stop\"}");
-  admin("POST", path, start);
+  const auto reply = admin("POST", path, start);
+  if (reply.status == 200) return true;
+  world_.trace.note(now(), fmt::format("scrub answers {}: {}", reply.status, reply.body));
+  return false;
 }
 
 bool Cluster::scrub_ended() {
   const auto path = fmt::format("/v1/volumes/{}/scrub", volume);
-  for (int look = 0; look < 240 && !failed(); ++look) {
+  for (int look = 0; look < 600 && !failed(); ++look) {
     const auto body = admin("POST", path, "{}").body;
     const auto round = body.find("\"round\":{");
     if (round != std::string::npos &&

@@ -4,8 +4,6 @@
 #include <array>
 #include <vector>
 
-#include "storage/wal_format.hpp"
-
 namespace tidemark::sim {
 namespace {
 
@@ -230,7 +228,8 @@ void Faults::rotten_alone() {
 void Faults::forced() {
   whole_soon();
   const auto node = replica_node();
-  if (node == 0) return;  // the control plane's host
+  // The control plane's host; or one that may have lost what the others have not any more either.
+  if (node == 0 || rotting_ == node) return;
   cluster_.kill(node, how());
   if (make_busy) make_busy();
   if (flood && random_.chance(1, 3)) flood();

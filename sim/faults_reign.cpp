@@ -1,4 +1,5 @@
-// Reigns that begin, change or end while somebody has not heard of it: what one of them answered, the next one must have.
+// Reigns that begin, change or end while somebody has not heard of it: what one of them answered, the next one must
+// have.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // Bytes on disks that are not what was written.
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "sim/faults.hpp"
@@ -76,11 +77,11 @@ void Faults::rot() {
   whole_soon();
 }
 
-/// By the rules in force: a copy that lost a block finds it with another one.
+/// By the rules in force: a copy that lost a block finds it with another one, also while one is wiped.
 bool Faults::others_have_all() {
   const auto seen = cluster_.view();
-  return seen && !cluster_.configuring() && seen->mode == to_string(engine::Mode::sync_all) &&
-         seen->min_copies >= 2;
+  return seen && cluster_.options().copies >= 3 && !cluster_.configuring() &&
+         seen->mode == to_string(engine::Mode::sync_all) && seen->min_copies >= 2;
 }
 
 // Read by clients, by a rebuild or at the end of the run: right, once the others have helped.
@@ -115,9 +116,11 @@ void Faults::rot_ahead() {
   if (!cluster_.alive(node)) return;
   cluster_.blocks_rot();
   const auto others = copies_beside(node);
+  // Not so long that a copy gives itself up.
+  const auto until = cluster_.now() + cluster_.world().settings.disk_eject_after / 2;
   for (const auto other : others) {
-    cluster_.node(other).disk().holds = [](DiskOp op, const std::string& path) {
-      return op == DiskOp::write && path.ends_with(".dat");
+    cluster_.node(other).disk().holds = [this, until](DiskOp op, const std::string& path) {
+      return op == DiskOp::write && path.ends_with(".dat") && cluster_.now() < until;
     };
   }
   const Snapshot before(cluster_.files(node, ".dat"));
@@ -126,13 +129,13 @@ void Faults::rot_ahead() {
   for (int look = 0; look < 100 && !rotten && !cluster_.failed(); ++look) {
     cluster_.run_for(10 * millisecond);
     for (const auto& page : before.changed()) {
-      if (random_.chance(1, 2)) rotten = page.file.rot(page.offset, page_bytes, random_) || rotten;
+      if (random_.chance(1, 2)) rotten = page.file->rot(page.offset, page_bytes, random_) || rotten;
     }
   }
   cluster_.begin_scrub(100'000'000);
   cluster_.run_for(random_.below(500) * millisecond);
   for (const auto other : others) cluster_.node(other).disk().holds = nullptr;
-  cluster_.run_for(pause());
+  cluster_.scrub_ended();
 }
 
 // Two of three copies have the old content and its checksum: only the log tells that they are wrong, and it does not
@@ -167,9 +170,12 @@ void Faults::lose_writes(std::uint32_t primary, const std::vector<std::uint32_t>
   cluster_.run_for(50 * millisecond);  // What was in flight lands first.
   for (const auto& content : before) content.restore();
   for (const auto node : liars) cluster_.boot(node);
-  for (int look = 0; look < 10 && !cluster_.failed() && !whole_soon(); ++look) continue;
-  cluster_.begin_scrub(1'000'000'000);
-  if (!cluster_.scrub_ended()) {
+  bool whole = false;
+  for (int look = 0; look < 20 && !whole && !cluster_.failed(); ++look) whole = whole_soon();
+  if (!whole)
+    return cluster_.fail("not_converged",
+                         "copies do not come back in line though nothing else happens");
+  if (!cluster_.begin_scrub(1'000'000'000) || !cluster_.scrub_ended()) {
     cluster_.fail("not_scrubbed", "a scrub does not end though nothing else happens");
   }
 }

@@ -5,9 +5,12 @@
 namespace tidemark::sim {
 namespace {
 
-/// Zeros behind the end.
+/// Zeros are a hole's, also behind the end.
 engine::Slice page_of(const engine::Slice& content, std::uint64_t offset) {
-  return offset < content.size() ? content.part(offset, page_bytes) : engine::zeros(page_bytes);
+  const auto hole = engine::zeros(page_bytes);
+  if (offset >= content.size()) return hole;
+  auto page = content.part(offset, page_bytes);
+  return std::ranges::equal(page.bytes(), hole.bytes()) ? hole : page;
 }
 
 }  // namespace
@@ -26,18 +29,15 @@ std::vector<Snapshot::Changed> Snapshot::changed() const {
     for (std::uint64_t at = 0; at < std::max(now.size(), before.size()); at += page_bytes) {
       const auto a = page_of(now, at);
       const auto b = page_of(before, at);
-      if (!std::ranges::equal(a.bytes(), b.bytes())) found.push_back({*file, at});
+      if (!std::ranges::equal(a.bytes(), b.bytes())) found.push_back({file, at, b});
     }
   }
   return found;
 }
 
 void Snapshot::restore() const {
-  for (const auto& [file, before] : held_) {
-    const auto end = std::max<std::uint64_t>(before.size(), file->written_end());
-    for (std::uint64_t at = 0; at < end; at += page_bytes)
-      file->apply(file->prepare(at, {page_of(before, at)}), true);
-  }
+  for (const auto& [file, offset, before] : changed())
+    file->apply(file->prepare(offset, {before}), true);
 }
 
 }  // namespace tidemark::sim

@@ -13,8 +13,9 @@ class Snapshot {
  public:
   /// A page that reads differently now.
   struct Changed {
-    Inode& file;
-    std::uint64_t offset;
+    InodePtr file;
+    std::uint64_t offset = 0;
+    engine::Slice before;
   };
 
   explicit Snapshot(std::vector<InodePtr> files);

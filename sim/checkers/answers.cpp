@@ -11,18 +11,22 @@ namespace tidemark::sim {
 void Answers::observe(const Step& step) {
   const auto& content = step.content;
   if (!step.life || content.size() != 1) return;
+  const auto node = step.life->node;
   if (content.match_element<actors::AppendRecords>(0)) {
-    got(step.life->node, *content.get_as<actors::AppendRecords>(0).batch);
+    const auto& batch = *content.get_as<actors::AppendRecords>(0).batch;
+    got(node, batch);
+    if (!batch.empty()) ends_[node] = batch.back()->lsn();
   } else if (content.match_element<actors::StoreProgressed>(0)) {
-    durable(step.life->node, content.get_as<actors::StoreProgressed>(0).durable);
+    // Said before a cut, it may be heard behind it.
+    durable(node, std::min(content.get_as<actors::StoreProgressed>(0).durable, ends_[node]));
   } else if (content.match_element<actors::TruncateLog>(0)) {
-    cut(step.life->node, content.get_as<actors::TruncateLog>(0).to);
+    cut(node, content.get_as<actors::TruncateLog>(0).to);
   } else if (content.match_element<actors::BeginBase>(0)) {
     const auto& reset = content.get_as<actors::BeginBase>(0);
-    if (reset.scope != engine::BaseScope::rest) cut(step.life->node, engine::Lsn{});
+    if (reset.scope != engine::BaseScope::rest) begins_at(node, reset.base);
   } else if (content.match_element<actors::StoreOpened>(0)) {
     const auto& opened = content.get_as<actors::StoreOpened>(0);
-    if (opened.facts) cut(step.life->node, opened.facts->end);
+    if (opened.facts) begins_at(node, opened.facts->end);
   }
 }
 
@@ -51,8 +55,13 @@ void Answers::durable(std::uint32_t node, engine::Lsn lsn) {
 }
 
 void Answers::cut(std::uint32_t node, engine::Lsn end) {
-  auto& known = durable_[node];
-  known = std::min(known, end);
+  ends_[node] = std::min(ends_[node], end);
+  durable_[node] = std::min(durable_[node], end);
+}
+
+void Answers::begins_at(std::uint32_t node, engine::Lsn end) {
+  ends_[node] = end;
+  durable_[node] = std::min(durable_[node], end);
 }
 
 // Who answers has it, be it still on its way to its own store.

@@ -35,10 +35,13 @@ class Answers {
   void got(std::uint32_t node, const std::vector<engine::RecordPtr>& records);
   /// A node's log is on its disk up to here.
   void durable(std::uint32_t node, engine::Lsn lsn);
-  /// What a node's log has behind this is gone from it.
-  void cut(std::uint32_t node, engine::Lsn end);
 
  private:
+  /// What a node's log has behind this is gone from it.
+  void cut(std::uint32_t node, engine::Lsn end);
+  /// A node's log is another one, or another process has it.
+  void begins_at(std::uint32_t node, engine::Lsn end);
+
   struct Held {
     engine::Lsn lsn;  ///< Of the op's own record: the first one that its stamp was seen in.
     std::set<std::uint32_t> nodes;
@@ -48,6 +51,7 @@ class Answers {
   OnFailure fail_;
   std::unordered_map<OpId, Held> held_;
   std::map<std::uint32_t, engine::Lsn> durable_;
+  std::map<std::uint32_t, engine::Lsn> ends_;  ///< Of the nodes' logs.
 };
 
 }  // namespace tidemark::sim

@@ -13,8 +13,8 @@ const std::vector<std::string> stale{"lost_flushed", "lost_answered"};
 
 BOOST_AUTO_TEST_SUITE(histories_repair)
 
-// C14, C27. A block was written again and rots where that is in the extents; the others have it in their logs only. What
-// their extents hold is older, and may not come back.
+// C14, C27. A block was written again and rots where that is in the extents; the others have it in their logs only.
+// What their extents hold is older, and may not come back.
 BOOST_AUTO_TEST_CASE(a_block_is_not_repaired_with_what_stood_there_before) {
   const Story story = [](Stage& s) {
     s.write(0);
@@ -27,12 +27,12 @@ BOOST_AUTO_TEST_CASE(a_block_is_not_repaired_with_what_stood_there_before) {
     const sim::Snapshot before(s.files(3, ".dat"));
     s.write(0);
     s.flush();
-    s.run_until([&] { return !before.changed().empty(); }, 2 * second);
-    s.run_for(10 * millisecond);
+    for (int look = 0; look < 100 && before.changed().empty(); ++look) s.run_for(20 * millisecond);
+    s.must(!before.changed().empty(), "not_staged", "the block is not flushed");
     s.blocks_rot();
     sim::Random random(1);
     for (const auto& page : before.changed())
-      s.must(page.file.rot(page.offset, sim::page_bytes, random), "not_staged", "nothing rots");
+      s.must(page.file->rot(page.offset, sim::page_bytes, random), "not_staged", "nothing rots");
     s.begin_scrub(100'000'000);
     s.run_for(300 * millisecond);
     for (std::uint32_t other : {1u, 2u}) s.let_go(other);
@@ -57,9 +57,11 @@ BOOST_AUTO_TEST_CASE(copies_that_agree_are_not_right_because_they_are_most) {
     for (std::uint32_t liar : {2u, 3u}) s.kill(liar);
     for (const auto& content : before) content.restore();
     for (std::uint32_t liar : {2u, 3u}) s.boot(liar);
-    s.run_until([&] { return s.in_set(2) && s.in_set(3); }, 20 * second);
-    s.begin_scrub(1'000'000'000);
-    s.must(s.scrub_ended(), "not_scrubbed", "the scrub does not end");
+    for (int look = 0; look < 100 && !(s.in_set(2) && s.in_set(3)); ++look)
+      s.run_for(100 * millisecond);
+    s.must(s.in_set(2) && s.in_set(3), "not_staged", "a copy is not back");
+    s.must(s.begin_scrub(1'000'000'000) && s.scrub_ended(), "not_scrubbed",
+           "the scrub does not end");
     s.read(0);
     s.promote_soon(2);
     s.read(0);

@@ -28,10 +28,15 @@ class Scene : public Cluster {
   std::string why() const {
     return failure() ? failure()->cls + ": " + failure()->text : std::string("it did not fail");
   }
+  std::vector<InodePtr> extents_of(std::uint32_t n) {
+    auto found = files(n, ".dat");
+    BOOST_REQUIRE(!found.empty());
+    return found;
+  }
   /// One bit of every block that was written rots.
   void rot_all(std::uint32_t n) {
     Random random(n + 1);
-    for (const auto& inode : files(n, ".dat")) {
+    for (const auto& inode : extents_of(n)) {
       for (std::uint64_t at = 0; at < inode->written_end(); at += page_bytes)
         inode->rot(at, page_bytes, random);
     }
@@ -105,7 +110,7 @@ BOOST_AUTO_TEST_CASE(where_all_copies_of_a_block_are_bad_it_alone_gives_an_error
   scene.rot_was_injected();
   for (std::uint32_t n = 0; n < scene.size(); ++n) {
     Random random(7);
-    BOOST_REQUIRE(scene.files(n, ".dat").front()->rot(3 * page_bytes, page_bytes, random));
+    BOOST_REQUIRE(scene.extents_of(n).front()->rot(3 * page_bytes, page_bytes, random));
   }
   BOOST_TEST(!scene.read(3));
   BOOST_TEST(scene.read(0, 3));
@@ -195,7 +200,7 @@ BOOST_AUTO_TEST_CASE(a_scrub_ends_where_no_copy_of_a_block_is_left_and_names_it)
   scene.rot_was_injected();
   for (std::uint32_t n = 0; n < scene.size(); ++n) {
     Random random(7);
-    BOOST_REQUIRE(scene.files(n, ".dat").front()->rot(3 * page_bytes, page_bytes, random));
+    BOOST_REQUIRE(scene.extents_of(n).front()->rot(3 * page_bytes, page_bytes, random));
   }
   BOOST_TEST(
       scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":1000000000}")

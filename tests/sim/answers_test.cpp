@@ -1,9 +1,12 @@
 // The judge of answers: what is enough of a write when its client hears that it is done, and what is not.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "actors/interfaces.hpp"
 #include "engine/record/record.hpp"
 #include "sim/checkers/answers.hpp"
 
@@ -19,6 +22,24 @@ struct Judge {
   std::string found;
   Answers answers{tag, [this](const std::string& cls, const std::string&) { found += cls; }};
   engine::RecordBuilder builder{engine::VolumeKey(engine::make_uuid(1, 2)), {}, {}};
+
+  /// A message to an actor of node 0.
+  template <class T>
+  void step(T message) {
+    const auto said = caf::make_message(std::move(message));
+    answers.observe(Step{std::make_shared<Life>(), 1, 2, said.content()});
+  }
+  /// Node 0 has op 5 at LSN 1, and its store says that it is on the disk.
+  void has_it_on_its_disk() {
+    step(actors::AppendRecords{std::make_shared<const std::vector<engine::RecordPtr>>(record(5, 4)),
+                               Lsn{}});
+    says_durable(1);
+  }
+  void says_durable(std::uint64_t lsn) {
+    actors::StoreProgressed progress;
+    progress.durable = Lsn(lsn);
+    step(progress);
+  }
 
   /// The record of a write of one block, whose last cell is another op's, merged into it.
   std::vector<engine::RecordPtr> record(OpId op, OpId merged) {
@@ -70,17 +91,39 @@ BOOST_FIXTURE_TEST_CASE(one_disk_that_ends_before_it_is_not_enough, Judge) {
   BOOST_TEST(found == "answered_from_memory");
 }
 
-BOOST_FIXTURE_TEST_CASE(a_disk_that_was_cut_before_it_is_not_enough, Judge) {
+BOOST_FIXTURE_TEST_CASE(another_nodes_disk_says_nothing_of_what_it_never_got, Judge) {
   answers.got(0, record(5, 4));
-  answers.durable(0, Lsn(1));
-  answers.cut(0, Lsn{});
+  answers.durable(1, Lsn(9));
   answers.answered(5, 0);
   BOOST_TEST(found == "answered_from_memory");
 }
 
-BOOST_FIXTURE_TEST_CASE(another_nodes_disk_says_nothing_of_what_it_never_got, Judge) {
-  answers.got(0, record(5, 4));
-  answers.durable(1, Lsn(9));
+BOOST_FIXTURE_TEST_CASE(what_its_store_says_to_be_durable_is_on_a_nodes_disk, Judge) {
+  has_it_on_its_disk();
+  answers.answered(5, 0);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_log_that_was_cut_has_it_no_more_whatever_is_heard_late, Judge) {
+  has_it_on_its_disk();
+  step(actors::TruncateLog{Lsn{}});
+  says_durable(1);
+  answers.answered(5, 0);
+  BOOST_TEST(found == "answered_from_memory");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_log_that_begins_anew_has_it_no_more, Judge) {
+  has_it_on_its_disk();
+  actors::BeginBase reset;
+  reset.scope = engine::BaseScope::all;
+  step(reset);
+  answers.answered(5, 0);
+  BOOST_TEST(found == "answered_from_memory");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_store_that_is_opened_has_what_it_finds, Judge) {
+  has_it_on_its_disk();
+  step(actors::StoreOpened{actors::StoreFacts{}});
   answers.answered(5, 0);
   BOOST_TEST(found == "answered_from_memory");
 }
