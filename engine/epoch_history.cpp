@@ -31,6 +31,11 @@ bool EpochHistory::begin(const EpochStart& start) {
   return true;
 }
 
+void EpochHistory::configured(Mode mode) {
+  if (starts_.empty() || mode == starts_.back().mode) return;
+  starts_.back().marks |= EpochStart::mode_changed;
+}
+
 void EpochHistory::truncate(Lsn end) {
   while (!starts_.empty() && starts_.back().first > end) starts_.pop_back();
 }

@@ -14,12 +14,23 @@
 namespace tidemark::engine {
 
 struct EpochStart {
+  /// Beside EpochBody::Mark bits, in histories only: a record of the reign put another mode in force. It stays where that
+  /// record was cut away: some of what the reign wrote may have been committed by either mode.
+  static constexpr std::uint8_t mode_changed = 0x80;
+
   Epoch epoch;
   std::uint64_t nonce = 0;
-  Lsn first;               ///< LSN of the epoch's own record.
-  std::uint8_t marks = 0;  ///< EpochBody::Mark bits.
-  Mode mode = Mode::sync_all;
+  Lsn first;                   ///< LSN of the epoch's own record.
+  std::uint8_t marks = 0;      ///< EpochBody::Mark bits, and mode_changed.
+  Mode mode = Mode::sync_all;  ///< As the reign began.
   auto operator<=>(const EpochStart&) const = default;
+
+  /// All that the reign wrote was committed under best_effort.
+  bool best_effort_only() const { return mode == Mode::best_effort && (marks & mode_changed) == 0; }
+  /// Some of it may have been.
+  bool best_effort_perhaps() const {
+    return mode == Mode::best_effort || (marks & mode_changed) != 0;
+  }
 };
 
 /// At most this many reigns are remembered; older lines are dropped
@@ -35,6 +46,8 @@ class EpochHistory {
 
   /// Appends a reign that begins beyond all others; anything else is refused.
   bool begin(const EpochStart& start);
+  /// A record of the last reign says that this mode is in force from there on.
+  void configured(Mode mode);
   /// Forgets every reign that begins beyond `end`: the log was truncated there.
   void truncate(Lsn end);
   /// The reign that wrote `lsn`, or nothing below the first remembered one.

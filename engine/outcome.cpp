@@ -70,6 +70,24 @@ bool excuses(const EpochStart& start) {
   return (start.marks & EpochBody::forced) != 0 || start.mode == Mode::best_effort;
 }
 
+/// A forced reign excuses what it cut off when it began, not what it commits itself later.
+bool cut_by_policy(const EpochHistory& ours, Lsn common_point) {
+  return std::ranges::any_of(ours.starts(), [&](const EpochStart& start) {
+    return start.first > common_point && excuses(start);
+  });
+}
+
+/// Whether one of the reigns that wrote beyond the common point is such a one.
+template <class Such>
+bool wrote_beyond(const EpochHistory& theirs, Lsn common_point, Such such) {
+  const auto& starts = theirs.starts();
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    const bool beyond = i + 1 == starts.size() || starts[i + 1].first > common_point.next();
+    if (beyond && such(starts[i])) return true;
+  }
+  return false;
+}
+
 bool possible(const Facts& r) {
   return r.checkpoint <= r.durable && r.durable <= r.received && r.committed <= r.received;
 }
@@ -81,8 +99,9 @@ Row forked(const OutcomeFacts& f, Row full) { return delta_known(f) ? Row::forke
 
 // Records beyond cp must go. Their blocks were never flushed where committed is known
 // to lie at or below cp.
-Row row_of_longer(const OutcomeFacts& f, bool excused) {
-  if (excused && !f.replica.clean) return forked(f, Row::forked_flush_unknown);
+Row row_of_longer(const OutcomeFacts& f) {
+  const bool may_be_flushed = loss_possible(f.history, f.replica.history, f.common_point);
+  if (may_be_flushed && !f.replica.clean) return forked(f, Row::forked_flush_unknown);
   if (f.common_point.next() < f.retained) {
     return f.touched_known ? Row::tail_to_cut_touched : Row::tail_to_cut_beyond_retention;
   }
@@ -110,7 +129,7 @@ bool digests_equal(const OutcomeFacts& f) {
 bool parts_behind_committed(const OutcomeFacts& f) {
   const auto& r = f.replica;
   const auto cp = f.common_point;
-  const bool flush_unknown = r.received > cp && loss_excused(f.history, r.history, cp) && !r.clean;
+  const bool flush_unknown = r.received > cp && loss_possible(f.history, r.history, cp) && !r.clean;
   return cp >= r.committed && cp >= r.checkpoint && !flush_unknown;
 }
 
@@ -153,7 +172,7 @@ Row row_of(const OutcomeFacts& f) {
     return delta_known(f) ? Row::digests_unequal_touched : Row::digests_unequal;
   }
   if (!f.our_digest || !f.their_digest) return Row::digest_unknown;
-  return r.received > cp ? row_of_longer(f, excused) : row_of_prefix(f);
+  return r.received > cp ? row_of_longer(f) : row_of_prefix(f);
 }
 
 /// No reign is shared, but there may be one that is no longer remembered.
@@ -341,16 +360,16 @@ bool wants_search(OutcomeRow row) {
 }
 
 bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point) {
-  // A forced reign excuses what it cut off when it began, not what it commits itself later.
-  for (const auto& start : ours.starts()) {
-    if (start.first > common_point && excuses(start)) return true;
-  }
-  const auto& starts = theirs.starts();
-  for (std::size_t i = 0; i < starts.size(); ++i) {
-    const bool wrote_beyond = i + 1 == starts.size() || starts[i + 1].first > common_point.next();
-    if (wrote_beyond && starts[i].mode == Mode::best_effort) return true;
-  }
-  return false;
+  if (planted(Bug::first_mode_excuses)) return loss_possible(ours, theirs, common_point);
+  return cut_by_policy(ours, common_point) ||
+         wrote_beyond(theirs, common_point,
+                      [](const auto& reign) { return reign.best_effort_only(); });
+}
+
+bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point) {
+  return cut_by_policy(ours, common_point) ||
+         wrote_beyond(theirs, common_point,
+                      [](const auto& reign) { return reign.best_effort_perhaps(); });
 }
 
 bool abandoned(const EpochHistory& ours, Epoch epoch, Lsn lsn) {

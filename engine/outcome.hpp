@@ -126,10 +126,13 @@ struct Outcome {
 /// Source: docs/INVARIANTS.md C6, C10, C13, C18, C21.
 Outcome decide(const OutcomeFacts& facts);
 
-/// Whether committed records of the replica beyond `common_point` may have been lost by declared
-/// policy: one of our reigns that began there was forced or best_effort, or they were committed
-/// under best_effort (C18).
+/// Whether what the replica has committed beyond `common_point` was lost by declared policy: one of
+/// our reigns that began there was forced or best_effort, or a reign that wrote there was
+/// best_effort all the time (C18).
 bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
+/// Whether some of it may have been: then it may be in the extents, though the replica knows nothing
+/// of it to be committed. A reign that wrote there may have been best_effort for a while (C6).
+bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
 
 /// Whether `lsn` as the reign of `epoch` had it is not in our log: a later reign of ours began at
 /// or before it.

@@ -38,6 +38,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "joins_without_counting",
     "recovery_ignores_late_writes",
     "truncates_below_committed",
+    "first_mode_excuses",
     "higher_promise_ignored",
     "digest_asked_at_its_end",
     "failed_write_counts",

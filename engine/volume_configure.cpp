@@ -103,6 +103,7 @@ void VolumeMachine::number_configuration(const Configuration& next, Moment at) {
   const auto before = configurations_.current();
   const auto lsn = log_->number_configure(next, cut_blocks(before, next), at.wall);
   configurations_.begin(lsn, next);
+  history_.configured(next.mode);
   take_rules();
   refuse_beyond_end();
   effects_.push_back(Log{Event(Level::info, "configuration_numbered")

@@ -250,7 +250,10 @@ void ReplicaStore::make_flusher(Lsn ceiling) {
 void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
   for (const auto& record : records) {
     dirty_.add(record.header);
-    if (record.configuration) configurations_.begin(record.header.lsn, *record.configuration);
+    if (record.configuration) {
+      configurations_.begin(record.header.lsn, *record.configuration);
+      history_.configured(record.configuration->mode);
+    }
     if (!record.epoch) continue;
     const auto& body = *record.epoch;
     history_.begin({record.header.epoch, body.nonce, record.header.lsn, body.marks, body.mode});

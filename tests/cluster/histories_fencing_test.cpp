@@ -213,35 +213,53 @@ BOOST_AUTO_TEST_CASE(a_flush_is_not_answered_before_the_own_disk_has_it) {
   must_break(Bug::flush_acked_before_local_sync, {"flushed_from_memory"}, story, apart());
 }
 
-// C18. A control plane restored from a backup makes a copy primary that lacks committed records. A
-// member that has them refuses to cut them, and the volume waits rather than serving old data.
+/// A control plane restored from a backup makes a copy primary that lacks committed records. A member that has them
+/// refuses to cut them, and the volume waits rather than serving old data.
+void a_copy_reigns_that_lacks_what_was_committed(Stage& s) {
+  const auto backup = s.control_records();
+  s.kill(3);
+  s.write(0);
+  s.flush();
+  s.run_for(1 * second);
+  s.kill(0);
+  s.restore_control(backup);
+  s.kill(1);
+  s.part_from_control(2);
+  s.boot(3);
+  s.boot(0);
+  s.run_for(1 * second);
+  s.wish(3);
+  s.run_until([&] { return s.serves(3); }, 10 * second);
+  s.must(s.serves(3), "not_staged", "node4 was not promoted");
+  s.heal();
+  s.later(FrontOp::read, 0);
+  s.run_for(10 * second);
+  const auto copy = s.copy(2);
+  const bool refused =
+      copy && (copy->state == "refused" || copy->reason.find("committed") != std::string::npos);
+  s.must(refused, "not_refused", copy ? copy->state + " " + copy->reason : "no status");
+}
+
+// C18.
 BOOST_AUTO_TEST_CASE(a_primary_out_of_a_backup_cannot_cut_what_was_committed) {
-  const Story story = [](Stage& s) {
-    const auto backup = s.control_records();
-    s.kill(3);
-    s.write(0);
-    s.flush();
-    s.run_for(1 * second);
-    s.kill(0);
-    s.restore_control(backup);
-    s.kill(1);
-    s.part_from_control(2);
-    s.boot(3);
-    s.boot(0);
-    s.run_for(1 * second);
-    s.wish(3);
-    s.run_until([&] { return s.serves(3); }, 10 * second);
-    s.must(s.serves(3), "not_staged", "node4 was not promoted");
-    s.heal();
-    s.later(FrontOp::read, 0);
-    s.run_for(10 * second);
-    const auto copy = s.copy(2);
-    const bool refused =
-        copy && (copy->state == "refused" || copy->reason.find("committed") != std::string::npos);
-    s.must(refused, "not_refused", copy ? copy->state + " " + copy->reason : "no status");
-  };
+  const Story story = a_copy_reigns_that_lacks_what_was_committed;
   must_hold(story, lazy(apart()));
   must_break(Bug::truncates_below_committed, fork_or_loss, story, lazy(apart()));
+}
+
+// C18. The reign began as best_effort, and what it committed since it is sync_all may be lost no more than any other's.
+BOOST_AUTO_TEST_CASE(a_reign_that_was_best_effort_once_cannot_lose_what_it_committed_since) {
+  const Story story = [](Stage& s) {
+    s.must(s.configure(engine::Mode::sync_all, 2), "not_staged", "the mode is not in force");
+    s.run_for(1 * second);
+    a_copy_reigns_that_lacks_what_was_committed(s);
+  };
+  auto options = lazy(apart());
+  options.mode = engine::Mode::best_effort;
+  options.min_copies = 1;
+  must_hold(story, options);
+  must_break(Bug::first_mode_excuses, {"lost_flushed", "lost_answered", "not_refused"}, story,
+             options);
 }
 
 // C18, C20. Neither the control plane nor the primary that it promotes can reach the first one. That still

@@ -8,6 +8,7 @@
 #include <array>
 #include <set>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -418,6 +419,24 @@ BOOST_AUTO_TEST_CASE(a_forced_reign_does_not_excuse_the_loss_of_its_own_commits)
                            {Epoch(7), 7, Lsn(111), EpochBody::normal, Mode::sync_all}});
   BOOST_TEST(!loss_excused(ours, theirs, Lsn(110)));
   BOOST_TEST(loss_excused(ours, theirs, Lsn(40)));
+}
+
+// What it wrote behind the change of mode was committed by more than its own copy, what it wrote before was not.
+BOOST_AUTO_TEST_CASE(a_reign_whose_mode_changed_excuses_nothing_and_may_have_flushed_anything) {
+  for (const auto& [began, later] : {std::pair{Mode::best_effort, Mode::sync_all},
+                                     std::pair{Mode::sync_all, Mode::best_effort}}) {
+    const EpochStart first{Epoch(1), 1, Lsn(1), 0, began};
+    EpochHistory theirs({first});
+    EpochHistory ours({first, {Epoch(2), 2, Lsn(101), 0, Mode::sync_all}});
+    theirs.configured(began);
+    BOOST_TEST(loss_excused(ours, theirs, Lsn(100)) == (began == Mode::best_effort));
+    BOOST_TEST(loss_possible(ours, theirs, Lsn(100)) == (began == Mode::best_effort));
+    theirs.configured(later);
+    BOOST_TEST(!loss_excused(ours, theirs, Lsn(100)));
+    BOOST_TEST(loss_possible(ours, theirs, Lsn(100)));
+    theirs.configured(began);
+    BOOST_TEST(!loss_excused(ours, theirs, Lsn(100)));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(only_reigns_that_wrote_beyond_the_common_point_excuse) {

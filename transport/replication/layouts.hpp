@@ -60,7 +60,8 @@ struct Wire<BlockRange>
 
 inline const char* flaw_of_reign(const EpochStart& start) {
   if (!start.epoch || !start.first) return "has a reign without epoch or first lsn";
-  return start.marks > (EpochBody::forced | EpochBody::cache_lost) ? "has unknown marks" : nullptr;
+  constexpr unsigned known = EpochBody::forced | EpochBody::cache_lost | EpochStart::mode_changed;
+  return (start.marks & ~known) != 0 ? "has unknown marks" : nullptr;
 }
 template <>
 struct Wire<EpochStart>
