@@ -32,8 +32,10 @@ bool EpochHistory::begin(const EpochStart& start) {
 }
 
 void EpochHistory::configured(Mode mode) {
-  if (starts_.empty() || mode == starts_.back().mode) return;
-  starts_.back().marks |= EpochStart::mode_changed;
+  if (starts_.empty()) return;
+  auto& reign = starts_.back();
+  const bool changed = (mode == Mode::best_effort) != (reign.mode == Mode::best_effort);
+  if (changed) reign.marks |= EpochStart::mode_changed;
 }
 
 void EpochHistory::truncate(Lsn end) {

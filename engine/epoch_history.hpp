@@ -14,8 +14,9 @@
 namespace tidemark::engine {
 
 struct EpochStart {
-  /// Beside EpochBody::Mark bits, in histories only: a record of the reign put another mode in force. It stays where that
-  /// record was cut away: some of what the reign wrote may have been committed by either mode.
+  /// Beside EpochBody::Mark bits, in histories only: a record of the reign put best_effort in force, or out of it. What
+  /// is before that record was committed by the former rule or by both. It may stay where the record was cut away: that
+  /// may cost an operator's word, never a record.
   static constexpr std::uint8_t mode_changed = 0x80;
 
   Epoch epoch;

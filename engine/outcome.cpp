@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -66,27 +67,29 @@ const NamedRule& named(Row row) {
   return entry;
 }
 
-bool excuses(const EpochStart& start) {
-  return (start.marks & EpochBody::forced) != 0 || start.mode == Mode::best_effort;
-}
+bool forced(const EpochStart& start) { return (start.marks & EpochBody::forced) != 0; }
 
-/// A forced reign excuses what it cut off when it began, not what it commits itself later.
-bool cut_by_policy(const EpochHistory& ours, Lsn common_point) {
+/// Whether one of our reigns that began beyond the common point is such a one. It may excuse what it cut off when it
+/// began, not what it commits itself later.
+template <class Such>
+bool cut_by(const EpochHistory& ours, Lsn common_point, Such such) {
   return std::ranges::any_of(ours.starts(), [&](const EpochStart& start) {
-    return start.first > common_point && excuses(start);
+    return start.first > common_point && such(start);
   });
 }
 
-/// Whether one of the reigns that wrote beyond the common point is such a one.
-template <class Such>
-bool wrote_beyond(const EpochHistory& theirs, Lsn common_point, Such such) {
+/// The reigns that wrote the replica's records in (common point, end], in order.
+std::vector<EpochStart> writers(const EpochHistory& theirs, Lsn common_point, Lsn end) {
   const auto& starts = theirs.starts();
-  for (std::size_t i = 0; i < starts.size(); ++i) {
+  std::vector<EpochStart> found;
+  for (std::size_t i = 0; i < starts.size() && starts[i].first <= end; ++i) {
     const bool beyond = i + 1 == starts.size() || starts[i + 1].first > common_point.next();
-    if (beyond && such(starts[i])) return true;
+    if (beyond) found.push_back(starts[i]);
   }
-  return false;
+  return found;
 }
+
+constexpr Lsn no_end{~0ull};
 
 bool possible(const Facts& r) {
   return r.checkpoint <= r.durable && r.durable <= r.received && r.committed <= r.received;
@@ -129,7 +132,7 @@ bool digests_equal(const OutcomeFacts& f) {
 bool parts_behind_committed(const OutcomeFacts& f) {
   const auto& r = f.replica;
   const auto cp = f.common_point;
-  const bool flush_unknown = r.received > cp && loss_possible(f.history, r.history, cp) && !r.clean;
+  const bool flush_unknown = r.received > cp && !r.clean && loss_possible(f.history, r.history, cp);
   return cp >= r.committed && cp >= r.checkpoint && !flush_unknown;
 }
 
@@ -159,7 +162,7 @@ Row row_of(const OutcomeFacts& f) {
   if (!possible(r)) return Row::facts_impossible;
   if (!r.received && f.witnessed) return Row::wiped;
 
-  const bool excused = loss_excused(f.history, r.history, cp);
+  const bool excused = loss_excused(f.history, r.history, cp, std::max(r.committed, r.checkpoint));
   if (planted(Bug::truncates_below_committed) && cp < r.committed) return Row::diverged_tail;
   if (cp < r.committed) {
     return excused ? forked(f, Row::forked_below_committed) : Row::committed_beyond_common_point;
@@ -359,17 +362,25 @@ bool wants_search(OutcomeRow row) {
   return parts_from_committed(row) && rule(row).kind == Kind::rebuild_full;
 }
 
-bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point) {
+bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point,
+                  Lsn committed) {
   if (planted(Bug::first_mode_excuses)) return loss_possible(ours, theirs, common_point);
-  return cut_by_policy(ours, common_point) ||
-         wrote_beyond(theirs, common_point,
-                      [](const auto& reign) { return reign.best_effort_only(); });
+  if (cut_by(ours, common_point, forced)) return true;
+  // A reign of best_effort commits alone, and the next one need not have it. What a reign of another mode has
+  // committed is excused by nothing that others did.
+  const auto lost = writers(theirs, common_point, committed);
+  const bool known = theirs.at(common_point.next()).has_value();
+  return known && !lost.empty() &&
+         std::ranges::all_of(lost, [](const auto& reign) { return reign.best_effort_only(); });
 }
 
 bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point) {
-  return cut_by_policy(ours, common_point) ||
-         wrote_beyond(theirs, common_point,
-                      [](const auto& reign) { return reign.best_effort_perhaps(); });
+  const auto perhaps = [](const EpochStart& reign) { return reign.best_effort_perhaps(); };
+  const auto cuts = [](const EpochStart& reign) {
+    return forced(reign) || reign.mode == Mode::best_effort;
+  };
+  return cut_by(ours, common_point, cuts) ||
+         std::ranges::any_of(writers(theirs, common_point, no_end), perhaps);
 }
 
 bool abandoned(const EpochHistory& ours, Epoch epoch, Lsn lsn) {

@@ -56,7 +56,7 @@ enum class OutcomeRow : std::uint8_t {
                               ///< from which on both know what they touched (C21).
   digests_unequal,            ///< rebuild_full: the same, and that is not known.
   digest_unknown,             ///< rebuild_full: equality at cp cannot be shown.
-  forked_flush_unknown,       ///< rebuild_full: R > cp, excused; its extents may hold more than C.
+  forked_flush_unknown,       ///< rebuild_full: R > cp, perhaps flushed; its extents may hold more than C.
   tail_to_cut_touched,        ///< rebuild_delta: R > cp, our log begins behind cp + 1.
   tail_to_cut_beyond_retention,  ///< rebuild_full: the same, and what was touched is not known.
   no_common_point,               ///< truncate: R > 0 and nothing is shared: to the empty log.
@@ -126,12 +126,13 @@ struct Outcome {
 /// Source: docs/INVARIANTS.md C6, C10, C13, C18, C21.
 Outcome decide(const OutcomeFacts& facts);
 
-/// Whether what the replica has committed beyond `common_point` was lost by declared policy: one of
-/// our reigns that began there was forced or best_effort, or a reign that wrote there was
-/// best_effort all the time (C18).
-bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
-/// Whether some of it may have been: then it may be in the extents, though the replica knows nothing
-/// of it to be committed. A reign that wrote there may have been best_effort for a while (C6).
+/// Whether what the replica has committed beyond `common_point`, up to `committed`, was lost by
+/// declared policy: one of our reigns that began there was forced, or all of it was committed by
+/// reigns that were best_effort all the time (C18).
+bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point,
+                  Lsn committed);
+/// Whether the replica may have committed beyond `common_point`, and flushed it, without knowing
+/// of it any more: a reign of either side there was forced, or best_effort for a while (C6).
 bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
 
 /// Whether `lsn` as the reign of `epoch` had it is not in our log: a later reign of ours began at

@@ -42,7 +42,7 @@ enum class Bug : std::uint8_t {
   joins_without_counting,        ///< A member counts once the control plane has answered (C11).
   recovery_ignores_late_writes,  ///< Recovery waits for no lock of the process before (C15).
   truncates_below_committed,     ///< A primary's wish beats what was committed (C18).
-  first_mode_excuses,  ///< A reign that began as best_effort excuses all that it ever wrote (C18).
+  first_mode_excuses,  ///< Any best_effort reign on either side excuses any loss (C18).
   higher_promise_ignored,        ///< A primary goes on though a replica promised more (C18).
   digest_asked_at_its_end,  ///< The replica is asked for the digest at its end, not at cp (C21).
   failed_write_counts,      ///< A failed log write is taken for done (C23).

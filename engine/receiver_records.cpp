@@ -94,7 +94,7 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
                                  numbers_.configurations.current().size_bytes, said->size_bytes));
     }
     numbers_.configurations.begin(header.lsn, *said);
-    numbers_.history.configured(said->mode);
+    if (header.kind == RecordKind::configure) numbers_.history.configured(said->mode);
   }
   numbers_.received = header.lsn;
   numbers_.digest = header.digest;

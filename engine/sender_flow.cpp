@@ -42,7 +42,7 @@ SenderEffects Sender::on(const RecordsAdded& event, Moment at) {
     for (const auto& record : batch) {
       if (const auto said = configuration_of(*record)) {
         config_.configurations.begin(record->lsn(), *said);
-        config_.history.configured(said->mode);
+        if (record->header().kind == RecordKind::configure) config_.history.configured(said->mode);
       }
       if (record->header().kind != RecordKind::epoch) continue;
       const auto body = decode_epoch(record->inline_body());

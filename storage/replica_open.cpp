@@ -252,7 +252,8 @@ void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
     dirty_.add(record.header);
     if (record.configuration) {
       configurations_.begin(record.header.lsn, *record.configuration);
-      history_.configured(record.configuration->mode);
+      if (record.header.kind == engine::RecordKind::configure)
+        history_.configured(record.configuration->mode);
     }
     if (!record.epoch) continue;
     const auto& body = *record.epoch;

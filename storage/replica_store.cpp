@@ -55,7 +55,7 @@ void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) 
     if (record->header().kind == engine::RecordKind::epoch) note_epoch(*record);
     if (const auto said = engine::configuration_of(*record)) {
       configurations_.begin(record->lsn(), *said);
-      history_.configured(said->mode);
+      if (record->header().kind == engine::RecordKind::configure) history_.configured(said->mode);
     }
   }
   wal_->append(records);

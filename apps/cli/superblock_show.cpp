@@ -20,6 +20,7 @@ std::string marks_of(std::uint8_t marks) {
   std::string words;
   if ((marks & engine::EpochBody::forced) != 0) words += "forced ";
   if ((marks & engine::EpochBody::cache_lost) != 0) words += "cache_lost ";
+  if ((marks & engine::EpochStart::mode_changed) != 0) words += "mode_changed ";
   if (words.empty()) return "normal";
   words.pop_back();
   return words;

@@ -213,9 +213,11 @@ BOOST_AUTO_TEST_CASE(a_flush_is_not_answered_before_the_own_disk_has_it) {
   must_break(Bug::flush_acked_before_local_sync, {"flushed_from_memory"}, story, apart());
 }
 
-/// A control plane restored from a backup makes a copy primary that lacks committed records. A member that has them
-/// refuses to cut them, and the volume waits rather than serving old data.
-void a_copy_reigns_that_lacks_what_was_committed(Stage& s) {
+const std::vector<std::string> lost_or_not_refused{"lost_flushed", "lost_answered", "not_refused"};
+
+/// A copy and the control plane are as they were at the backup, and the copy reigns. A member that has what was committed
+/// since refuses to cut it, and the volume waits rather than serving old data.
+void nothing_is_cut_behind_a_backup(Stage& s) {
   const auto backup = s.control_records();
   s.kill(3);
   s.write(0);
@@ -242,7 +244,7 @@ void a_copy_reigns_that_lacks_what_was_committed(Stage& s) {
 
 // C18.
 BOOST_AUTO_TEST_CASE(a_primary_out_of_a_backup_cannot_cut_what_was_committed) {
-  const Story story = a_copy_reigns_that_lacks_what_was_committed;
+  const Story story = nothing_is_cut_behind_a_backup;
   must_hold(story, lazy(apart()));
   must_break(Bug::truncates_below_committed, fork_or_loss, story, lazy(apart()));
 }
@@ -252,14 +254,13 @@ BOOST_AUTO_TEST_CASE(a_reign_that_was_best_effort_once_cannot_lose_what_it_commi
   const Story story = [](Stage& s) {
     s.must(s.configure(engine::Mode::sync_all, 2), "not_staged", "the mode is not in force");
     s.run_for(1 * second);
-    a_copy_reigns_that_lacks_what_was_committed(s);
+    nothing_is_cut_behind_a_backup(s);
   };
   auto options = lazy(apart());
   options.mode = engine::Mode::best_effort;
   options.min_copies = 1;
   must_hold(story, options);
-  must_break(Bug::first_mode_excuses, {"lost_flushed", "lost_answered", "not_refused"}, story,
-             options);
+  must_break(Bug::first_mode_excuses, lost_or_not_refused, story, options);
 }
 
 // C18, C20. Neither the control plane nor the primary that it promotes can reach the first one. That still

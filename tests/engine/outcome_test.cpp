@@ -15,7 +15,7 @@
 namespace tidemark::engine {
 namespace {
 
-enum class Fork { none, forced_after_cp, best_effort_there };
+enum class Fork { none, forced_after_cp, best_effort_there, sometimes_best_effort_there };
 enum class Rebuilt { unknown, ours, abandoned };
 /// What the search for a place with equal digests found.
 enum class Search { none, nothing_equal, not_covered, covered };
@@ -48,6 +48,7 @@ OutcomeFacts facts(const Case& c) {
   }
   const auto mode = c.fork == Fork::best_effort_there ? Mode::best_effort : Mode::sync_all;
   f.replica.history.begin({Epoch(1), 11, Lsn(1), 0, mode});
+  if (c.fork == Fork::sometimes_best_effort_there) f.replica.history.configured(Mode::best_effort);
   f.replica.received = Lsn(c.R);
   f.replica.durable = Lsn(c.D);
   f.replica.checkpoint = Lsn(c.K);
@@ -78,16 +79,20 @@ bool alive(const Case& c) {
   return c.promised <= Epoch(5) && c.base == BaseState::complete && lawful(c) &&
          !(c.R == 0 && c.witnessed > 0);
 }
-bool excused(const Case& c) { return c.fork != Fork::none; }
+bool excused(const Case& c) {
+  return c.fork == Fork::forced_after_cp || c.fork == Fork::best_effort_there;
+}
+/// Something beyond cp may have been flushed, known to be committed or not.
+bool possible(const Case& c) { return c.fork != Fork::none; }
 bool nothing_known_lost(const Case& c) {
   return alive(c) && c.cp >= c.C && c.cp >= c.K && c.D >= c.witnessed;
 }
 bool proved_equal(const Case& c) { return nothing_known_lost(c) && c.digests == Compared::equal; }
 bool exact_cut(const Case& c) {
-  return proved_equal(c) && c.R > c.cp && !(excused(c) && !c.clean) && c.S <= c.cp + 1;
+  return proved_equal(c) && c.R > c.cp && !(possible(c) && !c.clean) && c.S <= c.cp + 1;
 }
 bool tail_beyond(const Case& c) {
-  return proved_equal(c) && c.R > c.cp && !(excused(c) && !c.clean) && c.S > c.cp + 1;
+  return proved_equal(c) && c.R > c.cp && !(possible(c) && !c.clean) && c.S > c.cp + 1;
 }
 bool incomplete(const Case& c) { return c.promised <= Epoch(5) && c.base == BaseState::incomplete; }
 bool some_base(const Case& c) {
@@ -95,12 +100,14 @@ bool some_base(const Case& c) {
 }
 bool base_of_ours(const Case& c) {
   return some_base(c) && c.rebuilt == Rebuilt::ours && c.cp >= c.C && c.cp >= c.K &&
-         !(c.R > c.cp && excused(c) && !c.clean);
+         !(c.R > c.cp && possible(c) && !c.clean);
 }
 bool base_proved(const Case& c) { return base_of_ours(c) && c.digests == Compared::equal; }
 bool behind(const Case& c) { return proved_equal(c) && c.R == c.cp && c.cp < c.H; }
 
-bool forked_flush(const Case& c) { return proved_equal(c) && c.R > c.cp && excused(c) && !c.clean; }
+bool forked_flush(const Case& c) {
+  return proved_equal(c) && c.R > c.cp && possible(c) && !c.clean;
+}
 /// Committed records of the replica are abandoned, as declared.
 bool forked(const Case& c) {
   return (alive(c) && excused(c) && (c.cp < c.C || c.cp < c.K)) || forked_flush(c);
@@ -232,7 +239,8 @@ BOOST_AUTO_TEST_SUITE(outcome)
 BOOST_AUTO_TEST_CASE(every_combination_of_facts_has_exactly_one_row) {
   std::set<OutcomeRow> seen;
   each_log(3, [&](Case c) {
-    for (const auto fork : {Fork::none, Fork::forced_after_cp, Fork::best_effort_there})
+    for (const auto fork : {Fork::none, Fork::forced_after_cp, Fork::best_effort_there,
+                            Fork::sometimes_best_effort_there})
       for (const auto digests :
            {Compared::equal, Compared::unequal, Compared::ours_unknown, Compared::theirs_unknown})
         for (const bool clean : {false, true})
@@ -260,7 +268,8 @@ BOOST_AUTO_TEST_CASE(every_combination_of_facts_has_exactly_one_row) {
            {Compared::equal, Compared::unequal, Compared::ours_unknown, Compared::theirs_unknown})
         for (const bool touched : {false, true})
           for (const bool clean : {false, true})
-            for (const auto fork : {Fork::none, Fork::best_effort_there})
+            for (const auto fork :
+                 {Fork::none, Fork::best_effort_there, Fork::sometimes_best_effort_there})
               each_log(2, [&](Case c) {
                 c.base = base;
                 c.rebuilt = rebuilt;
@@ -417,34 +426,66 @@ BOOST_AUTO_TEST_CASE(a_forced_reign_does_not_excuse_the_loss_of_its_own_commits)
   const EpochHistory theirs({{Epoch(3), 3, Lsn(50), EpochBody::forced, Mode::sync_all}});
   const EpochHistory ours({{Epoch(3), 3, Lsn(50), EpochBody::forced, Mode::sync_all},
                            {Epoch(7), 7, Lsn(111), EpochBody::normal, Mode::sync_all}});
-  BOOST_TEST(!loss_excused(ours, theirs, Lsn(110)));
-  BOOST_TEST(loss_excused(ours, theirs, Lsn(40)));
+  BOOST_TEST(!loss_excused(ours, theirs, Lsn(110), Lsn(150)));
+  BOOST_TEST(loss_excused(ours, theirs, Lsn(40), Lsn(150)));
 }
 
 // What it wrote behind the change of mode was committed by more than its own copy, what it wrote before was not.
 BOOST_AUTO_TEST_CASE(a_reign_whose_mode_changed_excuses_nothing_and_may_have_flushed_anything) {
   for (const auto& [began, later] : {std::pair{Mode::best_effort, Mode::sync_all},
                                      std::pair{Mode::sync_all, Mode::best_effort}}) {
+    const bool alone = began == Mode::best_effort;
     const EpochStart first{Epoch(1), 1, Lsn(1), 0, began};
     EpochHistory theirs({first});
-    EpochHistory ours({first, {Epoch(2), 2, Lsn(101), 0, Mode::sync_all}});
+    const EpochHistory ours({first, {Epoch(2), 2, Lsn(101), 0, Mode::sync_all}});
     theirs.configured(began);
-    BOOST_TEST(loss_excused(ours, theirs, Lsn(100)) == (began == Mode::best_effort));
-    BOOST_TEST(loss_possible(ours, theirs, Lsn(100)) == (began == Mode::best_effort));
+    BOOST_TEST(loss_excused(ours, theirs, Lsn(100), Lsn(110)) == alone);
+    BOOST_TEST(loss_possible(ours, theirs, Lsn(100)) == alone);
     theirs.configured(later);
-    BOOST_TEST(!loss_excused(ours, theirs, Lsn(100)));
+    BOOST_TEST(!loss_excused(ours, theirs, Lsn(100), Lsn(110)));
     BOOST_TEST(loss_possible(ours, theirs, Lsn(100)));
     theirs.configured(began);
-    BOOST_TEST(!loss_excused(ours, theirs, Lsn(100)));
+    BOOST_TEST(!loss_excused(ours, theirs, Lsn(100), Lsn(110)));
   }
 }
 
-BOOST_AUTO_TEST_CASE(only_reigns_that_wrote_beyond_the_common_point_excuse) {
+BOOST_AUTO_TEST_CASE(
+    modes_that_commit_on_several_copies_change_into_each_other_and_nothing_is_in_doubt) {
+  EpochHistory theirs({{Epoch(1), 1, Lsn(1), 0, Mode::sync_all}});
+  const EpochHistory ours(
+      {{Epoch(1), 1, Lsn(1), 0, Mode::sync_all}, {Epoch(2), 2, Lsn(101), 0, Mode::sync_quorum}});
+  theirs.configured(Mode::sync_quorum);
+  BOOST_TEST(!loss_possible(ours, theirs, Lsn(100)));
+  BOOST_TEST(!loss_excused(ours, theirs, Lsn(100), Lsn(110)));
+}
+
+BOOST_AUTO_TEST_CASE(
+    only_reigns_that_wrote_beyond_the_common_point_excuse_and_all_of_them_have_to) {
   const EpochHistory theirs(
       {{Epoch(1), 1, Lsn(1), 0, Mode::best_effort}, {Epoch(2), 2, Lsn(101), 0, Mode::sync_all}});
   const EpochHistory ours({{Epoch(1), 1, Lsn(1), 0, Mode::best_effort}});
-  BOOST_TEST(!loss_excused(ours, theirs, Lsn(100)));
-  BOOST_TEST(loss_excused(ours, theirs, Lsn(99)));
+  BOOST_TEST(!loss_excused(ours, theirs, Lsn(100), Lsn(120)));
+  BOOST_TEST(!loss_possible(ours, theirs, Lsn(100)));
+  BOOST_TEST(loss_excused(ours, theirs, Lsn(99), Lsn(100)));
+  BOOST_TEST(!loss_excused(ours, theirs, Lsn(99), Lsn(101)));
+  BOOST_TEST(loss_possible(ours, theirs, Lsn(99)));
+}
+
+// It began on a log that does not know of the change, by the word of a control plane that does not know of it either.
+BOOST_AUTO_TEST_CASE(
+    that_our_own_reign_is_best_effort_excuses_nothing_that_another_mode_has_committed) {
+  const EpochHistory theirs(
+      {{Epoch(1), 1, Lsn(1), 0, Mode::best_effort}, {Epoch(2), 2, Lsn(51), 0, Mode::sync_all}});
+  const EpochHistory ours(
+      {{Epoch(1), 1, Lsn(1), 0, Mode::best_effort}, {Epoch(3), 3, Lsn(51), 0, Mode::best_effort}});
+  BOOST_TEST(!loss_excused(ours, theirs, Lsn(50), Lsn(200)));
+  BOOST_TEST(loss_possible(ours, theirs, Lsn(50)));
+}
+
+BOOST_AUTO_TEST_CASE(what_reigned_behind_the_common_point_is_not_known_and_excuses_nothing) {
+  const EpochHistory theirs({{Epoch(9), 9, Lsn(900), 0, Mode::best_effort}});
+  const EpochHistory ours({{Epoch(10), 10, Lsn(1000), 0, Mode::sync_all}});
+  BOOST_TEST(!loss_excused(ours, theirs, Lsn{}, Lsn(950)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -77,7 +77,8 @@ class Source {
     std::uint64_t at = 1;
     for (auto left = count(0, epoch_history_max); left > 0; --left) {
       at += number(1, 5);
-      history.begin({Epoch(at), any(), Lsn(at + 7), static_cast<std::uint8_t>(number(0, 3)),
+      const auto marks = number(0, 3) | (number(0, 1) * EpochStart::mode_changed);
+      history.begin({Epoch(at), any(), Lsn(at + 7), static_cast<std::uint8_t>(marks),
                      choice(Mode::sync_all, Mode::best_effort)});
     }
     return history;
