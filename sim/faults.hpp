@@ -136,6 +136,7 @@ class Faults {
   void reconfigure_behind();
   void voteless();
   void older_epoch();
+  bool begin_as_best_effort();
   void control_from_backup();
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
@@ -148,7 +149,8 @@ class Faults {
   void wish(std::uint32_t node);
   bool in_set(std::uint32_t node);
   void until_left_out(std::uint32_t node);
-  void interregnum();
+  void until_made(std::uint32_t node);
+  void interregnum(std::uint32_t heir);
 
   Cluster& cluster_;
   Random random_;

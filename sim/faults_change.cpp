@@ -89,7 +89,7 @@ void Faults::reconfigure_unheard() {
   cluster_.kill(primary, how());
   cluster_.heal();
   for (const auto other : others) lags.erase(other);
-  interregnum();
+  interregnum(others.front());
   cluster_.boot(primary);
 }
 

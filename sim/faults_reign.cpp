@@ -62,8 +62,25 @@ void Faults::until_left_out(std::uint32_t node) {
   }
 }
 
-/// Long enough for somebody else to reign, if anybody may.
-void Faults::interregnum() { cluster_.run_for(1 * second + pause()); }
+/// Until its base is on its way or there, if that begins soon.
+void Faults::until_made(std::uint32_t node) {
+  const auto& name = cluster_.node(node).name();
+  const auto made = [&] {
+    const auto view = cluster_.view();
+    return view && std::any_of(view->copies.begin(), view->copies.end(), [&](const CopyView& copy) {
+             return copy.node == name && (copy.state == "rebuilding" || copy.state == "streaming");
+           });
+  };
+  for (int look = 0; look < 100 && !cluster_.failed() && !made(); ++look) {
+    cluster_.run_for(20 * millisecond);
+  }
+}
+
+/// An operator wants the heir to reign, and waits for long enough, if it may. No time-out moves a primary.
+void Faults::interregnum(std::uint32_t heir) {
+  wish(heir);
+  cluster_.run_for(1 * second + pause());
+}
 
 // Whatever it commits alone meanwhile is gone with it.
 void Faults::leaving_unheard() {
@@ -79,7 +96,8 @@ void Faults::leaving_unheard() {
     };
   }
   const bool alone = random_.chance(1, 2);
-  for (const auto other : copies_beside(primary)) {
+  const auto others = copies_beside(primary);
+  for (const auto other : others) {
     if (alone || random_.chance(1, 2)) cluster_.block(primary, other);
   }
   if (make_busy) make_busy();
@@ -87,7 +105,7 @@ void Faults::leaving_unheard() {
   cluster_.kill(primary, how());
   cluster_.world().net.filter = nullptr;
   cluster_.heal();
-  interregnum();
+  interregnum(others.front());
   cluster_.boot(primary);
 }
 
@@ -121,7 +139,7 @@ void Faults::joining_unheard() {
     if (other != node && other != 0 && random_.chance(1, 2)) cluster_.kill(other, how());
   }
   cluster_.world().net.filter = nullptr;
-  interregnum();
+  interregnum(node);
   for (std::uint32_t n = 0; n < cluster_.size(); ++n) cluster_.boot(n);
 }
 
@@ -147,8 +165,7 @@ void Faults::brief_reign() {
   cluster_.kill(brief, random_.chance(1, 2) ? Kill::power : Kill::process);
   lags.erase(last);
   if (random_.chance(1, 2)) cluster_.boot(first);
-  wish(last);
-  interregnum();
+  interregnum(last);
   cluster_.boot(first);
   cluster_.boot(brief);
 }
@@ -195,29 +212,40 @@ void Faults::late_landing() {
 // A copy is made of what the source has; what nobody else has goes with the source.
 void Faults::source_lost() {
   if (!whole_soon()) return;
+  if (primary_or_any() == 0) {  // the control plane's host
+    wish(copies_beside(0).front());
+    cluster_.run_for(2 * second);
+    if (!whole_soon()) return;
+  }
   const auto source = primary_or_any();
-  const auto others = copies_beside(source);
+  auto others = copies_beside(source);
+  if (others.front() == 0) std::swap(others.front(), others.back());
   const auto node = others.front();
-  if (source == 0 || node == 0) return;  // the control plane's host
+  if (source == 0 || node == 0) return;
   auto& lags = cluster_.world().net.records_lag;
   cluster_.wipe(node);
   cluster_.run_for(pause());
   cluster_.boot(node);
   auto& disk = cluster_.node(node).disk();
   if (random_.chance(1, 2)) disk.slow_factor = random_.between(1, 100);
+  const auto have_what_nobody_else_has = [&] {
+    for (const auto other : others) lags[other] = 10 * second;
+    if (random_.chance(2, 3)) hold_log(source);
+    if (make_busy) make_busy();
+  };
+  const bool before = random_.chance(1, 2);
+  if (before) have_what_nobody_else_has();
   cluster_.replace(node);
-  cluster_.run_for(random_.below(400) * millisecond);
-  for (const auto other : others) lags[other] = 10 * second;
-  if (random_.chance(2, 3)) hold_log(source);
-  if (make_busy) make_busy();
-  cluster_.run_for(random_.below(800) * millisecond);
+  until_made(node);
+  if (!before) have_what_nobody_else_has();
+  cluster_.run_for(random_.below(before ? 100 : 800) * millisecond);
   cluster_.kill(source, how());
   let_go(source);
   for (const auto other : others) lags.erase(other);
   disk.slow_factor = 1;
-  interregnum();
+  interregnum(others.back());
   cluster_.boot(source);
-  whole_soon();
+  if (whole_soon()) cluster_.copies_equal();
 }
 
 // What is said to be in force was committed by copies of which some have it only later: one of a quorum, or all that
@@ -248,8 +276,7 @@ void Faults::reconfigure_behind() {
   cluster_.run_for(random_.below(20) * millisecond);
   cluster_.kill(primary, Kill::power);
   for (const auto node : behind) lags.erase(node);
-  wish(behind.front());
-  interregnum();
+  interregnum(behind.front());
   cluster_.boot(primary);
 }
 
@@ -268,8 +295,7 @@ void Faults::voteless() {
   cluster_.run_for(random_.below(100) * millisecond);
   cluster_.kill(primary, how());
   lags.erase(others[0]);
-  if (random_.chance(1, 2)) wish(others[0]);
-  interregnum();
+  interregnum(others[0]);
   disk.fail_writes = 0;
   cluster_.kill(others[1]);
   cluster_.boot(others[1]);
@@ -311,14 +337,22 @@ void Faults::older_epoch() {
   cluster_.kill(first);
   cluster_.world().net.filter = nullptr;
   cluster_.boot(next);
-  wish(next);
-  interregnum();
+  interregnum(next);
   cluster_.boot(first);
+}
+
+/// A reign that began as best_effort, and commits on all copies since.
+bool Faults::begin_as_best_effort() {
+  if (cluster_.options().copies < 3 || !whole_soon()) return false;
+  if (!cluster_.configure(engine::Mode::best_effort, 1)) return false;
+  kill_and_boot(primary_or_any());
+  return cluster_.configure(engine::Mode::sync_all, 2);
 }
 
 // The copy that reigns by a set out of a backup lacks what was committed since: whoever has that may not follow it,
 // until an operator makes one of them the primary again.
 void Faults::control_from_backup() {
+  if (!cluster_.hosts_a_copy(0) && random_.chance(1, 2) && !begin_as_best_effort()) return;
   const auto seen = cluster_.view();
   if (cluster_.hosts_a_copy(0) || !seen || seen->alone() || seen->min_copies < 2) return;
   if (cluster_.configuring() || cluster_.history().resizing() || !whole_soon()) return;

@@ -13,8 +13,6 @@ namespace tidemark::sim {
 using engine::millisecond;
 using engine::second;
 
-namespace {}  // namespace
-
 bool Faults::rot_a_file(std::uint32_t node) {
   const auto files = cluster_.files(node, random_.chance(2, 3) ? ".seg" : ".dat");
   if (files.empty()) return false;
