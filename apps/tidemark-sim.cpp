@@ -26,14 +26,19 @@ delays and breaks, clients that check every answer. Equal seeds give equal runs.
 
   tidemark-sim --seed N [--verbose] [--twice]   one seed; prints a summary and trace=HASH
   tidemark-sim --seeds N [--seed FIRST] [--jobs J] [--twice]
-                                                many seeds in J processes
-  tidemark-sim --hunt [--seeds N] [--jobs J]    plants every known bug in turn and looks for it in at most N seeds
-                                                (default 10000)
-  tidemark-sim --list-bugs
+                                                N seeds from FIRST on in J processes; prints sums and traces=HASH, one
+                                                number for all their traces
+  tidemark-sim --hunt [--seeds N] [--seed FIRST] [--jobs J]
+                                                plants every known bug in turn, or that of --plant alone, and looks for
+                                                it in at most N seeds from FIRST on
+  tidemark-sim --list-bugs                      their names
 
-  --plant BUG   run with a planted bug: the seed is expected to fail
-  --verbose     print every event of the run as it happens
-  --twice       run each seed twice; both must leave the same trace
+  --seed FIRST  with --seeds and --hunt: default 1
+  --seeds N     with --hunt: default 10000
+  --jobs J      default 1
+  --plant BUG   run with a planted bug: a seed that notices it fails
+  --verbose     print every event of the one seed as it happens
+  --twice       run each seed twice; both must leave the same trace; not with --hunt
   --json        print results as JSON
   --help        this text
 
@@ -59,6 +64,19 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+/// Why these options do not go together, or nothing: none is there without effect.
+std::optional<std::string> misfit(const Arguments& a, std::size_t words) {
+  if (a.help) return std::nullopt;
+  if (a.list && words > 1) return "--list-bugs goes alone";
+  if (a.list) return std::nullopt;
+  const bool many = a.seeds || a.hunt;
+  if (!many && !a.seed) return "nothing to do: say --seed N, --seeds N, --hunt or --list-bugs";
+  if (a.jobs_given && !many) return "--jobs goes with --seeds or --hunt";
+  if (a.verbose && many) return "--verbose goes with one seed, not with --seeds or --hunt";
+  if (a.twice && a.hunt) return "--twice goes with --seed or --seeds, not with --hunt";
+  return std::nullopt;
 }
 
 /// Why the command line is wrong, or nothing.
@@ -99,13 +117,7 @@ std::optional<std::string> parse(const std::vector<std::string_view>& words, Arg
       return fmt::format("unknown argument {}", word);
     }
   }
-  if (!out.help && !out.list && !out.hunt && !out.seed && !out.seeds) {
-    return "nothing to do: say --seed N, --seeds N, --hunt or --list-bugs";
-  }
-  if (out.jobs_given && !out.seeds && !out.hunt) return "--jobs goes with --seeds or --hunt";
-  // One seed twice is a batch of one.
-  if (out.twice && out.seed && !out.seeds && !out.hunt) out.seeds = 1;
-  return std::nullopt;
+  return misfit(out, words.size());
 }
 
 std::vector<Bug> all_bugs() {
@@ -135,7 +147,7 @@ std::string quoted(const std::string& text) {
 int one_seed(const Arguments& arguments) {
   sim::report_aborts();
   const sim::RunOptions run{*arguments.seed, arguments.bug, arguments.verbose};
-  const auto outcome = sim::run_seed(run);
+  const auto outcome = arguments.twice ? sim::run_seed_twice(run) : sim::run_seed(run);
   if (outcome.failure) std::fputs(sim::report(run, outcome).c_str(), stderr);
   if (arguments.json) {
     fmt::print(
@@ -246,7 +258,6 @@ bool hunt_for(Bug bug, const Arguments& arguments) {
   batch.bug = bug;
   batch.stop_at_failure = true;
   batch.quiet = true;
-  batch.twice = false;
   const auto first = batch.first;
   const auto end = batch.first + batch.count;
   while (batch.first < end) {

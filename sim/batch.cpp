@@ -47,14 +47,7 @@ std::string one_line(std::string text) {
 void run_and_say(const BatchOptions& options, std::uint64_t seed, int fd) {
   say(fd, fmt::format("start {}\n", seed));
   const RunOptions run{seed, options.bug, false};
-  auto outcome = run_seed(run);
-  if (options.twice && !outcome.failure) {
-    const auto again = run_seed(run);
-    if (again.trace != outcome.trace) {
-      outcome.failure = Failure{"trace", fmt::format("a second run left trace {:016x}, not {:016x}",
-                                                     again.trace, outcome.trace)};
-    }
-  }
+  const auto outcome = options.twice ? run_seed_twice(run) : run_seed(run);
   if (outcome.failure) {
     if (!options.quiet) std::fputs(report(run, outcome).c_str(), stderr);
     say(fd, fmt::format("fail {} {} {}\n", seed, outcome.failure->cls,

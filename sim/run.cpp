@@ -294,6 +294,17 @@ Outcome run_seed(const RunOptions& options) {
   return outcome;
 }
 
+Outcome run_seed_twice(const RunOptions& options) {
+  auto outcome = run_seed(options);
+  if (outcome.failure) return outcome;
+  const auto again = run_seed({options.seed, options.bug, false});
+  if (again.trace != outcome.trace) {
+    outcome.failure = Failure{"trace", fmt::format("a second run left trace {:016x}, not {:016x}",
+                                                   again.trace, outcome.trace)};
+  }
+  return outcome;
+}
+
 std::string command(const RunOptions& options) {
   auto text = fmt::format("tidemark-sim --seed {}", options.seed);
   if (options.bug != engine::Bug::none) {

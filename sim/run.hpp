@@ -42,6 +42,9 @@ inline constexpr std::uint64_t crashes_min = 3;
 /// Switches the bug on and off again around the run.
 Outcome run_seed(const RunOptions& options);
 
+/// The same, and once more in silence unless it failed: another trace then is a failure.
+Outcome run_seed_twice(const RunOptions& options);
+
 /// The one command that repeats a run.
 std::string command(const RunOptions& options);
 

@@ -17,6 +17,9 @@ BOOST_AUTO_TEST_CASE(a_seed_is_one_run) {
   BOOST_TEST(first.trace == second.trace);
   BOOST_TEST(first.steps == second.steps);
   BOOST_TEST(first.trace != run_seed({4, engine::Bug::none, false}).trace);
+  const auto twice = run_seed_twice({3, engine::Bug::none, false});
+  BOOST_TEST(twice.trace == first.trace);
+  BOOST_TEST(!twice.failure.has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_run_has_its_operations_and_its_crashes) {
