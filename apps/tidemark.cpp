@@ -170,9 +170,10 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
                    "A write is answered when received by all copies, or when durable")
       ->capture_default_str();
   made->add_option("--min-copies", words.min_copies,
-                   "Below this writes wait (default 2, or 1 with best_effort or one copy)");
+                   "With fewer copies writes do what --below-min-copies says (default 2, or 1 with "
+                   "best_effort or one copy)");
   made->add_option("--below-min-copies", words.below,
-                   "What writes do then: block, or fail with an I/O error")
+                   "What writes do then: block (they wait), or fail with an I/O error")
       ->capture_default_str();
   made->add_option("--nodes", words.nodes, "Where; the first becomes primary (default: chosen)");
   made->callback([&] { action = [&] { return create(common, words); }; });
@@ -201,9 +202,10 @@ void volume_commands(CLI::App& app, Common& common, std::function<int()>& action
   set->add_option("NAME", rules.name, "The volume")->required()->check(name_word);
   set->add_option("--mode", rules.mode, "sync_all, sync_quorum or best_effort");
   set->add_option("--min-copies", rules.min_copies,
-                  "Below this writes wait; a lower one holds at once (1 with best_effort)");
+                  "With fewer copies writes do what --below-min-copies says; a lower one holds at "
+                  "once (1 with best_effort)");
   set->add_option("--below-min-copies", rules.below,
-                  "What writes do then: block, or fail with an I/O error");
+                  "What writes do then: block (they wait), or fail with an I/O error");
   set->add_flag("--no-wait", rules.no_wait,
                 "Return after 30 s at most, whether it is in force or not");
   set->callback([&] { action = [&] { return configure(common, rules); }; });
