@@ -366,6 +366,32 @@ BOOST_AUTO_TEST_CASE(a_rest_is_refused_where_no_rebuild_was_broken_off) {
   BOOST_TEST(has(r.say(start), "bad_data: no rebuild that could go on was broken off here"));
 }
 
+BOOST_AUTO_TEST_CASE(a_catch_up_is_refused_on_a_base_that_is_incomplete) {
+  Rig r(6, BaseState::incomplete);
+  r.arrive();
+  r.prove(6);
+  BOOST_TEST(has(r.say(r.start(6, 8)), "bad_data: the base is incomplete"));
+  BOOST_TEST((r.receiver->state() == ReceiverState::waiting));
+}
+
+BOOST_AUTO_TEST_CASE(what_only_a_rebuild_says_is_refused_in_a_catch_up) {
+  const auto said = [](Message message) {
+    Rig r(6);
+    r.follow();
+    return r.say(std::move(message));
+  };
+  BOOST_TEST(has(said(blocks(0, 8)), "refuse #1 protocol: base blocks out of place"));
+  BOOST_TEST(has(said(BaseZeroes{volume(), Epoch(1), SessionId(7), {BlockIndex(0), 8}, Lsn(6)}),
+                 "refuse #1 protocol: base blocks out of place"));
+  BOOST_TEST(has(said(sums(6, {7, 8})), "refuse #1 protocol: sums of a base out of place"));
+  BOOST_TEST(has(said(Touched{volume(), Epoch(1), SessionId(7), true, {{BlockIndex(0), 8}}}),
+                 "refuse #1 protocol: touched blocks out of place"));
+  Rig r(6);
+  r.follow();
+  BOOST_TEST(has(r.on(PeerArrived{2, r.hello(Purpose::bulk)}),
+                 "refuse #2 stale_session: session 7 is not rebuilding here"));
+}
+
 BOOST_AUTO_TEST_CASE(a_damaged_replica_takes_no_session) {
   Rig r(6, BaseState::damaged);
   r.arrive();

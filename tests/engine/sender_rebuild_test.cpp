@@ -155,6 +155,43 @@ BOOST_AUTO_TEST_CASE(a_question_that_may_not_be_ends_the_rebuild) {
                  "session_ended bad_answer"));
 }
 
+BOOST_AUTO_TEST_CASE(what_only_a_rebuild_says_ends_a_catch_up) {
+  const auto said = [](Message (*make)(const Rig&)) {
+    Rig r(10);
+    r.catch_up_from(7);
+    return r.hear(make(r));
+  };
+  for (const auto make : {
+           +[](const Rig& r) { return Message(ask(r, {range(0, 8)})); },
+           +[](const Rig& r) {
+             return Message(BaseWhole{volume(), Epoch(1), r.session, Lsn(10)});
+           },
+           +[](const Rig& r) {
+             return Message(AskBaseSums{volume(), Epoch(1), r.session, Lsn(10), 1024, {0}});
+           },
+           +[](const Rig& r) {
+             return Message(TouchedNoted{volume(), Epoch(1), r.session});
+           },
+           +[](const Rig& r) {
+             return Message(BarrierReached{volume(), Epoch(1), r.session, Lsn(7)});
+           },
+       }) {
+    BOOST_TEST(said(make) ==
+               "unpin\n"
+               "session_ended bad_answer\n"
+               "close records #1\n"
+               "state catching_up -> disconnected\n");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_ends_a_catch_up_does_not_end_a_rebuild) {
+  Rig r(20);
+  rebuild_up_to_ready(r);
+  r.on(LogRecordsRead{r.session, Lsn(13), r.log.batch(13, 20)});
+  BOOST_TEST(!has(r.hear(r.ack(20, 20)), "session_completed"));  // The target, and no base.
+  BOOST_TEST(has(r.turn(), "report rebuilding proved=false received=20 durable=0"));
+}
+
 BOOST_AUTO_TEST_CASE(a_delta_compares_where_touched_blocks_are_known_and_names_them_all) {
   Rig r(20);
   r.touched = Lsn(2);
