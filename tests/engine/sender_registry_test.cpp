@@ -63,6 +63,15 @@ BOOST_AUTO_TEST_CASE(a_moved_endpoint_is_a_new_address_of_the_same_replica) {
   BOOST_TEST(render(registry.reconcile(moved)) == "re_address 2\nupdate 3\n");
 }
 
+// An old name under a new UUID is another node, whatever it listens on.
+BOOST_AUTO_TEST_CASE(another_node_at_the_old_endpoint_is_a_new_address_too) {
+  SenderRegistry registry;
+  registry.reconcile(assignment(1, 1, {1, 2, 3}));
+  auto moved = assignment(1, 2, {1, 2, 3});
+  moved.members[1].node.uuid = make_uuid(1, 1);
+  BOOST_TEST(render(registry.reconcile(moved)) == "re_address 2\nupdate 3\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_stale_assignment_is_refused_whole) {
   SenderRegistry registry;
   registry.reconcile(assignment(2, 5, {1, 2, 3}));

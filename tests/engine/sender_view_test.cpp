@@ -194,6 +194,22 @@ BOOST_AUTO_TEST_CASE(a_session_tells_its_phase_progress_and_pace) {
   BOOST_TEST(s.session_permille == 1000u);
 }
 
+BOOST_AUTO_TEST_CASE(what_was_shown_stays_as_it_was) {
+  static_assert(!std::is_reference_v<decltype(Rig().sender->status(MonoTime()))>);
+  Rig r(10);
+  r.stream();
+  const auto& shown = r.sender->status(MonoTime(r.now));  // It would move on, were it no copy.
+  r.numbered(11, 12);
+  r.hear(r.ack(12, 12));
+  r.on(LinkClosed{Lane::records, r.link, "reset"});
+  BOOST_TEST((shown.state == PeerState::streaming));
+  BOOST_TEST(shown.durable.value == 10u);
+  const auto now = r.sender->status(MonoTime(r.now));
+  BOOST_TEST((now.state == PeerState::disconnected));
+  BOOST_TEST(now.durable.value == 12u);
+  BOOST_TEST(now.reason != shown.reason);
+}
+
 BOOST_AUTO_TEST_CASE(a_replica_that_is_gone_does_not_drown_the_recovery_log) {
   Rig r(10);
   std::size_t told = kept(r, Started{});

@@ -72,6 +72,13 @@ BOOST_AUTO_TEST_CASE(authority_is_checked_in_its_order) {
   BOOST_TEST((authority(false, live, SessionId(7), Epoch(3)) == Authority::granted));
   BOOST_TEST((authority(false, std::optional<Session>(at(P::done)), SessionId(7), Epoch(3)) ==
               Authority::granted));
+  // Where several of them stand in the way, the first is told.
+  BOOST_TEST((authority(true, none, SessionId(6), Epoch(2)) == Authority::sender_stopped));
+  BOOST_TEST((authority(true, over, SessionId(6), Epoch(2)) == Authority::sender_stopped));
+  BOOST_TEST((over->authority(true, SessionId(6), Epoch(2)) == Authority::sender_stopped));
+  BOOST_TEST((authority(false, none, SessionId(6), Epoch(2)) == Authority::no_session));
+  BOOST_TEST((authority(false, over, SessionId(6), Epoch(2)) == Authority::other_session));
+  BOOST_TEST((authority(false, over, SessionId(7), Epoch(2)) == Authority::session_ended));
 }
 
 BOOST_AUTO_TEST_CASE(budgets_are_exceeded_strictly) {
