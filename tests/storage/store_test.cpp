@@ -199,6 +199,49 @@ BOOST_AUTO_TEST_CASE(a_pin_keeps_the_log_until_it_goes) {
   BOOST_CHECK_GT(w.store->retained().value, 2u);
 }
 
+// So that a peer that hangs cannot fill the disk: what it still wants is gone when it asks.
+BOOST_AUTO_TEST_CASE(a_pin_keeps_no_more_than_twice_the_retention) {
+  StoreWorld w;
+  w.limits.memory_tail_bytes = 0;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.store->pin(5, Lsn(2));
+  const auto chunk = [&] {
+    w.append_chunk();
+    w.flush();
+  };
+  const auto read = [&] { return w.finish(w.store->read_log(Lsn(2), Lsn(2), 1)); };
+  for (int i = 0; i < 5; ++i) chunk();
+  BOOST_CHECK_LE(w.store->retained().value, 2u);
+  BOOST_CHECK(read().has_value());
+  for (int i = 0; i < 7; ++i) {
+    chunk();
+    BOOST_CHECK_LE(w.store->status().wal_bytes, 2 * w.limits.wal_retention_bytes);
+  }
+  BOOST_CHECK_GT(w.store->retained().value, 2u);
+  const auto gone = read();
+  BOOST_REQUIRE(!gone);
+  BOOST_CHECK(gone.error().code == engine::Errc::out_of_window);
+}
+
+BOOST_AUTO_TEST_CASE(a_pin_that_moved_on_does_not_move_back) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  const auto chunk = [&] {
+    w.append_chunk();
+    w.flush();
+  };
+  for (int i = 0; i < 2; ++i) chunk();
+  const auto moved = w.builder->end();
+  w.store->pin(5, Lsn(2));
+  w.store->pin(5, moved);
+  w.store->pin(5, Lsn(2));
+  for (int i = 0; i < 4; ++i) chunk();
+  BOOST_CHECK_GT(w.store->retained().value, 2u);
+  BOOST_CHECK_LE(w.store->retained().value, moved.value);
+}
+
 BOOST_AUTO_TEST_CASE(a_log_that_grew_gives_its_files_back) {
   StoreWorld w;
   w.open(true);
