@@ -372,6 +372,31 @@ BOOST_AUTO_TEST_CASE(connections_are_admitted_by_replica_epoch_and_role) {
   BOOST_CHECK(p.objection(hello)->code == RefusalCode::not_a_replica);
 }
 
+// Replica 5 is here: 2 is the one that it replaced, 9 nobody has named yet.
+BOOST_AUTO_TEST_CASE(a_replica_that_is_not_here_or_was_replaced_is_refused) {
+  auto r = role_in();
+  r.on_assign(assignment(Role::replica, 1, 1, 5));
+  r.on_opened(held(0));
+  Hello hello;
+  hello.volume = volume;
+  hello.epoch = Epoch(1);
+  for (const std::uint64_t other : {2u, 9u}) {
+    hello.to = ReplicaId(other);
+    BOOST_CHECK(r.objection(hello)->code == RefusalCode::wrong_replica);
+    BOOST_TEST(render(r.on_fence(fence(2, other))) == "say promise refused e0 (0, 0) complete");
+  }
+  const auto effects = r.on_assign(assignment(Role::replica, 9, 9, 2));
+  BOOST_REQUIRE(effects.size() == 1u);
+  const auto& refused = std::get<Report>(effects.front()).event;
+  BOOST_TEST(refused.name == "assignment_refused");
+  BOOST_TEST(refused.fields.back().second == "a newer replica is here");
+  // It goes on as what it is.
+  hello.to = ReplicaId(5);
+  BOOST_CHECK(!r.objection(hello));
+  BOOST_CHECK(r.local()->replica == ReplicaId(5));
+  BOOST_CHECK(r.promised() == Epoch(1));
+}
+
 BOOST_AUTO_TEST_CASE(a_client_hears_who_serves_the_volume) {
   auto r = playing(Role::replica);
   BOOST_TEST(r.elsewhere() == "volume v is served by node1 at nbd://h:2/v");
