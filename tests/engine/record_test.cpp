@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "engine/record/layout.hpp"
 #include "tests/engine/record_support.hpp"
 
 namespace tidemark::engine {
@@ -111,6 +112,16 @@ BOOST_AUTO_TEST_CASE(a_trim_of_any_size_is_one_record_without_payload) {
   const auto record = builder.zero(Epoch(1), RecordKind::trim, 0, whole, origin());
   BOOST_TEST(record->bytes() == record_header_bytes);
   BOOST_TEST((decoded(record)->header().range == whole));
+}
+
+BOOST_AUTO_TEST_CASE(a_block_beyond_32_bits_keeps_its_number_on_disk) {
+  const BlockRange far{BlockIndex((std::uint64_t{1} << 40) + 5), 1};
+  RecordBuilder builder(key(), Lsn{}, Digest{});
+  const auto record = builder.write(Epoch(1), far, content(1, 1), origin());
+  BOOST_TEST((decoded(record)->header().range == far));
+  BOOST_TEST(layout::load<std::uint64_t>(record->head(), layout::first_block_at) ==
+             far.first.value);
+  BOOST_TEST(layout::block_count_at - layout::first_block_at == sizeof(std::uint64_t));
 }
 
 BOOST_AUTO_TEST_CASE(an_epoch_body_reads_back_with_the_end_that_the_builder_knew) {

@@ -104,6 +104,16 @@ BOOST_AUTO_TEST_CASE(a_full_records_frame_of_1024_blocks_fits) {
   BOOST_TEST(same(message, *back));
 }
 
+BOOST_AUTO_TEST_CASE(a_block_beyond_32_bits_keeps_its_number_on_the_wire) {
+  AskBase ask{test_volume(), Epoch(1), SessionId(2), {}};
+  const auto bytes_of_none = head_of(ask).size();
+  ask.ranges = {{BlockIndex((std::uint64_t{1} << 40) + 5), std::uint64_t{1} << 33}};
+  BOOST_TEST(head_of(ask).size() - bytes_of_none == 2 * sizeof(std::uint64_t));
+  const auto back = read(arrive(ask));
+  BOOST_REQUIRE_MESSAGE(back, why(back));
+  BOOST_TEST((std::get<AskBase>(*back).ranges == ask.ranges));
+}
+
 BOOST_AUTO_TEST_CASE(names_are_those_of_the_engine) {
   for (std::size_t type = 0; type < message_types; ++type) {
     BOOST_TEST(frame_rules[type].name == name(sample_message(type)));
