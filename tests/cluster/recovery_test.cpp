@@ -23,6 +23,17 @@ void watch_sessions(Stage& s, std::map<std::string, int>& kinds) {
   }
 }
 
+/// How many sessions of each scope were started: all, touched or rest; none of a catch-up.
+void watch_scopes(Stage& s, std::map<std::string, int>& scopes) {
+  for (std::uint32_t n = 0; n < s.size(); ++n) {
+    s.node(n).on_event = [&scopes](const sim::SimNode&, const engine::Event& event) {
+      if (event.name != "session_started") return;
+      for (const auto& [key, value] : event.fields)
+        if (key == "scope") ++scopes[value];
+    };
+  }
+}
+
 bool is(Stage& s, std::uint32_t node, const std::string& state) {
   const auto copy = s.copy(node);
   return copy && copy->state == state;
@@ -68,8 +79,9 @@ BOOST_AUTO_TEST_CASE(three_replicas_come_back_in_three_ways_at_once) {
 
 // Whoever gives the blocks dies. The next primary goes on where the copy was broken off.
 BOOST_AUTO_TEST_CASE(the_source_dies_amid_a_rebuild_and_the_next_primary_goes_on) {
+  std::map<std::string, int> scopes;
   must_hold(
-      [](Stage& s) {
+      [&](Stage& s) {
         s.write(200, 10, true);
         s.run_for(1 * second);
         s.kill(3);
@@ -78,45 +90,59 @@ BOOST_AUTO_TEST_CASE(the_source_dies_amid_a_rebuild_and_the_next_primary_goes_on
         s.boot(3);
         s.must(becomes(s, 3, "rebuilding"), "not_staged", "no rebuild began");
         s.kill(1, Kill::power);
+        watch_scopes(s, scopes);
         s.let_go(3);
         s.promote_soon(2);
         s.write(0, 4, true);
         s.settle();
+        s.must(scopes["rest"] >= 1, "not_gone_on", "the rest of the copy was not asked for");
+        s.must(scopes["all"] + scopes["touched"] == 0, "begun_anew", "a copy was begun anew");
       },
       apart());
 }
 
-// The connection goes, comes back and goes again while blocks are copied.
+// The connection goes, comes back and goes again while blocks are copied. The source reads none of
+// them until the last time, so that each cut finds a rebuild.
 BOOST_AUTO_TEST_CASE(a_rebuild_that_is_cut_off_again_and_again_ends_well) {
+  std::map<std::string, int> scopes;
   must_hold(
-      [](Stage& s) {
+      [&](Stage& s) {
         s.write(200, 10, true);
         s.run_for(1 * second);
         s.kill(3);
         s.flood();
-        s.node(3).disk().slow_factor = 100;
+        s.node(1).disk().holds = [](sim::DiskOp op, const std::string& path) {
+          return op == sim::DiskOp::read && path.find("/extents/") != std::string::npos;
+        };
+        watch_scopes(s, scopes);
         s.boot(3);
         for (int cuts = 0; cuts < 4; ++cuts) {
-          becomes(s, 3, "rebuilding");
+          s.must(becomes(s, 3, "rebuilding"), "not_staged", "there is no rebuild to cut off");
           s.cut(1, 3);
-          s.run_for(200 * millisecond);
+          s.run_for(1 * second);  // Until both sides have heard of it.
         }
-        s.node(3).disk().slow_factor = 1;
+        s.let_go(1);
         s.settle();
+        s.must(scopes["rest"] >= 4, "not_gone_on", "a rebuild was cut off and did not go on");
+        s.must(scopes["all"] + scopes["touched"] == 1, "begun_anew", "a copy was begun anew");
       },
       apart());
 }
 
 // It is rebuilt, falls behind as far again, and is rebuilt once more: the second time counts.
 BOOST_AUTO_TEST_CASE(a_copy_that_was_rebuilt_can_be_rebuilt_again) {
+  std::map<std::string, int> kinds;
   must_hold(
-      [](Stage& s) {
+      [&](Stage& s) {
+        watch_sessions(s, kinds);
         for (int time = 0; time < 2; ++time) {
+          const auto before = kinds["rebuild"];
           s.kill(3);
           s.write(200, 10, true);
           s.flood();
           s.boot(3);
           s.converge();
+          s.must(kinds["rebuild"] > before, "no_rebuild", "node4 was not rebuilt");
         }
         s.settle();
       },
@@ -125,8 +151,9 @@ BOOST_AUTO_TEST_CASE(a_copy_that_was_rebuilt_can_be_rebuilt_again) {
 
 // A tail that nobody else has is cut off a replica while clients write on.
 BOOST_AUTO_TEST_CASE(a_tail_is_cut_while_writes_go_on) {
+  std::optional<std::uint64_t> answered_at_the_cut;
   must_hold(
-      [](Stage& s) {
+      [&](Stage& s) {
         s.hold_records(1, 3);
         s.hold_log(1);
         for (std::uint64_t b = 0; b < 6; ++b) s.later_write(b);
@@ -137,7 +164,8 @@ BOOST_AUTO_TEST_CASE(a_tail_is_cut_while_writes_go_on) {
         s.let_go(1);
         s.wish(3);
         s.boot(1);
-        s.run_until([&] { return s.serves(3) || s.serves(1); }, 10 * second);
+        s.must(s.run_until([&] { return s.serves(3) || s.serves(1); }, 10 * second), "not_staged",
+               "nobody serves without node3");
         const auto client = s.add_client();
         client->depth = 4;
         client->next = [b = std::uint64_t{0}](sim::Client&) mutable {
@@ -147,8 +175,16 @@ BOOST_AUTO_TEST_CASE(a_tail_is_cut_while_writes_go_on) {
                                         false});
         };
         client->think_max = 2 * millisecond;
+        s.node(2).on_event = [&](const sim::SimNode&, const engine::Event& event) {
+          if (event.name == "log_truncated") answered_at_the_cut = client->answered();
+        };
         s.boot(2);
+        s.must(s.run_until([&] { return answered_at_the_cut.has_value(); }, 10 * second),
+               "not_staged", "node3 had no tail to cut");
         s.run_for(3 * second);
+        s.node(2).on_event = nullptr;
+        s.must(client->answered() > answered_at_the_cut.value_or(0), "no_writes",
+               "no write was answered after the tail was cut");
         client->stop();
         s.run_until([&] { return client->in_flight() == 0; });
         s.settle();

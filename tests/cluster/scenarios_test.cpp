@@ -124,7 +124,14 @@ BOOST_AUTO_TEST_CASE(a_replica_that_was_down_catches_up_from_the_log) {
 }
 
 BOOST_AUTO_TEST_CASE(a_replica_behind_the_retained_log_is_rebuilt_while_writes_go_on) {
+  int rebuilds = 0;
   Scene scene;
+  for (std::uint32_t n = 0; n < scene.size(); ++n) {
+    scene.node(n).on_event = [&rebuilds](const SimNode&, const engine::Event& event) {
+      const bool completed = event.name == "session_completed";
+      if (completed && engine::render(event).find("kind=rebuild") != std::string::npos) ++rebuilds;
+    };
+  }
   const auto late = scene.replica();
   scene.kill(late);
   // More than the four segments of 4 MiB that are kept.
@@ -134,6 +141,7 @@ BOOST_AUTO_TEST_CASE(a_replica_behind_the_retained_log_is_rebuilt_while_writes_g
   scene.boot(late);
   for (std::uint64_t b = 0; b < 30; ++b) BOOST_TEST(scene.write(b));
   BOOST_TEST(scene.settle());
+  BOOST_TEST(rebuilds >= 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_wiped_replica_comes_back_under_a_new_identity) {
