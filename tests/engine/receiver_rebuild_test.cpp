@@ -392,6 +392,16 @@ BOOST_AUTO_TEST_CASE(what_only_a_rebuild_says_is_refused_in_a_catch_up) {
                  "refuse #2 stale_session: session 7 is not rebuilding here"));
 }
 
+// One that closed a rebuild may come twice, and then finds it closed.
+BOOST_AUTO_TEST_CASE(a_barrier_without_a_rebuild_is_answered_and_closes_nothing) {
+  Rig r(6);
+  r.follow();
+  const auto text = r.say(Barrier{volume(), Epoch(1), SessionId(7), Lsn(6)});
+  BOOST_TEST(has(text, "answer #1 barrier_reached 6"));
+  BOOST_TEST(!has(text, "finish_base"));
+  BOOST_TEST((r.receiver->state() == ReceiverState::following));
+}
+
 BOOST_AUTO_TEST_CASE(a_damaged_replica_takes_no_session) {
   Rig r(6, BaseState::damaged);
   r.arrive();
