@@ -38,6 +38,12 @@ void EpochHistory::configured(Mode mode) {
   if (changed) reign.marks |= EpochStart::mode_changed;
 }
 
+void put_in_force(const RecordHeader& header, const Configuration& said,
+                  ConfigurationHistory& configurations, EpochHistory& history) {
+  configurations.begin(header.lsn, said);
+  if (header.kind == RecordKind::configure) history.configured(said.mode);
+}
+
 void EpochHistory::truncate(Lsn end) {
   while (!starts_.empty() && starts_.back().first > end) starts_.pop_back();
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/configuration.hpp"
 #include "engine/record/record.hpp"
 #include "engine/types.hpp"
 
@@ -62,6 +63,10 @@ class EpochHistory {
  private:
   std::vector<EpochStart> starts_;
 };
+
+/// An epoch or configure record that comes behind all others says what is in force from it on: both remember.
+void put_in_force(const RecordHeader& header, const Configuration& said,
+                  ConfigurationHistory& configurations, EpochHistory& history);
 
 /// The last LSN on which both logs hold records of the same (epoch, nonce): bounded by both ends.
 /// `Lsn{}` when nothing is shared, or both are empty.

@@ -93,8 +93,7 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
                                  range.count, range.first,
                                  numbers_.configurations.current().size_bytes, said->size_bytes));
     }
-    numbers_.configurations.begin(header.lsn, *said);
-    if (header.kind == RecordKind::configure) numbers_.history.configured(said->mode);
+    put_in_force(header, *said, numbers_.configurations, numbers_.history);
   }
   numbers_.received = header.lsn;
   numbers_.digest = header.digest;

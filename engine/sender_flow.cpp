@@ -41,8 +41,7 @@ SenderEffects Sender::on(const RecordsAdded& event, Moment at) {
     lag_.numbered(head_, bytes_of(batch), at.now);
     for (const auto& record : batch) {
       if (const auto said = configuration_of(*record)) {
-        config_.configurations.begin(record->lsn(), *said);
-        if (record->header().kind == RecordKind::configure) config_.history.configured(said->mode);
+        put_in_force(record->header(), *said, config_.configurations, config_.history);
       }
       if (record->header().kind != RecordKind::epoch) continue;
       const auto body = decode_epoch(record->inline_body());

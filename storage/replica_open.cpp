@@ -250,11 +250,8 @@ void ReplicaStore::make_flusher(Lsn ceiling) {
 void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
   for (const auto& record : records) {
     dirty_.add(record.header);
-    if (record.configuration) {
-      configurations_.begin(record.header.lsn, *record.configuration);
-      if (record.header.kind == engine::RecordKind::configure)
-        history_.configured(record.configuration->mode);
-    }
+    if (record.configuration)
+      put_in_force(record.header, *record.configuration, configurations_, history_);
     if (!record.epoch) continue;
     const auto& body = *record.epoch;
     history_.begin({record.header.epoch, body.nonce, record.header.lsn, body.marks, body.mode});

@@ -54,8 +54,7 @@ void ReplicaStore::append(const std::vector<RecordPtr>& records, Lsn committed) 
     dirty_.add(record->header());
     if (record->header().kind == engine::RecordKind::epoch) note_epoch(*record);
     if (const auto said = engine::configuration_of(*record)) {
-      configurations_.begin(record->lsn(), *said);
-      if (record->header().kind == engine::RecordKind::configure) history_.configured(said->mode);
+      put_in_force(record->header(), *said, configurations_, history_);
     }
   }
   wal_->append(records);
