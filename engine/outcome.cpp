@@ -69,8 +69,7 @@ const NamedRule& named(Row row) {
 
 bool forced(const EpochStart& start) { return (start.marks & EpochBody::forced) != 0; }
 
-/// Whether one of our reigns that began beyond the common point is such a one. It may excuse what it cut off when it
-/// began, not what it commits itself later.
+/// Whether one of our reigns that began beyond the common point is such a one.
 template <class Such>
 bool cut_by(const EpochHistory& ours, Lsn common_point, Such such) {
   return std::ranges::any_of(ours.starts(), [&](const EpochStart& start) {
@@ -365,10 +364,14 @@ bool wants_search(OutcomeRow row) {
 bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point,
                   Lsn committed) {
   if (planted(Bug::first_mode_excuses)) return loss_possible(ours, theirs, common_point);
-  if (cut_by(ours, common_point, forced)) return true;
+  const auto lost = writers(theirs, common_point, committed);
+  // What it cut off when it began: a later reign's records are none of that.
+  const auto cuts = [&](const EpochStart& start) {
+    return forced(start) && (lost.empty() || start.epoch > lost.back().epoch);
+  };
+  if (cut_by(ours, common_point, cuts)) return true;
   // A reign of best_effort commits alone, and the next one need not have it. What a reign of another mode has
   // committed is excused by nothing that others did.
-  const auto lost = writers(theirs, common_point, committed);
   const bool known = theirs.at(common_point.next()).has_value();
   return known && !lost.empty() &&
          std::ranges::all_of(lost, [](const auto& reign) { return reign.best_effort_only(); });

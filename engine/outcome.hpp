@@ -47,7 +47,7 @@ enum class OutcomeRow : std::uint8_t {
   facts_impossible,       ///< refuse: K <= durable <= R and C <= R do not hold (C10).
   wiped,                  ///< not_yet: an empty log under an identity that acknowledged records.
   forked_touched,  ///< rebuild_delta: any of the three below, and what both touched is known (C6).
-  forked_below_committed,  ///< rebuild_full: cp < C, excused by a forced or best_effort reign.
+  forked_below_committed,          ///< rebuild_full: cp < C, and that is excused (C18).
   committed_beyond_common_point,   ///< refuse: cp < C (C18).
   forked_below_checkpoint,         ///< rebuild_full: cp < K, excused likewise.
   checkpoint_beyond_common_point,  ///< refuse: cp < K, so its extents hold what our log does not.
@@ -56,8 +56,8 @@ enum class OutcomeRow : std::uint8_t {
                               ///< from which on both know what they touched (C21).
   digests_unequal,            ///< rebuild_full: the same, and that is not known.
   digest_unknown,             ///< rebuild_full: equality at cp cannot be shown.
-  forked_flush_unknown,       ///< rebuild_full: R > cp, perhaps flushed; its extents may hold more than C.
-  tail_to_cut_touched,        ///< rebuild_delta: R > cp, our log begins behind cp + 1.
+  forked_flush_unknown,  ///< rebuild_full: R > cp, perhaps flushed; its extents may hold more than C.
+  tail_to_cut_touched,           ///< rebuild_delta: R > cp, our log begins behind cp + 1.
   tail_to_cut_beyond_retention,  ///< rebuild_full: the same, and what was touched is not known.
   no_common_point,               ///< truncate: R > 0 and nothing is shared: to the empty log.
   replica_ahead,                 ///< truncate: R > cp == H.
@@ -132,7 +132,8 @@ Outcome decide(const OutcomeFacts& facts);
 bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point,
                   Lsn committed);
 /// Whether the replica may have committed beyond `common_point`, and flushed it, without knowing
-/// of it any more: a reign of either side there was forced, or best_effort for a while (C6).
+/// of it any more: one of our reigns that began there was forced or best_effort, or one of its own
+/// there was best_effort for a while (C6). See decision 0007.
 bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
 
 /// Whether `lsn` as the reign of `epoch` had it is not in our log: a later reign of ours began at
