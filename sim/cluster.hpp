@@ -182,7 +182,7 @@ class Cluster {
   bool converge();
   /// converge(), then reads everything, from each copy in turn as primary.
   bool settle();
-  /// At rest: every copy holds the same, by the cluster's own comparison.
+  /// Every copy holds the same at one LSN, by the cluster's own comparison, which may have to wait for another one.
   bool copies_equal();
   /// At rest: everything that the control plane ever said is heard again, and nothing moves.
   bool stale_control_changes_nothing();

@@ -45,15 +45,20 @@ bool Cluster::hosts_a_copy(std::uint32_t n) const {
 }
 
 bool Cluster::copies_equal() {
-  auto reply = admin("POST", fmt::format("/v1/volumes/{}/compare", volume), "{}");
-  // What rotted and nobody has read is found by this, and mended behind it.
-  constexpr int looks_max = 5;
-  for (int look = 1; look < looks_max && blocks_rot_; ++look) {
-    if (reply.body.find(": damaged\"") == std::string::npos) break;
-    run_for(1 * engine::second);
+  constexpr int looks_max = 30;
+  engine::AdminReply reply;
+  for (int look = 0; look < looks_max && !failed(); ++look) {
+    if (look > 0) run_for(1 * engine::second);
     reply = admin("POST", fmt::format("/v1/volumes/{}/compare", volume), "{}");
+    const auto says = [&](std::string_view text) {
+      return reply.body.find(text) != std::string::npos;
+    };
+    // Another comparison was under way, or a copy dropped out.
+    if (reply.status != 200 || !says("\"complete\":true")) continue;
+    if (says("\"equal\":true")) return true;
+    // What rotted and nobody has read is found by this, and mended behind it.
+    if (!blocks_rot_ || !says(": damaged\"")) break;
   }
-  if (reply.body.find("\"equal\":true") != std::string::npos) return true;
   fail("copies_differ", fmt::format("compare answers {}: {}", reply.status, reply.body));
   return false;
 }

@@ -246,18 +246,35 @@ void Faults::forced() {
 // Until the set is recorded without it the one that left counts, and holds nothing.
 void Faults::removed_copy() {
   if (!whole_soon()) return;
-  const auto node = replica_node();
+  const auto primary = primary_or_any();
+  auto others = copies_beside(primary);
+  const auto node = others.back();
+  others.pop_back();
   const auto ask = [&](std::string_view action) {
     return fmt::format("{{\"action\":\"{}\",\"node\":\"{}\"}}", action, cluster_.node(node).name());
   };
   const std::string path = "/v1/volumes/data/replicas";
   auto& disk = cluster_.node(copies_beside(node).front()).disk();
   if (random_.chance(1, 2)) disk.slow_factor = random_.between(1, 200);
+  // Who stays beside the primary lacks what it has to have first.
+  auto& lags = cluster_.world().net.records_lag;
+  const bool lacks = random_.chance(1, 2);
+  if (lacks) {
+    for (const auto other : others) lags[other] = 10 * second;
+  }
   if (make_busy) make_busy();
   cluster_.run_for(random_.below(50) * millisecond);
   cluster_.admin_later("POST", path, ask("remove"), [](engine::AdminReply) {});
   cluster_.run_for(random_.below(20) * millisecond);
-  if (random_.chance(2, 3)) kill_and_boot(random_.chance(1, 2) ? primary_or_any() : any_node());
+  if (!others.empty() && random_.chance(lacks ? 2 : 1, 3)) {
+    cluster_.kill(primary, how());
+    for (const auto other : others) lags.erase(other);
+    interregnum(others.front());
+    cluster_.boot(primary);
+  } else if (random_.chance(1, 2)) {
+    kill_and_boot(random_.chance(1, 2) ? primary_or_any() : any_node());
+  }
+  for (const auto other : others) lags.erase(other);
   disk.slow_factor = 1;
   for (int attempt = 0; attempt < 80 && !cluster_.failed(); ++attempt) {
     const auto reply = cluster_.admin("POST", path, ask("add"));

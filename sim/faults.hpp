@@ -117,6 +117,7 @@ class Faults {
   void lose_writes(std::uint32_t primary, const std::vector<std::uint32_t>& liars);
   bool scrubbed(std::uint32_t node);
   bool others_have_all();
+  bool may_rot();
   bool rot_a_file(std::uint32_t node);
   void fail_sync();
   void fill_disk();
@@ -138,6 +139,7 @@ class Faults {
   void older_epoch();
   bool begin_as_best_effort();
   void control_from_backup();
+  void reign_out_of_a_backup();
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);

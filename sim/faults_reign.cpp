@@ -76,7 +76,7 @@ void Faults::until_made(std::uint32_t node) {
   }
 }
 
-/// An operator wants the heir to reign, and waits for long enough, if it may. No time-out moves a primary.
+/// Nothing but a restart or an operator moves a primary: so one asks for the heir, and there is time for its reign.
 void Faults::interregnum(std::uint32_t heir) {
   wish(heir);
   cluster_.run_for(1 * second + pause());
@@ -352,9 +352,18 @@ bool Faults::begin_as_best_effort() {
 // The copy that reigns by a set out of a backup lacks what was committed since: whoever has that may not follow it,
 // until an operator makes one of them the primary again.
 void Faults::control_from_backup() {
-  if (!cluster_.hosts_a_copy(0) && random_.chance(1, 2) && !begin_as_best_effort()) return;
+  const auto rules = cluster_.view();
+  if (cluster_.hosts_a_copy(0) || cluster_.configuring() || !rules) return;
+  const bool changes = random_.chance(1, 2);
+  if (!changes || begin_as_best_effort()) reign_out_of_a_backup();
+  if (changes && !cluster_.failed())
+    cluster_.configure(*engine::parse_mode(rules->mode),
+                       static_cast<std::uint32_t>(rules->min_copies));
+}
+
+void Faults::reign_out_of_a_backup() {
   const auto seen = cluster_.view();
-  if (cluster_.hosts_a_copy(0) || !seen || seen->alone() || seen->min_copies < 2) return;
+  if (!seen || seen->alone() || seen->min_copies < 2) return;
   if (cluster_.configuring() || cluster_.history().resizing() || !whole_soon()) return;
   const auto primary = primary_or_any();
   const auto others = copies_beside(primary);

@@ -82,11 +82,17 @@ bool Faults::others_have_all() {
          seen->mode == to_string(engine::Mode::sync_all) && seen->min_copies >= 2;
 }
 
-// Read by clients, by a rebuild or at the end of the run: right, once the others have helped.
-void Faults::rot_extents() {
-  if (!others_have_all() || !whole_soon()) return;
+/// From now on blocks of one copy may rot, always of the same one; false: nobody would have them then.
+bool Faults::may_rot() {
+  if (!others_have_all() || !whole_soon()) return false;
   if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
   cluster_.blocks_rot();
+  return true;
+}
+
+// Read by clients, by a rebuild or at the end of the run: right, once the others have helped.
+void Faults::rot_extents() {
+  if (!may_rot()) return;
   if (random_.chance(1, 3)) cluster_.begin_scrub(10'000'000);
   // A rotten checksum is met after a restart, or when a scrub looks.
   const auto files = cluster_.files(*rotting_, random_.chance(1, 4) ? ".sum" : ".dat");
@@ -108,11 +114,8 @@ void Faults::rot_extents() {
 // A block is written again and rots where its new content is, before anybody else's extents have that: who is asked for
 // it may not give what was there before.
 void Faults::rot_ahead() {
-  if (!others_have_all() || !whole_soon()) return;
-  if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
+  if (!may_rot()) return;
   const auto node = *rotting_;
-  if (!cluster_.alive(node)) return;
-  cluster_.blocks_rot();
   const auto others = copies_beside(node);
   // Not so long that a copy gives itself up.
   const auto until = cluster_.now() + cluster_.world().settings.disk_eject_after / 2;
@@ -130,10 +133,12 @@ void Faults::rot_ahead() {
       if (random_.chance(1, 2)) rotten = page.file->rot(page.offset, page_bytes, random_) || rotten;
     }
   }
-  cluster_.begin_scrub(100'000'000);
+  const bool begun = rotten && cluster_.begin_scrub(100'000'000);
   cluster_.run_for(random_.below(500) * millisecond);
   for (const auto other : others) cluster_.node(other).disk().holds = nullptr;
-  cluster_.scrub_ended();
+  if (rotten && !(begun && cluster_.scrub_ended())) {
+    cluster_.fail("not_scrubbed", "a scrub does not end though nothing else happens");
+  }
 }
 
 // Two of three copies have the old content and its checksum: only the log tells that they are wrong, and it does not

@@ -245,11 +245,16 @@ void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
 }
 
 /// Where nothing rots, what was copied is what its source holds.
-void judge_copies(Cluster& cluster) {
+/// And no store ends for want of space: what has its number has its room (C23).
+void judge_events(Cluster& cluster) {
   for (std::uint32_t n = 0; n < cluster.size(); ++n) {
     cluster.node(n).on_event = [&cluster](const SimNode&, const engine::Event& event) {
-      if (event.name != "base_unequal" || cluster.rotten()) return;
-      cluster.fail("base_unequal", engine::render(event));
+      if (event.name == "base_unequal" && !cluster.rotten())
+        cluster.fail("base_unequal", engine::render(event));
+      if (event.name != "store_lost") return;
+      const auto told = engine::render(event);
+      if (told.find("no space left") != std::string::npos)
+        cluster.fail("store_lost_to_full_disk", told);
     };
   }
 }
@@ -274,7 +279,7 @@ Outcome run_seed(const RunOptions& options) {
     under_way = {&options, &cluster};
     Random random(options.seed ^ 0x6a09e667f3bcc909ULL);
     Faults faults(cluster, random.fork());
-    judge_copies(cluster);
+    judge_events(cluster);
     play(cluster, draft, faults, random.fork());
     outcome.trace = cluster.trace();
     outcome.failure = cluster.failure();

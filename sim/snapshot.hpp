@@ -9,6 +9,7 @@
 
 namespace tidemark::sim {
 
+/// Of files at rest: what is not durable yet counts as a hole, and a file that comes later as nothing.
 class Snapshot {
  public:
   /// A page that reads differently now.

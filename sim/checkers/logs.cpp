@@ -116,8 +116,9 @@ void Logs::numbered(caf::actor_id volume, const actors::RecordsNumbered& numbere
   auto& reign = reigns_[volume];
   if (numbered.batch) {
     for (const auto& record : *numbered.batch) {
-      if (record->header().kind == engine::RecordKind::epoch)
-        reign = {record->lsn(), numbered.committed};
+      // Each sender is told of it.
+      const bool begins = record->header().kind == engine::RecordKind::epoch;
+      if (begins && record->lsn() != reign.record) reign = {record->lsn(), numbered.committed};
     }
   }
   const bool moved = numbered.committed > reign.committed;

@@ -182,9 +182,7 @@ BOOST_AUTO_TEST_CASE(a_scrub_repairs_a_write_that_most_copies_have_lost) {
   const auto one = (primary + 1) % scene.size();
   const auto other = (primary + 2) % scene.size();
   scene.lose_a_write({one, other});
-  BOOST_TEST(
-      scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":1000000000}")
-          .status == 200);
+  BOOST_TEST(scene.begin_scrub(1'000'000'000));
   BOOST_TEST(scene.scrub_ended());
   for (const auto n : {one, other}) {
     BOOST_TEST(scene.told(n, "block_disproved") == 1u);
@@ -202,9 +200,7 @@ BOOST_AUTO_TEST_CASE(a_scrub_ends_where_no_copy_of_a_block_is_left_and_names_it)
     Random random(7);
     BOOST_REQUIRE(scene.extents_of(n).front()->rot(3 * page_bytes, page_bytes, random));
   }
-  BOOST_TEST(
-      scene.admin("POST", "/v1/volumes/data/scrub", "{\"action\":\"start\",\"rate\":1000000000}")
-          .status == 200);
+  BOOST_TEST(scene.begin_scrub(1'000'000'000));
   BOOST_TEST(scene.scrub_ended());
   const auto told = scene.admin("POST", "/v1/volumes/data/scrub", "{}").body;
   BOOST_TEST(told.find("\"block\":3,\"blocks\":1,\"cause\":\"") != std::string::npos, told);
