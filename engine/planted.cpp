@@ -53,6 +53,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "mode_change_drops_new_rule",
     "mode_change_counts_all",
     "clean_stop_outlives_link",
+    "promise_fences_nobody",
+    "voter_leaves_at_once",
 };
 
 #ifdef TIDEMARK_PLANTED

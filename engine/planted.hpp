@@ -42,7 +42,7 @@ enum class Bug : std::uint8_t {
   joins_without_counting,        ///< A member counts once the control plane has answered (C11).
   recovery_ignores_late_writes,  ///< Recovery waits for no lock of the process before (C15).
   truncates_below_committed,     ///< A primary's wish beats what was committed (C18).
-  first_mode_excuses,  ///< Any best_effort reign on either side excuses any loss (C18).
+  first_mode_excuses,            ///< Any best_effort reign on either side excuses any loss (C18).
   higher_promise_ignored,        ///< A primary goes on though a replica promised more (C18).
   digest_asked_at_its_end,  ///< The replica is asked for the digest at its end, not at cp (C21).
   failed_write_counts,      ///< A failed log write is taken for done (C23).
@@ -55,9 +55,11 @@ enum class Bug : std::uint8_t {
   most_copies_decide,  ///< Which of copies that differ is right is a matter of how many agree (C27).
   mode_change_drops_old_rule,  ///< From its record on a new mode's rule stands alone (C12).
   mode_change_drops_new_rule,  ///< A new mode is told to be in force by the old one's rule (C12).
-  mode_change_counts_all,      ///< A change to sync_quorum makes voters of all copies (C12).
+  mode_change_counts_all,      ///< A change of mode makes all copies count (C12).
   clean_stop_outlives_link,  ///< A clean stop proves exactness though a primary was here since (C4).
-  count_,                    ///< Not a bug: how many there are.
+  promise_fences_nobody,     ///< A replica that promised goes on with the primary before (C2).
+  voter_leaves_at_once,  ///< A voter that an operator removes is out of the count at once (C12).
+  count_,                ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

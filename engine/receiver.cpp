@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 
 namespace tidemark::engine::inflow {
 namespace {
@@ -190,7 +191,8 @@ ReceiverEffects Receiver::on(const AssignmentChanged& event) {
 ReceiverEffects Receiver::on(const FenceAsked& event) {
   ReceiverEffects out;
   promised_ = std::max(promised_, event.epoch);
-  if (records_link_ != 0 && assignment_.epoch < promised_) {
+  const bool older = records_link_ != 0 && assignment_.epoch < promised_;
+  if (older && !planted(Bug::promise_fences_nobody)) {
     reason_ = fmt::format("fenced by a promise of epoch {}", promised_);
     drop_links(refusal(RefusalCode::stale_epoch, reason_, promised_), out);
     become(ReceiverState::waiting, out);

@@ -353,7 +353,8 @@ void ControlPlane::leave(Volume& volume, ReplicaId replica) const {
   const auto known = nodes_.find(member->node.name);
   const bool may_come = known != nodes_.end() && known->second.id == member->node;
   if (may_come) record.gone.push_back(*member);
-  if (record.spec.mode != Mode::sync_quorum || record.deleting) {
+  const bool votes = record.spec.mode == Mode::sync_quorum && !record.deleting;
+  if (!votes || planted(Bug::voter_leaves_at_once)) {
     std::erase_if(record.in_sync, [&](const SetMember& m) { return m.replica == replica; });
   }
   std::erase_if(record.members, [&](const Placement& p) { return p.replica == replica; });

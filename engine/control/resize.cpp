@@ -113,7 +113,7 @@ void ControlPlane::take_mode(Volume& volume, Effects& out) {
     record.in_sync = {SetMember{record.primary, record.primary_incarnation}};
     retire_replaced(volume, out);
   }
-  if (record.spec.mode == Mode::sync_quorum && planted(Bug::mode_change_counts_all)) {
+  if (record.spec.mode != Mode::best_effort && planted(Bug::mode_change_counts_all)) {
     record.in_sync.clear();
     for (const auto& member : record.members) {
       record.in_sync.push_back({member.replica, nodes_.at(member.node.name).incarnation});

@@ -55,6 +55,34 @@ BOOST_AUTO_TEST_CASE(a_leaving_member_counts_until_the_answer) {
   must_break(Bug::member_leaves_before_cas, {"lost_flushed", "committed_fork"}, story, pair());
 }
 
+// C11. It has left, and the answer is lost: the primary counts it until it is told, and asks again.
+BOOST_AUTO_TEST_CASE(
+    a_leaving_member_counts_until_an_answer_comes_and_a_lost_one_is_asked_for_again) {
+  const Story story = [](Stage& s) {
+    auto lost = std::make_shared<int>(0);
+    auto lose = std::make_shared<bool>(true);
+    s.rule([lost, lose](const Passage& p) {
+      const auto* decided = std::get_if<engine::SetDecided>(&p.message);
+      const bool shrunk = decided != nullptr && decided->in_sync.size() == 1 && *lose;
+      const bool set = shrunk || (std::holds_alternative<engine::Assign>(p.message) && *lose);
+      if (shrunk) ++*lost;
+      return set && p.to == 1 ? Fate::drop : Fate::pass;
+    });
+    s.kill(2);
+    const auto answered = s.later_write(5, true);
+    s.run_until([&] { return *lost > 0; }, 20 * second);
+    s.must(*lost > 0, "not_staged", "the set did not shrink");
+    s.run_for(3 * second);
+    s.must(!*answered, "counted_too_few", "answered before it was told that the other one left");
+    *lose = false;
+    s.run_until([&] { return *answered; }, 20 * second);
+    s.must(*answered, "never_told", "a lost answer is not asked for again");
+    s.settle();
+  };
+  must_hold(story, pair());
+  must_break(Bug::member_leaves_before_cas, {"counted_too_few"}, story, pair());
+}
+
 // C10. Records that the others do not have yet are not in force: were they in the primary's extents
 // already, no truncation could take them out.
 BOOST_AUTO_TEST_CASE(extents_hold_nothing_that_may_still_be_taken_back) {
@@ -83,6 +111,24 @@ BOOST_AUTO_TEST_CASE(a_lagging_replica_flushes_no_further_than_its_own_log) {
   };
   must_hold(story, apart());
   must_break(Bug::flush_ignores_durable, {"checkpoint_ahead", "check"}, story, apart());
+}
+
+// C10. In a quorum the others commit what the primary's own disk does not have yet.
+BOOST_AUTO_TEST_CASE(a_primary_with_a_slow_log_flushes_no_further_than_that) {
+  const Story story = [](Stage& s) {
+    s.hold_log(1);
+    for (std::uint64_t b = 0; b < 16; ++b) s.write(b, 1, true);
+    s.run_for(2 * second);
+    s.kill(1);
+    s.let_go(1);
+    s.boot(1);
+    s.read(0, 16);
+    s.settle();
+  };
+  auto options = apart();
+  options.mode = engine::Mode::sync_quorum;
+  must_hold(story, options);
+  must_break(Bug::flush_ignores_durable, {"checkpoint_ahead", "check"}, story, options);
 }
 
 // C10. A replica that catches up is told of commits far beyond what it has. It believes them as far
@@ -132,6 +178,33 @@ BOOST_AUTO_TEST_CASE(logs_are_compared_at_the_point_that_both_histories_share) {
   };
   must_hold(story, apart());
   must_break(Bug::digest_asked_at_its_end, {"never_in_line"}, story, apart());
+}
+
+// C23. The primary's disk is full. A record that has its number is on its way to the others and cannot be taken back: so
+// a write is refused before it gets one, and nothing else happens.
+BOOST_AUTO_TEST_CASE(a_full_log_refuses_a_write_before_it_is_numbered) {
+  const Story story = [](Stage& s) {
+    s.write(0, 1, true);
+    auto& disk = s.node(1).disk();
+    disk.capacity_bytes = disk.used_bytes();
+    auto refused = std::make_shared<bool>(false);
+    for (int round = 0; round < 100 && !*refused && s.serving() == 1u; ++round) {
+      s.send({engine::FrontOp::write, {0, 190 * sim::cells_per_block}, false, false},
+             [refused](const auto& e) {
+               if (e && e->code == engine::Errc::no_space) *refused = true;
+             });
+      s.run_for(50 * millisecond);
+    }
+    s.run_for(1 * second);
+    const auto seen = s.view();
+    s.must(seen && seen->epoch == 1, "reign_lost", "a full disk ended the reign");
+    s.must(*refused, "not_refused", "nothing was refused for want of space");
+    disk.capacity_bytes = sim::DiskImage::no_quota;
+    s.run_for(5 * second);
+    s.write(1, 1, true);
+    s.settle();
+  };
+  must_hold(story, apart());
 }
 
 // C23. One write to a replica's log fails. What completes behind the gap does not count, and the

@@ -82,6 +82,50 @@ BOOST_AUTO_TEST_CASE(who_was_left_out_of_the_set_is_no_voter_of_the_quorum_that_
              with(apart(), Mode::sync_all, 1));
 }
 
+// C12. In best_effort the primary committed alone. An operator wants sync_all: the first set is that primary, whatever
+// copies there are.
+BOOST_AUTO_TEST_CASE(behind_best_effort_the_primary_alone_is_the_first_set) {
+  const Story story = [](Stage& s) {
+    s.hold_records(1, 2);
+    s.hold_records(1, 3);
+    s.write(5, 1, true);
+    s.begin_configure(Mode::sync_all, 1);
+    s.run_until([&] { return !s.configuring(); }, 20 * second);
+    s.must(!s.configuring(), "not_staged", "sync_all is not in force");
+    s.kill(1, Kill::power);
+    s.pass_all();
+    s.wish(2);
+    s.run_for(5 * second);
+    s.boot(1);
+    s.read(5);
+    s.settle();
+  };
+  must_hold(story, with(apart(), Mode::best_effort, 1));
+  must_break(Bug::mode_change_counts_all, {"lost_flushed", "committed_fork"}, story,
+             with(apart(), Mode::best_effort, 1));
+}
+
+// C12. A write is on the primary and on a voter that an operator removes; the other one lacks it. Of two voters one
+// vote would be enough for a reign.
+BOOST_AUTO_TEST_CASE(a_voter_that_is_removed_counts_until_the_others_have_what_it_has) {
+  const Story story = [](Stage& s) {
+    s.hold_records(1, 2);
+    s.write(5, 1, true);
+    const auto body = fmt::format(R"({{"action":"remove","node":"{}"}})", s.node(3).name());
+    s.admin_later("POST", "/v1/volumes/data/replicas", body, [](engine::AdminReply) {});
+    s.run_for(2 * second);
+    s.kill(1, Kill::power);
+    s.pass_all();
+    s.wish(2);
+    s.run_for(5 * second);
+    s.boot(1);
+    s.must(s.read(5), "never_served", "who lacks it reigns, and who has it cannot follow");
+  };
+  must_hold(story, with(apart(), Mode::sync_quorum, 1));
+  must_break(Bug::voter_leaves_at_once, {"never_served", "lost_flushed", "committed_fork"}, story,
+             with(apart(), Mode::sync_quorum, 1));
+}
+
 // C12. The record of best_effort is committed, and that it is so is not heard: until it is, the copies that were
 // in the set may be made primary.
 BOOST_AUTO_TEST_CASE(until_the_control_plane_has_heard_of_it_the_old_mode_counts) {

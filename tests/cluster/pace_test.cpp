@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/cluster.hpp"
+#include "tests/cluster/stage.hpp"
 
 using namespace tidemark;
 using namespace tidemark::sim;
@@ -27,46 +27,60 @@ struct Peer {
 /// Four reads of the base: 1 MiB each.
 constexpr std::uint64_t volume_blocks = 1024;
 
+void fill(Cluster& cluster) {
+  for (std::uint64_t b = 0; b < cluster.options().blocks; b += 256) cluster.write(b, 256);
+  cluster.flush();
+}
+
+/// The host of the control plane, the one node that is never lost, is the primary of a full volume.
+bool begin(Cluster& cluster) {
+  if (cluster.primary() != 0 && !cluster.promote_soon(0)) return false;
+  fill(cluster);
+  return !cluster.failed();
+}
+
+/// They are away until the log no longer reaches back to them, and come back at once.
+void leave_behind(Cluster& cluster, std::vector<std::uint32_t> nodes) {
+  for (const auto n : nodes) cluster.kill(n);
+  // More than the four segments of 4 MiB that are kept.
+  for (int round = 0; round < 6; ++round) fill(cluster);
+  cluster.run_for(2 * second);
+  for (const auto n : nodes) cluster.boot(n);
+}
+
+Peer peer(Cluster& cluster, std::uint32_t n) {
+  const auto reply = cluster.admin("GET", "/v1/local");
+  const auto volumes = json::parse(reply.body).at("volumes").as_array();
+  Peer found;
+  if (volumes.empty() || !volumes.at(0).as_object().contains("status")) return found;
+  for (const auto& p : volumes.at(0).at("status").at("peers").as_array()) {
+    if (p.at("node").as_string() != cluster.node(n).name()) continue;
+    found.state = p.at("state").as_string();
+    found.reason = p.at("reason").as_string();
+    if (const auto* session = p.as_object().if_contains("session")) {
+      found.copied = session->at("base_blocks").to_number<std::uint64_t>();
+      if (const auto* held = session->as_object().if_contains("rebuild_held_by"))
+        found.held_by = held->as_string();
+    }
+  }
+  return found;
+}
+
+bool waits_for_turn(Cluster& cluster, std::uint32_t n) {
+  const auto p = peer(cluster, n);
+  return p.state == "rebuilding" && p.held_by == "turn" &&
+         p.reason == "waits for its turn to be rebuilt";
+}
+
 class Stage : public Cluster {
  public:
   explicit Stage(ClusterOptions options) : Cluster(std::move(options)) {
     BOOST_REQUIRE_MESSAGE(start(), why());
-    // The host of the control plane is the one node that is never lost.
-    BOOST_REQUIRE(primary() == 0 || promote_soon(0));
-    fill();
+    BOOST_REQUIRE_MESSAGE(begin(*this), why());
   }
   ~Stage() { BOOST_CHECK_MESSAGE(!failed(), why()); }
   std::string why() const {
     return failure() ? failure()->cls + ": " + failure()->text : std::string("it did not fail");
-  }
-  void fill() {
-    for (std::uint64_t b = 0; b < this->options().blocks; b += 256) BOOST_REQUIRE(write(b, 256));
-    BOOST_REQUIRE(flush());
-  }
-  /// They are away until the log no longer reaches back to them, and come back at once.
-  void leave_behind(std::vector<std::uint32_t> nodes) {
-    for (const auto n : nodes) kill(n);
-    // More than the four segments of 4 MiB that are kept.
-    for (int round = 0; round < 6; ++round) fill();
-    run_for(2 * second);
-    for (const auto n : nodes) boot(n);
-  }
-  Peer peer(std::uint32_t n) {
-    const auto reply = admin("GET", "/v1/local");
-    const auto volumes = json::parse(reply.body).at("volumes").as_array();
-    Peer found;
-    if (volumes.empty() || !volumes.at(0).as_object().contains("status")) return found;
-    for (const auto& p : volumes.at(0).at("status").at("peers").as_array()) {
-      if (p.at("node").as_string() != node(n).name()) continue;
-      found.state = p.at("state").as_string();
-      found.reason = p.at("reason").as_string();
-      if (const auto* session = p.as_object().if_contains("session")) {
-        found.copied = session->at("base_blocks").to_number<std::uint64_t>();
-        if (const auto* held = session->as_object().if_contains("rebuild_held_by"))
-          found.held_by = held->as_string();
-      }
-    }
-    return found;
   }
   CopyView copy(std::uint32_t n) {
     const auto v = view();
@@ -74,11 +88,6 @@ class Stage : public Cluster {
       if (c.node == node(n).name()) return c;
     }
     return {};
-  }
-  bool waits_for_turn(std::uint32_t n) {
-    const auto p = peer(n);
-    return p.state == "rebuilding" && p.held_by == "turn" &&
-           p.reason == "waits for its turn to be rebuilt";
   }
 };
 
@@ -106,41 +115,47 @@ BOOST_AUTO_TEST_SUITE(pace)
 
 BOOST_AUTO_TEST_CASE(of_two_copies_rebuilt_at_once_one_waits_for_its_turn_and_both_come_in) {
   Stage stage(paced(1));
-  stage.leave_behind({1, 2});
-  BOOST_TEST(stage.run_until([&] { return stage.waits_for_turn(1) || stage.waits_for_turn(2); }));
-  const std::uint32_t late = stage.waits_for_turn(1) ? 1 : 2;
+  leave_behind(stage, {1, 2});
+  BOOST_TEST(stage.run_until([&] { return waits_for_turn(stage, 1) || waits_for_turn(stage, 2); }));
+  const std::uint32_t late = waits_for_turn(stage, 1) ? 1 : 2;
   const auto early = 3 - late;
-  BOOST_TEST(stage.run_until([&] { return stage.peer(early).copied > 256; }));
-  BOOST_TEST(stage.peer(late).copied == 0u);
-  BOOST_TEST(stage.waits_for_turn(late));
+  BOOST_TEST(stage.run_until([&] { return peer(stage, early).copied > 256; }));
+  BOOST_TEST(peer(stage, late).copied == 0u);
+  BOOST_TEST(waits_for_turn(stage, late));
   // Clients do not wait for either.
   const auto began = stage.now();
   BOOST_TEST(stage.write(3));
   BOOST_TEST(stage.flush());
   BOOST_TEST((stage.now() - began) < 100 * millisecond);
-  BOOST_TEST(stage.run_until([&] { return stage.peer(late).copied > 0; }));
-  BOOST_TEST(stage.peer(early).state == "streaming");
+  BOOST_TEST(stage.run_until([&] { return peer(stage, late).copied > 0; }));
+  BOOST_TEST(peer(stage, early).state == "streaming");
   BOOST_TEST(stage.settle());
 }
 
 BOOST_AUTO_TEST_CASE(with_two_places_both_are_copied_at_once) {
   Stage stage(paced(2));
-  stage.leave_behind({1, 2});
+  leave_behind(stage, {1, 2});
   BOOST_TEST(stage.run_until([&] {
-    return stage.peer(1).state == "rebuilding" && stage.peer(1).copied > 0 &&
-           stage.peer(2).state == "rebuilding" && stage.peer(2).copied > 0;
+    return peer(stage, 1).state == "rebuilding" && peer(stage, 1).copied > 0 &&
+           peer(stage, 2).state == "rebuilding" && peer(stage, 2).copied > 0;
   }));
   BOOST_TEST(stage.settle());
 }
 
 BOOST_AUTO_TEST_CASE(a_copy_that_dies_in_its_turn_makes_room_for_the_next) {
-  Stage stage(paced(1));
-  stage.leave_behind({1, 2});
-  BOOST_TEST(stage.run_until([&] { return stage.waits_for_turn(1) || stage.waits_for_turn(2); }));
-  const std::uint32_t late = stage.waits_for_turn(1) ? 1 : 2;
-  stage.kill(3 - late);
-  BOOST_TEST(stage.run_until([&] { return stage.peer(late).copied > 0; }, 5 * second));
-  BOOST_TEST(stage.settle());
+  const cluster_tests::Story story = [](cluster_tests::Stage& s) {
+    s.must(begin(s), "not_staged", "the volume is not full");
+    leave_behind(s, {1, 2});
+    s.run_until([&] { return waits_for_turn(s, 1) || waits_for_turn(s, 2); });
+    const std::uint32_t late = waits_for_turn(s, 1) ? 1 : 2;
+    s.must(waits_for_turn(s, late), "not_staged", "nobody waits for a turn");
+    s.kill(3 - late);
+    s.must(s.run_until([&] { return peer(s, late).copied > 0; }, 5 * second), "waits_for_ever",
+           "who waits gets no turn though the other one is gone");
+    s.settle();
+  };
+  cluster_tests::must_hold(story, paced(1));
+  cluster_tests::must_break(engine::Bug::lane_keeps_its_place, {"waits_for_ever"}, story, paced(1));
 }
 
 BOOST_AUTO_TEST_CASE(a_cap_holds_and_a_session_that_waits_for_it_has_not_stalled) {
@@ -149,13 +164,13 @@ BOOST_AUTO_TEST_CASE(a_cap_holds_and_a_session_that_waits_for_it_has_not_stalled
   // given up.
   options.tune = [](actors::Settings& s) { s.rebuild_rate = 32 << 10; };
   Stage stage(options);
-  stage.leave_behind({1});
-  BOOST_TEST(stage.run_until([&] { return stage.peer(1).state == "rebuilding"; }));
+  leave_behind(stage, {1});
+  BOOST_TEST(stage.run_until([&] { return peer(stage, 1).state == "rebuilding"; }));
   const auto began = stage.now();
-  BOOST_TEST(stage.run_until([&] { return stage.peer(1).state == "streaming"; }, 200 * second));
+  BOOST_TEST(stage.run_until([&] { return peer(stage, 1).state == "streaming"; }, 200 * second));
   BOOST_TEST((stage.now() - began) >= 90 * second);
   // In one session: nothing was given up.
-  BOOST_TEST(stage.peer(1).copied == volume_blocks);
+  BOOST_TEST(peer(stage, 1).copied == volume_blocks);
   BOOST_TEST(stage.settle());
 }
 
@@ -163,8 +178,8 @@ BOOST_AUTO_TEST_CASE(the_cap_changes_while_a_copy_is_rebuilt_and_a_senseless_one
   auto options = paced(2);
   options.tune = [](actors::Settings& s) { s.rebuild_rate = 32 << 10; };
   Stage stage(options);
-  stage.leave_behind({1});
-  BOOST_TEST(stage.run_until([&] { return stage.peer(1).held_by == "cap"; }));
+  leave_behind(stage, {1});
+  BOOST_TEST(stage.run_until([&] { return peer(stage, 1).held_by == "cap"; }));
   const auto set = [&](const std::string& body) {
     return stage.admin("POST", "/v1/local/rebuild_rate", body).status;
   };
@@ -174,7 +189,7 @@ BOOST_AUTO_TEST_CASE(the_cap_changes_while_a_copy_is_rebuilt_and_a_senseless_one
   BOOST_TEST(stage.admin("GET", "/v1/local").body.find("\"rebuild_rate_bytes_per_second\":32768") !=
              std::string::npos);
   BOOST_TEST(set("{\"bytes_per_second\":0}") == 200u);
-  BOOST_TEST(stage.run_until([&] { return stage.peer(1).state == "streaming"; }, 5 * second));
+  BOOST_TEST(stage.run_until([&] { return peer(stage, 1).state == "streaming"; }, 5 * second));
 }
 
 BOOST_AUTO_TEST_CASE(a_stuck_replica_delays_a_flush_until_it_is_left_out_and_nobody_else_at_all) {

@@ -3,13 +3,11 @@
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 
-#include "engine/planted.hpp"
-#include "sim/cluster.hpp"
+#include "tests/cluster/stage.hpp"
 
 using namespace tidemark;
+using namespace tidemark::cluster_tests;
 using namespace tidemark::sim;
-using engine::millisecond;
-using engine::second;
 
 namespace {
 
@@ -53,64 +51,55 @@ struct Good : Scene {
   ~Good() { BOOST_CHECK_MESSAGE(!failed(), why()); }
 };
 
-struct Planted {
-  explicit Planted(engine::Bug bug) { engine::plant(bug); }
-  ~Planted() { engine::plant(engine::Bug::none); }
+const Story grown_behind_a_replicas_back = [](Stage& s) {
+  s.block(0, 2);
+  s.run_for(100 * millisecond);
+  s.must(s.begin_resize(512), "not_staged", "the size is not wanted");
+  // Before the replica's link to the control plane is found dead.
+  auto answered = std::make_shared<bool>(false);
+  for (int look = 0; look < 40 && !*answered; ++look) {
+    answered = s.later_write(400);
+    s.run_for(50 * millisecond);
+  }
+  s.must(*answered, "never_grown", "a write beyond the old end is not answered");
+  s.flush();
+  s.must(s.in_set(2), "refused_beyond_the_end", "a replica does not follow beyond the old end");
+  s.kill(1, Kill::power);
+  s.heal();
+  s.run_until([&] { return !s.history().resizing(); });
+  s.promote_soon(2);
+  s.read(400);
+  const auto seen = s.view();
+  s.must(seen && seen->size_bytes == 512 * engine::block_bytes, "other_size",
+         "the next primary has another size");
+  s.settle();
 };
 
-/// Grown while a replica hears nothing of the control plane; written beyond the old end; then that
-/// replica is the primary. Whether all of it was there.
-bool grown_behind_a_replicas_back(Scene& scene) {
-  // The primary apart from the control plane's host, so that the one can be heard without the other.
-  if (!scene.promote_soon(1)) return false;
-  if (!scene.converge()) return false;
-  scene.block(0, 2);
-  scene.run_for(100 * millisecond);
-  if (!scene.begin_resize(512)) return false;
-  // Before the replica's link to the control plane is found dead.
-  scene.run_until([&] { return scene.answer(engine::FrontOp::write, 400).empty(); }, 2 * second);
-  if (!scene.write(400)) return false;
-  if (!scene.flush()) return false;
-  scene.kill(1, Kill::power);
-  scene.heal();
-  if (!scene.run_until([&] { return !scene.history().resizing(); })) return false;
-  if (!scene.promote_soon(2)) return false;
-  return scene.read(400) && scene.blocks() == 512;
-}
-
-/// Shrunk and grown again: whether what was cut reads as zeros on every copy.
-bool shrunk_and_grown_again(Scene& scene) {
-  return scene.write(300, 20) && scene.flush() && scene.resize(256) && scene.resize(512) &&
-         scene.read(300, 20) && scene.settle();
-}
+const Story shrunk_and_grown_again = [](Stage& s) {
+  s.write(300, 20);
+  s.flush();
+  s.resize(256);
+  s.resize(512);
+  s.read(300, 20);
+  s.settle();
+};
 
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(resize)
 
+// C24. A volume grows while a replica hears nothing of the control plane, and is written beyond the old end. Then that
+// replica is the primary.
 BOOST_AUTO_TEST_CASE(a_replica_takes_a_write_beyond_the_old_end_before_it_hears_of_the_new_one) {
-  Good scene;
-  BOOST_TEST(grown_behind_a_replicas_back(scene));
-  BOOST_TEST(scene.settle());
+  must_hold(grown_behind_a_replicas_back, apart());
+  must_break(Bug::resize_outside_log, {"refused_beyond_the_end"}, grown_behind_a_replicas_back,
+             apart());
 }
 
+// C24. What was cut off does not come back with the next growth.
 BOOST_AUTO_TEST_CASE(what_was_cut_off_reads_as_zeros_on_every_copy_when_the_volume_grows_again) {
-  Good scene(with(512, 2));
-  BOOST_TEST(shrunk_and_grown_again(scene));
-}
-
-BOOST_AUTO_TEST_CASE(planted_a_shrink_that_keeps_what_it_cuts_is_found) {
-  const Planted bug(engine::Bug::shrink_keeps_cut_blocks);
-  Scene scene(with(512, 2));
-  shrunk_and_grown_again(scene);
-  BOOST_TEST(scene.failed());
-}
-
-BOOST_AUTO_TEST_CASE(planted_a_size_that_no_record_says_is_found) {
-  const Planted bug(engine::Bug::resize_outside_log);
-  Scene scene(with(512, 2));
-  shrunk_and_grown_again(scene);
-  BOOST_TEST(scene.failed());
+  must_hold(shrunk_and_grown_again, with(512), 2);
+  must_break(Bug::shrink_keeps_cut_blocks, {"lost_flushed", "corrupt"}, shrunk_and_grown_again, with(512));
 }
 
 BOOST_AUTO_TEST_CASE(requests_beyond_the_end_are_refused_and_those_within_are_not) {

@@ -213,6 +213,9 @@ BOOST_AUTO_TEST_CASE(only_the_primary_in_its_incarnation_may_propose) {
   auto w = three_nodes_and_a_volume();
   BOOST_TEST(w.play(w.plane.on_message(2, proposal(w, {entry(1), entry(2)})))
                  .starts_with("to 2: set_decided refused"));
+  const auto of_the_reign = proposal(w, {entry(1), entry(2)});
+  w.node_in(1, 2);
+  BOOST_TEST(w.play(w.plane.on_message(1, of_the_reign)).starts_with("to 1: set_decided refused"));
 }
 
 BOOST_AUTO_TEST_CASE(wrong_sets_are_refused) {
