@@ -69,6 +69,26 @@ class CheckRules(unittest.TestCase):
     def test_a_planted_bug_of_no_rule(self):
         self.breaks(self.changed(", planted `base_skips_holes`", ""), "base_skips_holes is named by no rule")
 
+    # As a history is taken away, is only spoken of, or is written over two lines.
+    def test_a_planted_bug_that_no_history_must_break_with(self):
+        story = next(path for path in (self.root / "tests/cluster").glob("*.cpp") if "must_break(Bug::base_skips_holes" in path.read_text())
+        text = story.read_text()
+        said = "no history in tests/cluster must break with base_skips_holes planted"
+        for instead in ("must_hold(Bug::base_skips_holes", "// must_break(Bug::base_skips_holes", "must_break(Bug::base_skips_holes_too"):
+            story.write_text(text.replace("must_break(Bug::base_skips_holes", instead))
+            self.breaks(self.text, said)
+        story.write_text(text.replace("must_break(Bug::base_skips_holes", "must_break(\n      engine::Bug::base_skips_holes"))
+        self.assertNotIn(said, self.check()[1])
+
+    def test_a_bug_without_a_history_that_has_one_or_is_gone(self):
+        story = self.root / "tests/cluster/more_test.cpp"
+        story.write_text("must_break(Bug::base_drops_block, {});\n")
+        self.breaks(self.text, "base_drops_block has a history in tests/cluster and stands among those that have none")
+        story.unlink()
+        bugs = self.root / "engine/planted.hpp"
+        bugs.write_text(bugs.read_text().replace("  truncated_tail_returns,", "  truncated_tail_stays,"))
+        self.breaks(self.text, "truncated_tail_returns is among the bugs without a history and does not exist")
+
     def test_a_rule_that_is_missing_twice_or_unknown(self):
         row = next(line for line in self.text.splitlines(True) if line.startswith("| R7 |"))
         self.breaks(self.text.replace(row, ""), "R7 is missing")
