@@ -356,9 +356,11 @@ void Faults::control_from_backup() {
   if (cluster_.hosts_a_copy(0) || cluster_.configuring() || !rules) return;
   const bool changes = random_.chance(1, 2);
   if (!changes || begin_as_best_effort()) reign_out_of_a_backup();
-  if (changes && !cluster_.failed())
-    cluster_.configure(*engine::parse_mode(rules->mode),
-                       static_cast<std::uint32_t>(rules->min_copies));
+  if (!changes || cluster_.failed()) return;
+  const auto mode = *engine::parse_mode(rules->mode);
+  // In a quorum of three fewer than two say nothing, and are refused.
+  const auto fewest = mode == engine::Mode::sync_quorum ? std::uint64_t{2} : std::uint64_t{1};
+  cluster_.configure(mode, static_cast<std::uint32_t>(std::max(rules->min_copies, fewest)));
 }
 
 void Faults::reign_out_of_a_backup() {
