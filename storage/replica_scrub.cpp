@@ -129,6 +129,9 @@ Task<Status> ReplicaStore::scrub(std::uint64_t number) {
   if (scrub_over(number)) co_return Done{};
   (void)co_await scrub_catalog(number);
   if (scrub_over(number)) co_return Done{};
+  auto headers = co_await scrub_log_headers(number);
+  if (!headers) co_return headers;
+  if (scrub_over(number)) co_return Done{};
   auto log = co_await scrub_log(number);
   if (!log) co_return log;
   // Blocks may take hours: until then no restart shall need a record that cannot be read.
@@ -215,6 +218,20 @@ Task<Done> ReplicaStore::scrub_catalog(std::uint64_t number) {
 }
 
 // --- the log -------------------------------------------------------------------------------------
+
+/// What a segment's header says is known while it is in use: it is written again.
+Task<Status> ReplicaStore::scrub_log_headers(std::uint64_t number) {
+  const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
+  if (scrub_over(number)) co_return Done{};
+  const auto mended = co_await wal_->mend_headers();
+  if (!mended) co_return mended.error();
+  if (*mended == 0 || scrub_over(number)) co_return Done{};
+  scrub_.log_damage += *mended;
+  config_.events.event(engine::Event(engine::Level::warning, "log_header_rewritten")
+                           .with("volume", config_.spec.name)
+                           .with("headers", *mended));
+  co_return Done{};
+}
 
 Task<Status> ReplicaStore::scrub_log(std::uint64_t number) {
   const auto to = wal_->durable();

@@ -308,6 +308,7 @@ class ReplicaStore {
   Task<engine::Status> scrub(std::uint64_t number);
   Task<engine::Status> scrub_superblock(std::uint64_t number);
   Task<engine::Done> scrub_catalog(std::uint64_t number);
+  Task<engine::Status> scrub_log_headers(std::uint64_t number);
   Task<engine::Status> scrub_log(std::uint64_t number);
   Task<engine::Status> give_up_history(engine::Lsn lsn);
   void note_rot(engine::Lsn lsn, const engine::Error& error);

@@ -161,6 +161,23 @@ Task<Result<Lsn>> Wal::verify(Lsn from, Lsn to) {
   co_return records->back()->lsn().next();
 }
 
+Task<Result<std::uint64_t>> Wal::mend_headers() {
+  // Held, none of them is recycled.
+  std::vector<SegmentPtr> all(history_.segments.begin(), history_.segments.end());
+  all.insert(all.end(), index_.segments().begin(), index_.segments().end());
+  std::uint64_t mended = 0;
+  for (const auto& segment : all) {
+    if (segment->header.first > durable()) break;  // It may be on its way.
+    auto written = encode_segment_header(segment->header).freeze();
+    auto found = co_await read_file(context_.disk, segment->file, 0, written.size());
+    if (found && std::ranges::equal(found->bytes(), written.bytes())) continue;
+    auto again = co_await write_file(context_.disk, segment->file, 0, std::move(written));
+    if (!again) co_return again.error();
+    ++mended;
+  }
+  co_return mended;
+}
+
 Task<Done> Wal::something_moved() {
   // Named: g++ 12 destroys a closure's captures twice when it is a temporary of a co_await.
   auto moved = callback<Done>([this](auto done) { waiting_.push_back(std::move(done)); });

@@ -54,6 +54,10 @@ class Wal {
   /// Re-reads about 1 MiB of [from, to] from disk and verifies it; answers where to go on.
   Task<engine::Result<engine::Lsn>> verify(engine::Lsn from, engine::Lsn to);
 
+  /// Writes the headers of segments again that do not read as they were written; how many. Without one no restart finds
+  /// its segment. Not while the log is cut or begun anew: what is erased would come back.
+  Task<engine::Result<std::uint64_t>> mend_headers();
+
   /// True when everything appended is durable. False when no segment can be had for the rest and
   /// nothing is in flight: it was never durable, and never will be, as nothing is issued any more.
   Task<engine::Result<bool>> drain();

@@ -193,6 +193,21 @@ BOOST_AUTO_TEST_CASE(a_scrub_repairs_a_write_that_most_copies_have_lost) {
   BOOST_TEST(scene.settle());
 }
 
+// Seed 5824: only an opening reads a segment's header, and without it all that stands behind is lost.
+BOOST_AUTO_TEST_CASE(a_scrub_mends_the_rotten_headers_of_a_log_before_a_restart_needs_them) {
+  Scene scene;
+  const auto replica = (scene.primary() + 1) % scene.size();
+  BOOST_TEST(scene.write(0, 4, true));
+  Random random(5);
+  for (const auto& inode : scene.files(replica, ".seg")) inode->rot(0, page_bytes, random);
+  BOOST_TEST(scene.begin_scrub(1'000'000'000));
+  BOOST_TEST(scene.scrub_ended());
+  BOOST_TEST(scene.told(replica, "log_header_rewritten") == 1u);
+  scene.kill(replica, Kill::power);
+  scene.boot(replica);
+  BOOST_TEST(scene.settle());
+}
+
 BOOST_AUTO_TEST_CASE(a_scrub_ends_where_no_copy_of_a_block_is_left_and_names_it) {
   Scene scene;
   scene.rot_was_injected();

@@ -134,6 +134,35 @@ BOOST_AUTO_TEST_CASE(damaged_history_is_given_up_and_never_read) {
   BOOST_TEST(w.difference_at(end) == "");
 }
 
+// Nothing reads a header but an opening, and that would take all behind it for damage.
+BOOST_AUTO_TEST_CASE(a_rotten_header_of_a_segment_is_written_again) {
+  Scrubbed w;
+  w.fill_log();
+  w.append_durably({w.write(3, 1)});
+  const auto end = w.builder->end();
+  std::size_t segments = 0;
+  for (auto& [path, file] : w.disk->files()) {
+    if (!path.ends_with(".seg") || !file) continue;
+    if (!storage::decode_segment_header(std::span(file->seen).first(block_bytes))) continue;
+    StoreWorld::flip(*file, 40);
+    ++segments;
+  }
+  BOOST_TEST(segments > 1u);
+  const auto s = w.scrub();
+  BOOST_CHECK(s.state == ScrubState::finished);
+  BOOST_TEST(s.log_damage > 1u);
+  BOOST_TEST(w.told("log_header_rewritten") == 1u);
+  BOOST_TEST(w.told("log_rot_found") == 0u);
+  BOOST_TEST(w.scrub().log_damage == 0u);
+  const auto retained = w.store->retained();
+  w.store.reset();
+  const auto opened = w.open();
+  BOOST_TEST(opened.damage == "");
+  BOOST_TEST(opened.end.lsn.value == end.value);
+  BOOST_TEST(opened.retained.value == retained.value);
+  BOOST_TEST(w.difference_at(end) == "");
+}
+
 BOOST_AUTO_TEST_CASE(rot_in_the_segment_that_is_written_to_is_not_needed_by_a_restart) {
   Scrubbed w;
   w.open(true);
