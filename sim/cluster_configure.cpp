@@ -24,6 +24,8 @@ void Cluster::ask_configure(const Rules& rules) {
       return reply.body.find(what) != std::string::npos;
     };
     if (!wants(rules)) return;
+    // A copy is taken out: until it is in again more than are left may not be asked for.
+    if (reply.status == 400 && says(fmt::format("its {} copies", options_.copies - 1))) return;
     if (reply.status == 400) return fail("operator", fmt::format("configure: {}", reply.body));
     const bool done = reply.status == 200 && says(mode) && says(least + ",") &&
                       !says("wanted_mode") && !says("wanted_min_copies");
