@@ -82,6 +82,8 @@ class SimNet {
   /// Decides over each message that arrives; null: all pass. What is held is asked about again until
   /// it passes, and what came behind it on its connection waits behind it.
   std::function<Fate(const Passage&)> filter;
+  /// Changes what a node is about to take, behind every checksum of the wire: its memory lies. Null: none does.
+  std::function<void(std::uint32_t to, engine::Message& message)> forge;
   /// Whoever speaks as the control plane to a node: over its connection of now, or not at all.
   void say_as_control(std::uint32_t node, engine::Message message);
   /// What was delivered, before the receiver sees it. For checkers.

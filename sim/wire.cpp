@@ -149,6 +149,7 @@ void Wire::let_pass(int to) {
     end.stalled.pop_front();
     if (fate == Fate::drop) continue;
     if (net_.on_delivery) net_.on_delivery(*end.life, message);
+    if (net_.forge) net_.forge(end.node, message);
     if (to == connector && perturbed(message)) continue;
     deliver(to, std::move(message));
   }

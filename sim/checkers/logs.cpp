@@ -93,11 +93,13 @@ void Logs::appended(caf::actor_id store, const AppendRecords& append) {
           "gap", fmt::format("store #{} ends at {} and was given {}", store, tail.lsn, header.lsn));
     }
     if (tail.known) tree_.try_emplace(header.digest, Node{header.lsn, header.epoch, tail.digest});
-    const auto [named, fresh] = named_.try_emplace({header.epoch, header.lsn}, header.digest);
-    if (!fresh && named->second != header.digest) {
-      return fail_("two_logs",
-                   fmt::format("epoch {} lsn {} has two contents: {} and {}", header.epoch,
-                               header.lsn, to_string(named->second), to_string(header.digest)));
+    if (!forged_.contains(header.digest)) {
+      const auto [named, fresh] = named_.try_emplace({header.epoch, header.lsn}, header.digest);
+      if (!fresh && named->second != header.digest) {
+        return fail_("two_logs",
+                     fmt::format("epoch {} lsn {} has two contents: {} and {}", header.epoch,
+                                 header.lsn, to_string(named->second), to_string(header.digest)));
+      }
     }
     tail = {header.lsn, header.digest, true, tail.replica, tail.told};
   }

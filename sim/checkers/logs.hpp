@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -37,6 +38,9 @@ class Logs {
   /// Bytes on disks were damaged on purpose: the last records that nothing on the disk proves
   /// durable may then pass for a torn tail (C14).
   void rot_was_injected() { unproved_max_ = unproved_after_rot; }
+
+  /// A record that no primary wrote is put into a copy's log: the cluster is to find out, and the copy is damaged until then.
+  void forged(const engine::Digest& record) { forged_.insert(record); }
 
   /// One message about to be handled.
   void observe(const Step& step);
@@ -90,6 +94,7 @@ class Logs {
   OnFailure fail_;
   std::unordered_map<engine::Digest, Node, ByLow> tree_;  ///< Looked up only.
   std::map<std::pair<engine::Epoch, engine::Lsn>, engine::Digest> named_;
+  std::set<engine::Digest> forged_;
   std::map<caf::actor_id, Tail> tails_;
   std::map<caf::actor_id, Reign> reigns_;
   std::map<caf::actor_id, engine::Lsn> checkpoints_;  ///< Checked last, by the store's listener.

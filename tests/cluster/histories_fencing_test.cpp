@@ -387,6 +387,43 @@ BOOST_AUTO_TEST_CASE(a_reign_that_was_best_effort_once_cannot_lose_what_it_commi
   must_break(Bug::first_mode_excuses, lost_or_not_refused, story, options);
 }
 
+// C18. Two copies are made primary by force, one after the other, and the control plane dies amid the first: whatever came
+// of that, no epoch is given to both.
+template <class Amid>
+void two_by_force(Stage& s) {
+  s.write(0);
+  s.flush();
+  s.kill(1);
+  std::map<engine::Epoch, std::uint64_t> reigns;
+  bool twice = false, wished = false, amid = false;
+  s.rule([&](const Passage& p) {
+    amid = amid || (wished && std::holds_alternative<Amid>(p.message));
+    if (const auto* told = std::get_if<engine::Assign>(&p.message)) {
+      const auto nonce = told->assignment.nonce;
+      twice = twice || reigns.try_emplace(told->assignment.epoch, nonce).first->second != nonce;
+    }
+    return Fate::pass;
+  });
+  wished = true;
+  s.wish(2, true);
+  s.run_until([&] { return amid; }, 10 * second);
+  s.must(amid, "not_staged", "the first one is not on its way");
+  s.kill(0);
+  s.boot(0);
+  for (int attempt = 0; attempt < 20 && !s.promote(3, true); ++attempt)
+    s.run_for(500 * millisecond);
+  s.must(s.serves(3), "not_staged", "the second one does not reign");
+  s.must(!twice, "epoch_given_twice", "two reigns were given one epoch");
+  s.pass_all();
+  s.boot(1);
+  s.settle();
+}
+BOOST_AUTO_TEST_CASE(two_promotions_by_force_are_never_given_one_epoch) {
+  must_hold(two_by_force<engine::Fence>, apart());
+  must_hold(two_by_force<engine::Promise>, apart());
+  must_hold(two_by_force<engine::Assign>, apart());
+}
+
 // C18, C20. Neither the control plane nor the primary that it promotes can reach the first one. That still
 // reaches a replica: its higher promise ends the reign before anybody reads old data there.
 BOOST_AUTO_TEST_CASE(a_primary_steps_down_when_a_replica_has_promised_more) {

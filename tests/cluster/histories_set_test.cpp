@@ -2,10 +2,50 @@
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 
+#include "engine/record/record.hpp"
 #include "tests/cluster/stage.hpp"
 
 using namespace tidemark;
 using namespace tidemark::cluster_tests;
+
+namespace {
+
+/// Whether the control plane said no to a proposal, for that reason.
+struct Refusal {
+  std::shared_ptr<bool> seen = std::make_shared<bool>(false);
+  std::function<Fate(const Passage&)> watch;
+};
+Refusal refusal(std::string reason) {
+  Refusal refusal;
+  refusal.watch = [seen = refusal.seen, reason = std::move(reason)](const Passage& p) {
+    const auto* decided = std::get_if<engine::SetDecided>(&p.message);
+    if (decided != nullptr && !decided->accepted)
+      *seen = *seen || decided->reason.find(reason) != std::string::npos;
+    return Fate::pass;
+  };
+  return refusal;
+}
+
+/// The first record that the node is to take on is another one, chained and checksummed as if it were right.
+std::function<void(std::uint32_t, engine::Message&)> other_record(Stage& s, std::uint32_t node) {
+  return [&s, node, before = std::optional<engine::RecordHeader>(), done = false](
+             std::uint32_t to, engine::Message& message) mutable {
+    auto* records = std::get_if<engine::Records>(&message);
+    if (done || to != node || records == nullptr || records->records.empty()) return;
+    const auto& right = records->records.front()->header();
+    if (before && right.lsn == before->lsn.next() && right.kind == engine::RecordKind::write) {
+      engine::RecordBuilder builder(engine::VolumeKey(records->volume), before->lsn,
+                                    before->digest);
+      const auto content = engine::zeros(right.payload_bytes);
+      records->records = {builder.write(right.epoch, right.range, content, {})};
+      s.logs().forged(builder.digest());
+      done = true;
+    }
+    before = records->records.back()->header();
+  };
+}
+
+}  // namespace
 
 BOOST_AUTO_TEST_SUITE(histories_set)
 
@@ -81,6 +121,70 @@ BOOST_AUTO_TEST_CASE(
   };
   must_hold(story, pair());
   must_break(Bug::member_leaves_before_cas, {"counted_too_few"}, story, pair());
+}
+
+// C11. A member starts again between its witness and its entry: what it had in memory as it was witnessed is gone, and it
+// is not taken in as who it was.
+BOOST_AUTO_TEST_CASE(a_member_that_starts_again_before_its_entry_is_not_taken_in_as_who_it_was) {
+  const Story story = [](Stage& s) {
+    s.kill(2);
+    s.write(0, 1, true);
+    const auto asked = std::make_shared<bool>(false);
+    s.rule([asked](const Passage& p) {
+      const auto* proposal = std::get_if<engine::ProposeSet>(&p.message);
+      if (proposal == nullptr || proposal->in_sync.size() != 2) return Fate::pass;
+      *asked = true;
+      return Fate::hold;
+    });
+    s.boot(2);
+    s.run_until([&] { return *asked; }, 20 * second);
+    s.must(*asked, "not_staged", "node3 was never asked for");
+    s.hold_log(2);
+    s.later_write(5);
+    s.run_for(50 * millisecond);
+    s.kill(2);
+    s.let_go(2);
+    s.boot(2);
+    s.run_for(500 * millisecond);
+    const auto refused = refusal("has started again since");
+    s.pass_all();
+    s.rule(refused.watch);
+    s.run_until([&] { return *refused.seen; }, 5 * second);
+    s.must(*refused.seen, "not_refused", "it was taken in under an incarnation that ended");
+    s.read(5);
+    s.settle();
+  };
+  must_hold(story, pair());
+}
+
+// C11. An older reign's proposal arrives as the next one reigns: the set is that one's.
+BOOST_AUTO_TEST_CASE(a_proposal_of_a_reign_that_is_over_changes_nothing) {
+  const Story story = [](Stage& s) {
+    const auto asked = std::make_shared<bool>(false);
+    s.rule([asked](const Passage& p) {
+      const bool proposes = std::holds_alternative<engine::ProposeSet>(p.message) && p.from == 1;
+      *asked = *asked || proposes;
+      return proposes ? Fate::hold : Fate::pass;
+    });
+    s.kill(3);
+    s.later_write(5, true);
+    s.run_until([&] { return *asked; }, 20 * second);
+    s.must(*asked, "not_staged", "nobody asked that node4 be left out");
+    s.wish(2);
+    s.run_until([&] { return s.serves(2); }, 20 * second);
+    s.must(s.serves(2), "not_staged", "node3 does not reign");
+    const auto before = s.view();
+    const auto refused = refusal("was to be replaced");
+    s.pass_all();
+    s.rule(refused.watch);
+    s.run_until([&] { return *refused.seen; }, 5 * second);
+    s.must(*refused.seen, "not_refused", "a proposal of the reign before was not refused");
+    const auto after = s.view();
+    s.must(before && after && after->epoch == before->epoch, "reign_lost", "the reign is over");
+    s.read(5);
+    s.settle();
+  };
+  must_hold(story, apart());
 }
 
 // C10. Records that the others do not have yet are not in force: were they in the primary's extents
@@ -178,6 +282,27 @@ BOOST_AUTO_TEST_CASE(logs_are_compared_at_the_point_that_both_histories_share) {
   };
   must_hold(story, apart());
   must_break(Bug::digest_asked_at_its_end, {"never_in_line"}, story, apart());
+}
+
+// C21. A replica took another record than the primary wrote, in one reign: its memory lied, and every checksum since is
+// right. What it says is durable does not count; and where its log parts from the primary's is found, never guessed.
+BOOST_AUTO_TEST_CASE(a_log_that_parted_within_one_reign_is_found_out_and_brought_back) {
+  const Story story = [](Stage& s) {
+    const auto diverged = std::make_shared<bool>(false);
+    s.node(1).on_event = [diverged](const sim::SimNode&, const engine::Event& event) {
+      *diverged = *diverged || event.name == "log_diverged";
+    };
+    s.world().net.forge = other_record(s, 3);
+    s.write(5, 1, true);
+    const auto answered = s.later_write(5, true);
+    s.run_until([&] { return *diverged; }, 20 * second);
+    s.must(*diverged, "not_staged", "nobody told that the logs part");
+    s.run_until([&] { return *answered; }, 20 * second);
+    s.must(*answered, "never_in_line", "the write was not answered");
+    s.settle();
+    s.must(s.copies_equal(), "unequal", "the copies are not equal");
+  };
+  must_hold(story, apart());
 }
 
 // C23. The primary's disk is full. A record that has its number is on its way to the others and cannot be taken back: so

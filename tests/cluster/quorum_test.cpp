@@ -315,6 +315,42 @@ BOOST_AUTO_TEST_CASE(who_is_away_stays_in_the_count) {
              options);
 }
 
+// C13. A voter is rebuilt: its log is durable far, and its image is a half one. What it and the primary alone have is not
+// committed by a majority.
+BOOST_AUTO_TEST_CASE(a_voter_that_is_rebuilt_commits_nothing) {
+  const Story story = [](cluster_tests::Stage& s) {
+    s.kill(3);
+    s.flood();
+    auto durable = std::make_shared<engine::Lsn>();
+    s.rule([durable](const cluster_tests::Passage& p) {
+      const auto* ack = std::get_if<engine::Ack>(&p.message);
+      if (ack != nullptr && p.from == 3) *durable = ack->durable;
+      const bool base = std::holds_alternative<engine::BaseBlocks>(p.message);
+      return base && p.to == 3 ? sim::Fate::hold : sim::Fate::pass;
+    });
+    s.boot(3);
+    const auto rebuilds = [&] {
+      const auto copy = s.copy(3);
+      return copy && copy->state == "rebuilding";
+    };
+    s.run_until(rebuilds, 20 * second);
+    s.hold_log(2);
+    const auto answered = s.later_write(3, true);
+    s.run_for(1 * second);
+    const auto v = s.view();
+    s.must(v && rebuilds() && durable->value == v->head, "not_staged", "its log is not durable");
+    s.must(!*answered, "half_copy_counted", "committed with a copy that is half");
+    s.let_go(2);
+    s.run_until([&] { return *answered; }, 20 * second);
+    s.must(*answered, "never_answered", "a majority has it");
+    s.pass_all();
+    s.settle();
+  };
+  auto options = apart();
+  options.mode = engine::Mode::sync_quorum;
+  must_hold(story, options);
+}
+
 BOOST_AUTO_TEST_CASE(when_the_primary_dies_the_longer_of_the_others_reigns_whomever_one_wants) {
   Scene scene;
   BOOST_TEST(scene.promote(1));

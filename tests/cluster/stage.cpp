@@ -97,9 +97,10 @@ std::shared_ptr<bool> Stage::later(engine::FrontOp op, std::uint64_t block, bool
   return answered;
 }
 
-void Stage::wish(std::uint32_t n) {
+void Stage::wish(std::uint32_t n, bool force) {
   admin_later("POST", fmt::format("/v1/volumes/{}/promote", volume),
-              fmt::format("{{\"node\":\"{}\"}}", node(n).name()), [](engine::AdminReply) {});
+              fmt::format("{{\"node\":\"{}\",\"force\":{}}}", node(n).name(), force),
+              [](engine::AdminReply) {});
 }
 
 bool Stage::serves(std::uint32_t n) {

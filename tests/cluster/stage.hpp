@@ -56,7 +56,8 @@ class Stage : public sim::Cluster {
   }
 
   // --- people
-  void wish(std::uint32_t node);  ///< An operator asks for this primary, and does not wait.
+  /// An operator asks for this primary, and does not wait.
+  void wish(std::uint32_t node, bool force = false);
   bool serves(std::uint32_t node);
   std::optional<sim::CopyView> copy(std::uint32_t node);
   /// Whether any copy of the node counts: one that is replaced stays for a while beside the new one.

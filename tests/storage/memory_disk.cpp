@@ -121,6 +121,8 @@ std::uint64_t MemoryDisk::used_bytes() const {
 }
 
 void MemoryDisk::open(const std::string& path, storage::OpenOptions options, OnOpen done) {
+  paths_opened.insert(path);
+  if (!options.direct) paths_buffered.insert(path);
   later([this, path, options, done = std::move(done)] {
     const auto found = files_.find(path);
     if (options.create && found != files_.end()) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -95,6 +96,8 @@ class MemoryDisk final : public storage::Disk {
   std::function<engine::Status(const std::string& path)> on_sync;
   std::uint64_t writes = 0;
   std::uint64_t bytes_read = 0;
+  std::set<std::string> paths_opened;    ///< Whatever was, by its path.
+  std::set<std::string> paths_buffered;  ///< Those that were opened without O_DIRECT.
 
   void open(const std::string& path, storage::OpenOptions options, OnOpen done) override;
   void write(const storage::FilePtr& file, std::uint64_t offset, std::vector<engine::Slice> data,

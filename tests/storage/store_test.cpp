@@ -45,6 +45,24 @@ BOOST_AUTO_TEST_CASE(committed_records_reach_the_extents_and_reads_do_not_change
   BOOST_CHECK_EQUAL(w.difference_at(Lsn(5)), "");
 }
 
+// C23. What a failed write left in the page cache would be read as if it were on the disk.
+BOOST_AUTO_TEST_CASE(a_store_reads_its_disk_and_never_the_page_cache) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(14, 4)});
+  w.flush();
+  w.append_durably({w.write(3, 2)});
+  w.store.reset();
+  w.open();
+  std::set<std::string> kinds;
+  for (const auto& path : w.disk->paths_opened) {
+    kinds.insert(path.substr(path.find_last_of("./")));
+    BOOST_CHECK(!w.disk->paths_buffered.contains(path));
+  }
+  for (const auto* kind : {".seg", ".dat", ".sum", "/superblock"})
+    BOOST_CHECK(kinds.contains(kind));
+}
+
 BOOST_AUTO_TEST_CASE(zeros_that_keep_their_space_count_in_a_round) {
   constexpr std::uint64_t round = storage::flush_round_bytes_max / block_bytes;
   StoreWorld w(2 * round + 10);

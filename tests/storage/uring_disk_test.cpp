@@ -77,6 +77,17 @@ struct World {
   }
 };
 
+/// The flags of the description through which this process has the file open.
+int flags_of(const std::string& path) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone) == path)
+      return ::fcntl(std::stoi(entry.path().filename()), F_GETFL);
+  }
+  BOOST_FAIL(path + " is not open");
+  return 0;
+}
+
 engine::Slice block_of(int value) {
   engine::Buffer buffer(4096);
   std::memset(buffer.data(), value, buffer.size());
@@ -129,6 +140,16 @@ BOOST_AUTO_TEST_CASE(what_was_gathered_is_read_back) {
     equal = equal && std::memcmp(read_back->data() + i * 4096, data[i].data(), 4096) == 0;
   }
   BOOST_TEST(equal);
+}
+
+// C23.
+BOOST_AUTO_TEST_CASE(a_file_is_opened_past_the_page_cache_unless_it_is_asked_otherwise) {
+  const auto direct = open("f", {.create = true});
+  const auto buffered = open("g", {.create = true, .direct = false});
+  BOOST_REQUIRE(direct.has_value());
+  BOOST_REQUIRE(buffered.has_value());
+  BOOST_TEST((flags_of(in("f")) & O_DIRECT) == O_DIRECT);
+  BOOST_TEST((flags_of(in("g")) & O_DIRECT) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(reading_beyond_the_end_is_an_error_not_zeros) {
