@@ -122,6 +122,8 @@ class Clients:
 
 
 class Bench:
+    UNWATCHED = 1.0  # Seconds in which nobody asks a killed node how it is: each question is a process, on the cores that it needs to come back.
+
     def __init__(self, directory, options):
         self.options, self.directory = options, directory
         self.rows = []
@@ -277,7 +279,10 @@ class Bench:
                 look()
             finally:
                 killed.kill(signal.SIGKILL)
-            killed.start()
+            killed.start(wait=not clients)
+            if clients:
+                time.sleep(self.UNWATCHED)
+                killed.wait_ready()
             self.cluster.wait(lambda: look()[0]["serving"], "the volume to be served", 120, every=0.02)
             if clients:
                 served = time.monotonic()
