@@ -2,6 +2,7 @@
 // what volumes tell it of their clients.
 //
 //   Sender ==PaceAsked==> Pace ==PaceTold==> Sender        before each read of base blocks
+//   Volume ==VolumeServed==> Pace                          when its reign begins
 //   Volume ==WritesMeasured==> Pace                        a few times per second
 #pragma once
 
@@ -38,6 +39,10 @@ struct PaceUsed {
 struct PaceLeft {
   caf::actor_addr sender;
 };
+/// Volume -> Pace: clients may come, or come back.
+struct VolumeServed {
+  engine::VolumeId volume;
+};
 /// Volume -> Pace: what its clients saw.
 struct WritesMeasured {
   engine::VolumeId volume;
@@ -52,9 +57,10 @@ struct PaceDue {
   std::uint64_t arming = 0;
 };
 
-using Pace = caf::typed_actor<caf::reacts_to<PaceAsked>, caf::reacts_to<PaceUsed>,
-                              caf::reacts_to<PaceLeft>, caf::reacts_to<WritesMeasured>,
-                              caf::reacts_to<SetRebuildRate>, caf::reacts_to<PaceDue>>;
+using Pace =
+    caf::typed_actor<caf::reacts_to<PaceAsked>, caf::reacts_to<PaceUsed>, caf::reacts_to<PaceLeft>,
+                     caf::reacts_to<VolumeServed>, caf::reacts_to<WritesMeasured>,
+                     caf::reacts_to<SetRebuildRate>, caf::reacts_to<PaceDue>>;
 
 }  // namespace tidemark::actors
 
@@ -62,6 +68,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::PaceTold)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::PaceAsked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::PaceUsed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::PaceLeft)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::VolumeServed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::WritesMeasured)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::SetRebuildRate)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::actors::PaceDue)

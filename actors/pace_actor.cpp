@@ -102,6 +102,10 @@ Pace::behavior_type pace_actor(Pace::stateful_pointer<PaceActor> self, const Env
         s.pump();
       },
       [&s](const PaceLeft& m) { s.left(m.sender); },
+      [&s](const VolumeServed& m) {
+        s.machine->served(m.volume, s.env->clock.now());
+        s.pump();
+      },
       [&s](const WritesMeasured& m) {
         s.machine->measured(m.volume, m.sample);
         s.pump();

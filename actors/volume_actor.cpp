@@ -54,6 +54,8 @@ void VolumeActor::begin(VolumeSeed seed, SpawnSender spawn) {
   shipped = seed.facts.end;
   machine.emplace(limits_of(env->settings));
   self->send(store, SetListener{VolumeShell(self)});
+  // Before its senders ask for the first block of a base.
+  if (pace) self->send(*pace, VolumeServed{seed.assignment.spec.id});
   handle(engine::RoleOpened{std::move(seed.assignment), log_of(std::move(seed.facts)),
                             front_session(*env), now()});
   arm();

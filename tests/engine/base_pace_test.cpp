@@ -245,6 +245,30 @@ BOOST_AUTO_TEST_CASE(clients_that_come_while_a_rebuild_runs_unlimited_halve_it_a
   BOOST_TEST(pace.standing(lane(1)).rate > 0u);
 }
 
+// Behind a failover: whoever waited for the primary has not been answered yet.
+BOOST_AUTO_TEST_CASE(a_volume_that_is_served_from_now_on_is_not_at_rest) {
+  BasePace pace({1, 0});
+  run(pace, {1}, 0, 999);
+  BOOST_TEST(pace.standing(lane(1)).rate == 0u);
+  pace.served(volume, at(1000));
+  BOOST_TEST(run(pace, {1}, 1000, 1099)[1] == 0u);
+  BOOST_TEST((pace.standing(lane(1)).hold == PaceHold::reference));
+  pace.measured(volume, sample(1100, millisecond));
+  BOOST_TEST(run(pace, {1}, 1350, 1599)[1] > 0u);
+  BOOST_TEST((pace.standing(lane(1)).hold == PaceHold::governor));
+}
+
+BOOST_AUTO_TEST_CASE(a_volume_that_nobody_comes_to_is_at_rest_again_soon) {
+  BasePace pace({1, 0});
+  pace.served(volume, at(0));
+  BOOST_TEST(run(pace, {1}, 1, 1499)[1] == 0u);
+  const auto slowly = run(pace, {1}, 1501, 2999)[1];
+  BOOST_TEST(slowly > 0u);
+  BOOST_TEST(slowly <= 2 * pace::rate_start);
+  run(pace, {1}, 3000, 3300);
+  BOOST_TEST((pace.standing(lane(1)).hold == PaceHold::none));
+}
+
 BOOST_AUTO_TEST_CASE(without_a_reference_the_lanes_are_held_until_there_is_one) {
   BasePace pace({1, 0});
   run(pace, {1}, 0, 999);
