@@ -271,6 +271,8 @@ class Bench:
         for share, victim in zip(sorted(dice.uniform(0.01, 0.97) for _ in whom), whom):
             def far():
                 seen, peer = look()
+                if peer.get("in_set") and peer.get("state") == "streaming":
+                    raise SystemExit(f"the copy was whole before all were killed: a larger --size than {self.options.size} bytes, or fewer --kills")
                 ready = seen["serving"] and len(seen["in_sync"]) == 2 and peer.get("state") == "rebuilding"
                 return ready and copied() >= share * blocks
             self.cluster.wait(far, f"{share:.2f} of the rebuild", 1800, every=0.005)
