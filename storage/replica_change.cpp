@@ -196,6 +196,7 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
         s.resetting = all;
         s.checkpoint = base;
         s.checkpoint_digest = digest;
+        s.checkpoint_batch.reset();
         s.checkpoint_time = engine::WallTime();
         s.durable = base;
         s.committed = base;

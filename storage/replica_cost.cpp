@@ -32,6 +32,10 @@ std::uint64_t Wal::bytes_between(engine::Lsn after, engine::Lsn to) const {
     }
   }
   // What is not read yet counts whole.
+  if (const auto& head = history_.head; head && head->first > after.next()) {
+    const auto& segment = *index_.segments().front();
+    if (segment.header.first <= to) bytes += segment.batches.front().offset();
+  }
   const auto& unread = history_.segments;
   for (std::size_t i = 0; i < unread.size(); ++i) {
     const auto& next = i + 1 < unread.size() ? unread[i + 1] : index_.segments().front();

@@ -306,11 +306,13 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
   configurations.truncate(at.lsn);
   const auto durable = wal_->durable();
   const auto committed = committed_;
+  const auto batch = wal_->batch_of(at.lsn);
   auto recorded = co_await record(
       [&](Superblock& s) {
         s.checkpoint = at.lsn;
         s.checkpoint_digest = at.digest;
         s.checkpoint_time = at.time;
+        s.checkpoint_batch = batch;
         s.history = history;
         s.configurations = configurations;
         s.spec.configure(configurations.current());

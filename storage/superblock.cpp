@@ -20,7 +20,7 @@ using engine::Result;
 using engine::Status;
 
 constexpr std::uint64_t magic = 0x315253444954ull;  // "TIDSR1"
-constexpr std::uint32_t format_version = 2;
+constexpr std::uint32_t format_version = 3;
 constexpr std::size_t crc_bytes = 4;
 constexpr std::size_t length_bytes = 4;
 constexpr std::size_t text_bytes_max = 1024;
@@ -192,6 +192,9 @@ engine::Buffer encode_superblock(const Superblock& b) {
   w.put(b.checkpoint.value);
   w.put(b.checkpoint_digest);
   w.put(b.checkpoint_time.value);
+  const auto batch = b.checkpoint_batch.value_or(BatchAddress{});
+  w.put(batch.sequence.value);
+  w.put(batch.offset);
   w.put(b.committed.value);
   w.put(b.durable.value);
   w.put(b.wal_start.value);
@@ -240,6 +243,10 @@ Result<Superblock> decode_superblock(std::span<const std::byte> slot) {
   b.checkpoint = Lsn(r.get<std::uint64_t>());
   b.checkpoint_digest = r.digest();
   b.checkpoint_time = engine::WallTime(r.get<std::uint64_t>());
+  BatchAddress batch;
+  batch.sequence = SegmentSequence(r.get<std::uint64_t>());
+  batch.offset = r.get<std::uint64_t>();
+  if (batch.sequence) b.checkpoint_batch = batch;
   b.committed = Lsn(r.get<std::uint64_t>());
   b.durable = Lsn(r.get<std::uint64_t>());
   b.wal_start = SegmentSequence(r.get<std::uint64_t>());
@@ -280,6 +287,7 @@ RecoveryInput recovery_input(const Superblock& b) {
   input.checkpoint = b.checkpoint;
   input.checkpoint_digest = b.checkpoint_digest;
   input.checkpoint_time = b.checkpoint_time;
+  input.checkpoint_batch = b.checkpoint_batch;
   input.proved_durable = std::max(b.checkpoint, b.durable);
   input.start = b.wal_start;
   input.cuts = b.cuts;

@@ -44,6 +44,8 @@ struct Superblock {
   engine::Lsn checkpoint;
   engine::Digest checkpoint_digest;
   engine::WallTime checkpoint_time;  ///< Monotone time of the record at the checkpoint.
+  /// Where the log has that record; nothing: not known. It says where to begin reading, and is believed no further.
+  std::optional<BatchAddress> checkpoint_batch;
   engine::Lsn committed;
   engine::Lsn durable;                          ///< A lower bound when this was written (C14).
   SegmentSequence wal_start;                    ///< Segments below are pruned.

@@ -79,7 +79,7 @@ void Wal::start(RecoveredLog& recovered, Lsn committed) {
     wake_waiting();
     if (on_failed) on_failed(std::move(error));
   };
-  if (history_.segments.empty()) return;
+  if (history_.empty()) return;
   reading_ = true;
   scope_.run(read_unread(), [this](Done) {
     reading_ = false;
@@ -110,7 +110,7 @@ void Wal::wake_waiting() {
 Task<Result<std::vector<RecordPtr>>> Wal::read(Lsn from, Lsn to, std::uint64_t bytes_max) {
   CHECK(from);
   std::vector<RecordPtr> records;
-  if (!history_.segments.empty()) co_await known(from);
+  if (!history_.empty()) co_await known(from);
   if (from < tail_->first()) {
     const auto on_disk = std::min(to, tail_->first().previous());
     auto read = co_await read_records(context_, index_, from, on_disk, bytes_max);
@@ -238,7 +238,11 @@ Task<Status> Wal::truncate(Lsn to, Digest digest, engine::WallTime mono_time, bo
     if (!ends_chunk) {
       end.chunk_first = last.header.chunk_first;
       end.chunk_bytes = last.header.chunk_bytes;
-      // At most: a batch that was cut still counts with all its payload.
+      // At most: a batch that was cut still counts with all its payload, and what is not known with all its place.
+      if (last.first() > last.header.first) {
+        end.chunk_bytes += last.batches.front().offset();
+        end.chunk_bytes += (last.first() - last.header.first) * engine::block_bytes;
+      }
       for (const auto& batch : last.batches) {
         end.chunk_bytes +=
             (std::uint64_t{batch.payload_blocks} + batch.count) * engine::block_bytes;
@@ -297,6 +301,12 @@ SegmentSequence Wal::start_sequence() const {
   return index_.empty() ? writer_->next_sequence() : index_.segments().front()->header.sequence;
 }
 
+std::optional<BatchAddress> Wal::batch_of(Lsn lsn) const {
+  const auto place = index_.find(lsn);
+  if (!place.segment) return std::nullopt;
+  return BatchAddress{place.segment->header.sequence, place.segment->batches[place.batch].offset()};
+}
+
 std::optional<Wal::WholeSegment> Wal::segment_of(Lsn lsn) const {
   const auto& log = index_.segments();
   for (std::size_t i = 0; i + 1 < log.size(); ++i) {
@@ -332,6 +342,7 @@ void Wal::prune(SegmentSequence start) {
   }
   auto& log = index_.segments();
   while (log.size() > 1 && log.front()->header.sequence < start) {
+    history_.head.reset();
     auto segment = std::move(log.front());
     log.pop_front();
     pool_.give_back(std::move(segment));

@@ -31,7 +31,7 @@ class Wal {
 
   /// A new replica's first segments, before it opens.
   Task<engine::Status> create_first_segments();
-  /// Reads what there is from the checkpoint's segment on. Once, before anything below.
+  /// Reads what there is from the checkpoint on. Once, before anything below.
   Task<engine::Result<RecoveredLog>> recover(RecoveryInput input);
   /// Goes on behind what recovery found (its log, history and spares are taken over). What was not
   /// read is read now; who asks for it meanwhile waits.
@@ -93,6 +93,8 @@ class Wal {
   };
   /// The next record begins another segment.
   void roll_soon() { writer_->roll_soon(); }
+  /// Where the record at `lsn` was written; nothing while it is not on the disk, or was not read since the opening.
+  std::optional<BatchAddress> batch_of(engine::Lsn lsn) const;
   /// The segment that holds `lsn`, when another follows it.
   std::optional<WholeSegment> segment_of(engine::Lsn lsn) const;
   SegmentSequence next_sequence() const { return writer_->next_sequence(); }
@@ -133,6 +135,10 @@ class Wal {
   void wake_waiting();
   Task<engine::Done> something_moved();
   Task<engine::Done> read_unread();
+  Task<engine::Done> read_head();
+  Task<engine::Done> read_segment();
+  void history_ends(const std::string& damage);
+  Task<engine::Done> rest();
   void forget_unread();
   Task<engine::Done> known(engine::Lsn lsn);
   void set_base();
@@ -156,7 +162,10 @@ class Wal {
   std::optional<engine::Error> failure_;
   engine::Lsn base_;  ///< Where the log begins: digest known although no record is.
   engine::Digest base_digest_;
-  bool reading_ = false;  ///< What was unread.
+  bool reading_ = false;    ///< What was unread.
+  bool rested_ = false;     ///< The reading may go on.
+  std::size_t askers_ = 0;  ///< Wait for what is being read.
+  Lifetime lifetime_;
   Scope scope_;
 };
 

@@ -33,7 +33,10 @@ constexpr std::size_t before_high_at = 64;
 constexpr std::size_t before_low_at = 72;
 constexpr std::size_t payload_bytes_at = 80;
 constexpr std::size_t head_bytes_at = 88;
-static_assert(head_bytes_at + sizeof(std::uint32_t) <= engine::batch_header_bytes);
+constexpr std::size_t chunk_first_at = 92;
+constexpr std::size_t chunk_bytes_at = 100;
+constexpr std::size_t span_next_at = 108;
+static_assert(span_next_at + sizeof(std::uint32_t) <= engine::batch_header_bytes);
 
 template <class T>
 T load(std::span<const std::byte> from, std::size_t at) {
@@ -127,6 +130,9 @@ engine::Buffer encode_batch_head(engine::VolumeKey key, const BatchHeader& h,
   store(to, before_low_at, h.before.low);
   store(to, payload_bytes_at, h.payload_bytes);
   store(to, head_bytes_at, h.head_bytes);
+  store(to, chunk_first_at, h.chunk_first.value);
+  store(to, chunk_bytes_at, h.chunk_bytes);
+  store(to, span_next_at, static_cast<std::uint32_t>(h.span_next / block_bytes));
   store(to, heads_crc_at, engine::crc32c(to.subspan(engine::batch_header_bytes, h.head_bytes)));
   store(to, header_crc_at, crc_of_header(to));
   return area;
@@ -151,9 +157,13 @@ std::optional<BatchHeader> decode_batch_header(engine::VolumeKey key,
   h.committed = Lsn(load<std::uint64_t>(block, committed_at));
   h.before.high = load<std::uint64_t>(block, before_high_at);
   h.before.low = load<std::uint64_t>(block, before_low_at);
+  h.chunk_first = Lsn(load<std::uint64_t>(block, chunk_first_at));
+  h.chunk_bytes = load<std::uint64_t>(block, chunk_bytes_at);
+  h.span_next = std::uint64_t{load<std::uint32_t>(block, span_next_at)} * block_bytes;
   const bool sane = h.first && h.count > 0 && h.count <= batch_records_max &&
                     h.head_bytes >= std::uint64_t{h.count} * engine::record_header_bytes &&
-                    h.payload_bytes % block_bytes == 0 && h.bytes() <= batch_span_max;
+                    h.payload_bytes % block_bytes == 0 && h.bytes() <= batch_span_max &&
+                    h.span_next >= batch_span_min && h.span_next <= batch_span_max;
   if (!sane) return std::nullopt;
   return h;
 }

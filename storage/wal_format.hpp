@@ -19,7 +19,7 @@
 
 namespace tidemark::storage {
 
-inline constexpr std::uint32_t wal_format_version = 1;
+inline constexpr std::uint32_t wal_format_version = 2;
 
 /// Names a life of a segment file; rises with each, never reused within a replica.
 using SegmentSequence = engine::Position<struct SegmentTag>;
@@ -55,9 +55,14 @@ struct BatchHeader {
   std::uint32_t count = 0;
   std::uint32_t head_bytes = 0;  ///< All record heads, unpadded.
   std::uint64_t payload_bytes = 0;
-  engine::Lsn durable;    ///< Durable here when the batch was issued (C14).
-  engine::Lsn committed;  ///< Locally committed when it was issued (C10).
-  engine::Digest before;  ///< Of the log up to the record before `first`.
+  engine::Lsn durable;            ///< Durable here when the batch was issued (C14).
+  engine::Lsn committed;          ///< Locally committed when it was issued (C10).
+  engine::Digest before;          ///< Of the log up to the record before `first`.
+  engine::Lsn chunk_first;        ///< Of the chunk that is open when the batch begins.
+  std::uint64_t chunk_bytes = 0;  ///< Worst cost of that chunk's records before `first`.
+  /// Neither of the two batches behind it takes more; so far does recovery look for proof when the next is torn (C14).
+  /// Whole blocks, batch_span_min to batch_span_max.
+  std::uint64_t span_next = 0;
 
   engine::Lsn last() const { return first + (count - 1); }
   std::uint64_t head_area() const {
@@ -73,8 +78,11 @@ inline constexpr std::uint32_t batch_records_max =
 inline constexpr std::uint64_t batch_bytes_max = 4ull << 20;
 /// The last record may pass batch_bytes_max: what a batch can take at most.
 inline constexpr std::uint64_t batch_span_max = batch_bytes_max + engine::record_payload_bytes_max +
-                                                batch_records_max * engine::record_head_bytes_max +
-                                                engine::block_bytes;
+                                                engine::whole_blocks(engine::record_head_bytes_max);
+/// What a batch may always take: any record fits.
+inline constexpr std::uint64_t batch_span_min =
+    engine::record_payload_bytes_max +
+    engine::whole_blocks(engine::batch_header_bytes + engine::record_head_bytes_max);
 static_assert(batch_bytes_max >= engine::record_payload_bytes_max);
 
 /// Header, heads and padding of a batch whose numbers `header` holds;

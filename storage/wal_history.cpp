@@ -3,75 +3,150 @@
 #include <fmt/format.h>
 
 #include "storage/wal.hpp"
-#include "storage/wal_scan.hpp"
 
 namespace tidemark::storage {
 
+using engine::Digest;
 using engine::Done;
 using engine::Lsn;
 
-Task<HistorySegment> read_history(const WalContext& context, const UnreadHistory& history,
-                                  SegmentPtr segment, SegmentPtr behind) {
-  RecoveryInput input;
-  input.checkpoint = history.checkpoint;
-  input.cuts = history.cuts;
+namespace {
+
+// 1 MiB (a window of the reading) and a rest: 50 MiB/s, as a scrub's.
+constexpr std::uint64_t rest_between_reads = 20 * engine::millisecond;
+
+/// Reads `segment` as far as it leads to the log that begins behind `to` with the digest `before`.
+Task<HistorySegment> read_up_to(const WalContext& context, RecoveryInput input, SegmentPtr segment,
+                                SegmentPtr behind, Lsn to, Digest before, Rest rest) {
   ScanState state;
   state.context = &context;
   state.input = &input;
+  state.rest = std::move(rest);
   state.begin_with(*segment);
   HistorySegment found;
-  auto scanned = co_await scan_segment(state, segment, behind);
+  auto scanned = co_await scan_segment(state, segment, std::move(behind));
   if (!scanned) {
     found.damage = scanned.error().text;
     co_return found;
   }
-  const auto& next = behind->header;
   const auto& end = state.log.end;
-  found.leads = end.lsn.next() == next.first && end.digest == next.before;
-  found.whole = found.leads && segment->first() == segment->header.first;
+  found.leads = end.lsn == to && end.digest == before;
   found.damage = std::move(state.log.history_lost);
   if (!found.leads && found.damage.empty()) {
     found.damage =
-        fmt::format("segment {} ({}) ends at lsn {}, the next begins at {}",
-                    segment->header.sequence, segment_name(segment->slot), end.lsn, next.first);
+        fmt::format("segment {} ({}) ends at lsn {}, what follows begins at {}",
+                    segment->header.sequence, segment_name(segment->slot), end.lsn, to.next());
   }
+  found.whole = found.leads && found.damage.empty();
   co_return found;
 }
 
-/// Reads what is unread, segment by segment; ends where somebody else disposed of the rest.
+RecoveryInput input_of(const UnreadHistory& history) {
+  RecoveryInput input;
+  input.checkpoint = history.checkpoint;
+  input.cuts = history.cuts;
+  return input;
+}
+
+}  // namespace
+
+Task<HistorySegment> read_history(const WalContext& context, const UnreadHistory& history,
+                                  SegmentPtr segment, SegmentPtr behind, Rest rest) {
+  const auto& next = behind->header;
+  auto found = co_await read_up_to(context, input_of(history), std::move(segment), behind,
+                                   next.first.previous(), next.before, std::move(rest));
+  co_return found;
+}
+
+Task<HistorySegment> read_history_head(const WalContext& context, const UnreadHistory& history,
+                                       SegmentPtr segment, Rest rest) {
+  auto input = input_of(history);
+  const auto head = *history.head;
+  input.truncate_to = head.first.previous();  // What is known already does not count.
+  auto found = co_await read_up_to(context, std::move(input), std::move(segment), nullptr,
+                                   head.first.previous(), head.before, std::move(rest));
+  co_return found;
+}
+
+/// Reads what is unread, piece by piece; ends where somebody else disposed of the rest.
 Task<Done> Wal::read_unread() {
-  while (!history_.segments.empty()) {
-    const auto segment = history_.segments.back();
-    const auto read = co_await read_history(context_, history_, segment, index_.segments().front());
-    if (history_.segments.empty()) co_return Done{};
-    if (read.leads) {
-      history_.segments.pop_back();
-      index_.segments().push_front(segment);
-    }
-    if (!read.whole) {
-      forget_unread();
-      set_base();
-      writer_->pump();
-      top_up();
-      if (on_history_lost) on_history_lost(read.damage);
-    }
-    wake_waiting();
-  }
+  if (history_.head) co_await read_head();
+  while (!history_.segments.empty()) co_await read_segment();
   co_return Done{};
 }
 
+Task<Done> Wal::read_head() {
+  const auto behind = index_.segments().front();
+  auto segment = std::make_shared<Segment>();
+  segment->slot = behind->slot;
+  segment->file = behind->file;
+  segment->header = behind->header;
+  const Rest pause = [this] { return rest(); };
+  const auto read = co_await read_history_head(context_, history_, segment, pause);
+  if (!history_.head) co_return Done{};
+  if (read.leads) {
+    auto& known = behind->batches;
+    known.insert(known.begin(), segment->batches.begin(), segment->batches.end());
+  }
+  history_.head.reset();
+  if (!read.whole) history_ends(read.damage);
+  wake_waiting();
+  co_return Done{};
+}
+
+Task<Done> Wal::read_segment() {
+  const auto segment = history_.segments.back();
+  const Rest pause = [this] { return rest(); };
+  const auto read =
+      co_await read_history(context_, history_, segment, index_.segments().front(), pause);
+  if (history_.segments.empty()) co_return Done{};
+  if (read.leads) {
+    history_.segments.pop_back();
+    index_.segments().push_front(segment);
+  }
+  if (!read.whole) history_ends(read.damage);
+  wake_waiting();
+  co_return Done{};
+}
+
+/// What is older than what the index has is lost.
+void Wal::history_ends(const std::string& damage) {
+  forget_unread();
+  set_base();
+  writer_->pump();
+  top_up();
+  if (on_history_lost) on_history_lost(damage);
+}
+
 void Wal::forget_unread() {
+  history_.head.reset();
   for (auto& segment : history_.segments) pool_.give_back(std::move(segment));
   history_.segments.clear();
 }
 
+/// Between two reads of what is unread: the disk is left to others, unless somebody waits.
+Task<Done> Wal::rest() {
+  rested_ = askers_ != 0;
+  if (rested_) co_return Done{};
+  const auto timer = context_.timers.after(rest_between_reads, lifetime_.guard([this] {
+    rested_ = true;
+    wake_waiting();
+  }));
+  while (!rested_ && askers_ == 0 && !failure_ && !history_.empty()) co_await something_moved();
+  context_.timers.cancel(timer);
+  co_return Done{};
+}
+
 /// Waits until the record at `lsn` can be found, or is known to be gone.
 Task<Done> Wal::known(Lsn lsn) {
-  const auto& unread = history_.segments;
-  while (!failure_ && !unread.empty() && lsn >= unread.front()->header.first &&
-         lsn < index_.retained(end().lsn)) {
-    co_await something_moved();
-  }
+  const auto comes = [this, lsn] {
+    return !failure_ && !history_.empty() && lsn >= retained() && lsn < index_.retained(end().lsn);
+  };
+  if (!comes()) co_return Done{};
+  ++askers_;
+  wake_waiting();  // The reading rests no more.
+  while (comes()) co_await something_moved();
+  --askers_;
   co_return Done{};
 }
 
@@ -87,6 +162,7 @@ Lsn Wal::end_of(std::size_t i) const {
 
 Lsn Wal::retained() const {
   if (!history_.segments.empty()) return history_.segments.front()->header.first;
+  if (history_.head) return index_.segments().front()->header.first;
   return index_.retained(end().lsn);
 }
 

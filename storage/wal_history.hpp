@@ -1,14 +1,15 @@
-// The part of a log that no opening waits for: the segments below the one with the checkpoint. They
-// are read behind it, the youngest first, so that a restart takes as long whatever is retained.
+// The part of a log that no opening waits for: what lies below the checkpoint. It is read behind the
+// opening, the youngest first, so that a restart takes as long whatever is retained; and no faster
+// than leaves the disk to others, unless somebody waits for it.
 //
-//   unread ..... unread | read ..... read | checkpoint ....... end
-//                     <-- next            ^ where the opening began
+//   unread | unread ..... | unread head . checkpoint ....... end
+//       <-- then      <-- then      <-- first   ^ where the opening began
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "storage/wal_recovery.hpp"
+#include "storage/wal_scan.hpp"
 
 namespace tidemark::storage {
 
@@ -21,6 +22,9 @@ struct HistorySegment {
 
 /// Fills in the batches of `segment`, whose header is known, up to `behind`.
 Task<HistorySegment> read_history(const WalContext& context, const UnreadHistory& history,
-                                  SegmentPtr segment, SegmentPtr behind);
+                                  SegmentPtr segment, SegmentPtr behind, Rest rest);
+/// Fills in the batches that stand before the head's first record into `segment`, which is to know its header alone.
+Task<HistorySegment> read_history_head(const WalContext& context, const UnreadHistory& history,
+                                       SegmentPtr segment, Rest rest);
 
 }  // namespace tidemark::storage

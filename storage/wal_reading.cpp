@@ -127,6 +127,28 @@ std::size_t first_to_read(const std::vector<SegmentPtr>& segments, Lsn checkpoin
   return first;
 }
 
+/// Begins with the batch that the superblock names. One that is not there, or not whole, says nothing: then all of its
+/// segment is read, which tells history that rotted from a name that was wrong.
+Task<Status> begin_at_checkpoint(ScanState& state, Segment& segment) {
+  const auto& input = *state.input;
+  const auto& named = input.checkpoint_batch;
+  if (!named || named->sequence != segment.header.sequence || state.watcher != nullptr) {
+    co_return Done{};
+  }
+  const auto size = state.context->disk.size(segment.file);
+  if (!size) co_return size.error();
+  if (named->offset % engine::block_bytes != 0) co_return Done{};
+  if (named->offset + engine::block_bytes > *size) co_return Done{};
+  auto block =
+      co_await read_file(state.context->disk, segment.file, named->offset, engine::block_bytes);
+  if (!block) co_return block.error();
+  const auto header = decode_batch_header(state.context->key, block->bytes(), named->offset);
+  const bool there = header && header->sequence == named->sequence &&
+                     header->first <= input.checkpoint && input.checkpoint <= header->last();
+  if (there) state.begin_with(segment, *header);
+  co_return Done{};
+}
+
 bool continues(const ScanState& state, const SegmentHeader& h) {
   const auto& log = state.log;
   return !log.log.empty() && h.first == log.end.lsn.next() && h.before == log.end.digest;
@@ -146,6 +168,8 @@ Task<Result<std::size_t>> scan_from(ScanState& state, const std::vector<SegmentP
       const bool other_past = h.first == first_needed && h.before != state.input->checkpoint_digest;
       if (!in_time || other_past) break;
       state.begin_with(*segments[i]);
+      auto begun = co_await begin_at_checkpoint(state, *segments[i]);
+      if (!begun) co_return begun.error();
     }
     if (state.watcher != nullptr) state.watcher->segment(*segments[i], state.log.end, goes_on);
     state.log.log.push_back(segments[i]);
@@ -172,7 +196,9 @@ Task<Result<Evidence>> gather_evidence(const ScanState& state, const ReadLog& re
   if (const auto tail = state.tail()) {
     const auto sequence = tail->header.sequence;
     newer = sequence.next();
-    const auto reach = tail == state.given_up ? Reach::whole_file : Reach::in_flight;
+    // Behind rot of any size the next batch may be anywhere.
+    const auto reach =
+        tail == state.given_up ? context.segment_bytes : in_flight_reach(state.span_next);
     auto found = co_await find_evidence(context, tail, {sequence, sequence}, tail->used, x, reach);
     if (!found) co_return found.error();
     all = std::move(*found);
@@ -183,15 +209,16 @@ Task<Result<Evidence>> gather_evidence(const ScanState& state, const ReadLog& re
         all,
         {h.durable,
          fmt::format("the header of segment {} ({})", h.sequence, segment_name(segment->slot)), 0});
-    auto found = co_await find_evidence(context, segment, {h.sequence, h.sequence},
-                                        engine::segment_header_bytes, x);
+    auto found =
+        co_await find_evidence(context, segment, {h.sequence, h.sequence},
+                               engine::segment_header_bytes, x, in_flight_reach(batch_span_max));
     if (!found) co_return found.error();
     keep_better(all, std::move(*found));
   }
   for (const auto& segment : read.doubtful) {
     const Lives any_newer{newer, SegmentSequence(~std::uint64_t{0})};
-    auto found =
-        co_await find_evidence(context, segment, any_newer, engine::segment_header_bytes, x);
+    auto found = co_await find_evidence(context, segment, any_newer, engine::segment_header_bytes,
+                                        x, in_flight_reach(batch_span_max));
     if (!found) co_return found.error();
     keep_better(all, std::move(*found));
   }
@@ -294,8 +321,11 @@ Task<Result<ReadLog>> read_log(const WalContext& context, const RecoveryInput& i
   auto next = co_await scan_from(state, segments, first);
   if (!next) co_return next.error();
   if (!state.enough) give_up_history(state);
-  const bool leads = !log.log.empty() && log.log.front() == segments[first] &&
-                     log.log.front()->first() == segments[first]->header.first;
+  auto& head = log.history.head;
+  const bool leads =
+      !log.log.empty() && log.log.front() == segments[first] &&
+      log.log.front()->first() == (head ? head->first : segments[first]->header.first);
+  if (!leads) head.reset();
   log.history.checkpoint = input.checkpoint;
   log.history.cuts = input.cuts;
   auto& history = leads ? log.history.segments : log.spares;

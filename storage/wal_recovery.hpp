@@ -27,11 +27,20 @@ struct CutMark {
   engine::Lsn to;
 };
 
+/// A batch, by where it stands in the log's files.
+struct BatchAddress {
+  SegmentSequence sequence;
+  std::uint64_t offset = 0;
+};
+
 /// What the superblock knows before the log is read.
 struct RecoveryInput {
   engine::Lsn checkpoint;
   engine::Digest checkpoint_digest;
   engine::WallTime checkpoint_time;
+  /// Where the checkpoint's record was written: the reading begins there. Nothing, or not that batch any more: where its
+  /// segment begins.
+  std::optional<BatchAddress> checkpoint_batch;
   engine::Lsn proved_durable;  ///< The highest LSN that anything outside the log proves durable.
   SegmentSequence start;       ///< Segments below are pruned or of an abandoned log.
   std::vector<CutMark> cuts;
@@ -46,9 +55,17 @@ struct ReplayedRecord {
   std::optional<engine::Configuration> configuration;  ///< What it says to be in force.
 };
 
-/// Segments that lead to the log that was read, by their headers: their batches are not known yet.
+/// Where a log was begun to be read: what stands before it in its segment is not known yet.
+struct UnreadHead {
+  engine::Lsn first;      ///< Of the first batch that was read.
+  engine::Digest before;  ///< Of the log up to the record before.
+};
+
+/// What leads to the log that was read, by segments' headers: the batches are not known yet.
 struct UnreadHistory {
   std::vector<SegmentPtr> segments;  ///< By sequence.
+  std::optional<UnreadHead> head;    ///< Of the segment behind these.
+  bool empty() const { return segments.empty() && !head; }
   engine::Lsn checkpoint;
   std::vector<CutMark> cuts;
 };
@@ -68,7 +85,7 @@ struct RecoveredLog {
   std::string history_lost;
 };
 
-/// Reads the log from the segment with the checkpoint on. Errors only where the disk itself fails.
+/// Reads the log from the batch with the checkpoint on. Errors only where the disk itself fails.
 Task<engine::Result<RecoveredLog>> recover_log(const WalContext& context, RecoveryInput input);
 
 /// Overwrites [from, to) with zeros, from the end backwards, durably.

@@ -20,9 +20,8 @@ using engine::Status;
 // history only the heads are read.
 constexpr std::uint64_t window_bytes_min = 64u << 10;
 constexpr std::uint64_t window_bytes_max = 4u << 20;
-// Behind a torn batch at most writes_in_flight_max - 1 others can stand,
-// and it itself takes one place.
-constexpr std::uint64_t in_flight_span_max = writes_in_flight_max * batch_span_max + block_bytes;
+// Of a reading that leaves the disk to others: who wants it waits for one such read at most.
+constexpr std::uint64_t resting_window_bytes_max = 1u << 20;
 
 /// What was found at an offset where a batch may stand.
 struct FoundBatch {
@@ -167,6 +166,16 @@ void ScanState::begin_with(const Segment& segment) {
   log.end.chunk_bytes = h.chunk_bytes;
 }
 
+void ScanState::begin_with(Segment& segment, const BatchHeader& batch) {
+  log.log.clear();
+  segment.used = batch.offset;
+  log.end.lsn = batch.first.previous();
+  log.end.digest = batch.before;
+  log.end.chunk_first = batch.chunk_first;
+  log.end.chunk_bytes = batch.chunk_bytes;
+  if (batch.first > segment.header.first) log.history.head = UnreadHead{batch.first, batch.before};
+}
+
 std::optional<engine::BlockIndex> rotten_block(engine::VolumeKey key, const RecordPlace& place,
                                                std::span<const std::byte> payload) {
   for (std::uint64_t i = 0; i < place.header.payload_bytes / block_bytes; ++i) {
@@ -185,12 +194,17 @@ Task<Result<std::span<const std::byte>>> SegmentWindow::at(std::uint64_t offset,
   if (offset < offset_ || end > window_end) {
     const bool goes_on = offset >= offset_ && offset <= window_end + window_;
     window_ = goes_on ? 2 * window_ : 0;
-    window_ = std::clamp(window_, window_bytes_min, window_bytes_max);
+    window_ =
+        std::clamp(window_, window_bytes_min, rest_ ? resting_window_bytes_max : window_bytes_max);
     const auto want = std::min(std::max(end - offset, window_), file_bytes_ - offset);
     auto read = co_await read_file(disk_, file_, offset, want);
     if (!read) co_return read.error();
     buffer_ = std::move(*read);
     offset_ = offset;
+    if (rest_) {
+      auto resting = rest_();
+      co_await resting;
+    }
   }
   co_return std::span<const std::byte>(buffer_.data() + (offset - offset_), end - offset);
 }
@@ -198,7 +212,7 @@ Task<Result<std::span<const std::byte>>> SegmentWindow::at(std::uint64_t offset,
 Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behind) {
   const auto size = state.context->disk.size(segment->file);
   if (!size) co_return size.error();
-  SegmentWindow window(state.context->disk, segment->file, *size);
+  SegmentWindow window(state.context->disk, segment->file, *size, state.rest);
   auto& log = state.log;
   while (!state.stopped) {
     std::string why;
@@ -251,6 +265,7 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
     segment->batches.push_back(place);
     segment->used += place.bytes();
     log.committed = std::max(log.committed, (*batch)->header.committed);
+    state.span_next = (*batch)->header.span_next;
     for (std::uint32_t i = 0; i < count; ++i) {
       take_record(state, (*batch)->records[i], (*batch)->costs[i], *segment);
       if (log.end.lsn == state.input->checkpoint &&
@@ -268,13 +283,12 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
 }
 
 Task<Result<Evidence>> find_evidence(const WalContext& context, SegmentPtr segment, Lives lives,
-                                     std::uint64_t offset, Lsn x, Reach reach) {
+                                     std::uint64_t offset, Lsn x, std::uint64_t reach) {
   Evidence found;
   const auto size = context.disk.size(segment->file);
   if (!size) co_return size.error();
-  SegmentWindow window(context.disk, segment->file, *size);
-  const auto end =
-      reach == Reach::whole_file ? *size : std::min(*size, offset + in_flight_span_max);
+  const auto end = *size - std::min(*size, offset) < reach ? *size : offset + reach;
+  SegmentWindow window(context.disk, segment->file, end);
   for (auto at = offset; at + block_bytes <= end; at += block_bytes) {
     auto block = co_await window.at(at, block_bytes);
     if (!block) co_return block.error();

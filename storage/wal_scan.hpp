@@ -1,6 +1,7 @@
 // One pass over one segment: which batches continue the log. Part of recovery.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 
@@ -8,11 +9,15 @@
 
 namespace tidemark::storage {
 
+/// Done between two reads of a file that nobody waits for, so that the disk is left to others.
+using Rest = std::function<Task<engine::Done>()>;
+
 /// Reads a file front to back through a window.
 class SegmentWindow {
  public:
-  SegmentWindow(Disk& disk, FilePtr file, std::uint64_t file_bytes)
-      : disk_(disk), file_(std::move(file)), file_bytes_(file_bytes) {}
+  /// `rest` may be empty: the next read follows at once.
+  SegmentWindow(Disk& disk, FilePtr file, std::uint64_t file_bytes, Rest rest = nullptr)
+      : disk_(disk), file_(std::move(file)), file_bytes_(file_bytes), rest_(std::move(rest)) {}
 
   /// The bytes [offset, offset + bytes), fewer at the end of the file. Valid until the next call.
   Task<engine::Result<std::span<const std::byte>>> at(std::uint64_t offset, std::uint64_t bytes);
@@ -22,6 +27,7 @@ class SegmentWindow {
   Disk& disk_;
   FilePtr file_;
   std::uint64_t file_bytes_;
+  Rest rest_;
   std::uint64_t offset_ = 0;
   std::uint64_t window_ = 0;  ///< Bytes of the read that brought the buffer, at least.
   engine::Buffer buffer_;
@@ -54,15 +60,19 @@ struct ScanState {
   const WalContext* context = nullptr;
   const RecoveryInput* input = nullptr;
   LogWatcher* watcher = nullptr;  ///< Null: nobody looks on.
+  Rest rest;                      ///< Empty: somebody waits for the reading.
   RecoveredLog log;
-  bool stopped = false;     ///< Damage or the end was met beyond the checkpoint.
-  bool enough = false;      ///< The watcher wants no more.
-  std::string stop_reason;  ///< What stood where the next batch was expected.
+  bool stopped = false;                      ///< Damage or the end was met beyond the checkpoint.
+  bool enough = false;                       ///< The watcher wants no more.
+  std::string stop_reason;                   ///< What stood where the next batch was expected.
+  std::uint64_t span_next = batch_span_max;  ///< As the last batch says.
   /// The segment in which rot ended what leads to the checkpoint: a spare by now.
   SegmentPtr given_up;
 
   /// Takes the log for one that begins with this segment.
   void begin_with(const Segment& segment);
+  /// Takes the log for one of which no more is asked for the time being than what begins with this batch of `segment`.
+  void begin_with(Segment& segment, const BatchHeader& batch);
   /// Where batches may stand that the log was not read up to; null when there are none.
   SegmentPtr tail() const { return log.log.empty() ? given_up : log.log.back(); }
 };
@@ -89,11 +99,14 @@ struct Lives {
   SegmentSequence to;
   bool contain(SegmentSequence s) const { return from <= s && s <= to; }
 };
-/// How far to look: as far as writes in flight may have reached, or on behind rot of any size.
-enum class Reach : std::uint8_t { in_flight, whole_file };
-/// Looks for batches of `lives` at or behind LSN `x` from `offset` on.
+/// How far writes in flight reach behind a torn batch, of which none takes more than `span`: so many batches less one,
+/// and the torn one's own place.
+constexpr std::uint64_t in_flight_reach(std::uint64_t span) {
+  return writes_in_flight_max * span + engine::block_bytes;
+}
+/// Looks for batches of `lives` at or behind LSN `x` in `reach` bytes from `offset` on.
 Task<engine::Result<Evidence>> find_evidence(const WalContext& context, SegmentPtr segment,
                                              Lives lives, std::uint64_t offset, engine::Lsn x,
-                                             Reach reach = Reach::in_flight);
+                                             std::uint64_t reach);
 
 }  // namespace tidemark::storage

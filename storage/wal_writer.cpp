@@ -1,5 +1,6 @@
 #include "storage/wal_writer.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/check.hpp"
@@ -17,6 +18,8 @@ namespace {
 // it, or for as much as is worth its cost (docs/decisions/0011-group-commit-gathers.md).
 constexpr std::uint32_t many_records = 4;
 constexpr std::uint64_t worth_a_write_bytes = 128u << 10;  ///< Sixteen records of one block.
+// Who streams goes on to: for so many batches behind a large one others may be as large.
+constexpr std::uint32_t large_batches = 16;
 
 }  // namespace
 
@@ -46,6 +49,7 @@ void WalWriter::restart(LogEnd end, bool after_chunk_end) {
   issued_chunk_first_ = end.chunk_first;
   issued_chunk_bytes_ = end.chunk_bytes;
   undurable_cost_ = 0;
+  promised_.fill(batch_span_min);
 }
 
 void WalWriter::cut_unissued(Lsn to, engine::WallTime mono_time) {
@@ -147,6 +151,10 @@ bool WalWriter::roll() {
 // What goes into the next batch: all there is, up to a chunk's end, a new epoch, or the limits.
 BatchHeader WalWriter::collect() {
   const auto& segment = index_.back();
+  if (tail_.find(issued_.next())->header().kind == RecordKind::epoch) {
+    issued_chunk_first_ = issued_.next();
+    issued_chunk_bytes_ = 0;
+  }
   BatchHeader h;
   h.sequence = segment.header.sequence;
   h.offset = segment.used;
@@ -154,7 +162,10 @@ BatchHeader WalWriter::collect() {
   h.durable = durable_.lsn;
   h.committed = committed_;
   h.before = issued_digest_;
+  h.chunk_first = issued_chunk_first_;
+  h.chunk_bytes = issued_chunk_bytes_;
   batch_.clear();
+  const auto span_max = *std::min_element(promised_.begin(), promised_.end());
   while (h.first + h.count <= end_.lsn && h.count < batch_records_max &&
          h.bytes() < batch_bytes_max) {
     auto record = tail_.find(h.first + h.count);
@@ -164,13 +175,26 @@ BatchHeader WalWriter::collect() {
     grown.head_bytes += static_cast<std::uint32_t>(record->head().size());
     grown.payload_bytes += record->payload().size();
     if (h.offset + grown.bytes() > context_.segment_bytes) break;
+    if (grown.bytes() > span_max) break;
     ++grown.count;
     h = grown;
     batch_.push_back(std::move(record));
     if (kind == RecordKind::chunk_end) break;
   }
   CHECK(h.count > 0);
+  h.span_next = promise(h);
   return h;
+}
+
+/// How large the two batches behind this one may be at most: recovery reads as much behind the end of the log.
+std::uint64_t WalWriter::promise(const BatchHeader& batch) {
+  const auto waiting = unissued_cost() - std::min(unissued_cost(), batch.bytes());
+  const bool large = batch.bytes() > batch_span_min / 2 || waiting > batch_span_min / 2;
+  if (large) large_for_ = large_batches;
+  const auto span = large_for_ > 0 ? batch_span_max : batch_span_min;
+  if (large_for_ > 0) --large_for_;
+  promised_ = {promised_.back(), span};
+  return span;
 }
 
 void WalWriter::issue() {

@@ -10,6 +10,7 @@
 // allocation here, one write two.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -99,6 +100,7 @@ class WalWriter {
   bool roll();
   void issue();
   BatchHeader collect();
+  std::uint64_t promise(const BatchHeader& batch);
   void write(std::uint64_t offset, std::vector<engine::Slice> data, Slot slot);
   void written(std::uint64_t id, engine::Status status);
   void retire_done();
@@ -122,6 +124,9 @@ class WalWriter {
   engine::Lsn issued_chunk_first_;  ///< Chunk of the next record to be issued.
   std::uint64_t issued_chunk_bytes_ = 0;
   std::uint64_t undurable_cost_ = 0;
+  /// What the last two batches promised of those behind; what a log that was found promised is no less.
+  std::array<std::uint64_t, writes_in_flight_max> promised_{batch_span_min, batch_span_min};
+  std::uint32_t large_for_ = 0;  ///< So many more batches are promised to be large.
   std::deque<Slot> slots_;
   std::uint64_t first_slot_ = 0;          ///< Id of slots_.front().
   std::vector<engine::RecordPtr> batch_;  ///< Scratch of collect().

@@ -99,6 +99,10 @@ json::object to_json(const Superblock& b) {
                  {"damage", b.damage},
                  {"clean_stop", b.clean},
                  {"resetting", b.resetting}};
+  if (b.checkpoint_batch) {
+    o["checkpoint_batch"] = json::object{{"segment", b.checkpoint_batch->sequence.value},
+                                         {"offset", b.checkpoint_batch->offset}};
+  }
   if (b.truncate_to) o["truncating_to"] = b.truncate_to->value;
   o["cuts"] = cuts_of(b);
   o["epochs"] = history_of(b);

@@ -42,6 +42,7 @@ Superblock superblock() {
   b.checkpoint = Lsn(77);
   b.checkpoint_digest = {1, 2};
   b.durable = Lsn(80);
+  b.checkpoint_batch = BatchAddress{SegmentSequence(5), 12288};
   b.wal_start = SegmentSequence(4);
   b.truncate_to = Lsn(79);
   b.cuts = {{SegmentSequence(5), 8192, Lsn(79)}};
@@ -74,7 +75,7 @@ BOOST_AUTO_TEST_CASE(a_segment_header_has_these_bytes) {
   const auto block = encode_segment_header(segment_header());
   BOOST_CHECK_EQUAL(block.size(), block_bytes);
   BOOST_CHECK_EQUAL(hex(std::span(block.data(), 104)),
-                    "9c7efd5f5449445753454731010000005a000000000000000000000000000007"
+                    "2222520a5449445753454731020000005a000000000000000000000000000007"
                     "030000000000000022110000000000006400000000000000a8a7a6a5a4a3a2a1"
                     "b8b7b6b5b4b3b2b1640000000000000000000000000000006200000000000000"
                     "0000000400000000");
@@ -104,11 +105,15 @@ BOOST_AUTO_TEST_CASE(a_batch_is_bound_to_volume_life_and_place) {
   h.payload_bytes = 2 * block_bytes;
   h.durable = Lsn(0);
   h.committed = Lsn(0);
+  h.chunk_first = Lsn(0x33);
+  h.chunk_bytes = 0x4455;
+  h.span_next = batch_span_min;
   auto area = encode_batch_head(key, h, records);
-  BOOST_CHECK_EQUAL(hex(std::span(area.data(), 96)),
-                    "e10bb428338376c6544d423102000000a42eba81611d47f82211000000000000"
+  BOOST_CHECK_EQUAL(hex(std::span(area.data(), 128)),
+                    "38a19f23338376c6544d423102000000a42eba81611d47f82211000000000000"
                     "0020000000000000010000000000000000000000000000000000000000000000"
-                    "0000000000000000000000000000000000200000000000004801000000000000");
+                    "0000000000000000000000000000000000200000000000004801000033000000"
+                    "0000000055440000000000000101000000000000000000000000000000000000");
   const auto found = decode_batch_header(key, area.bytes(), 8192);
   BOOST_REQUIRE(found.has_value());
   BOOST_CHECK_EQUAL(found->bytes(), area.size() + 2 * block_bytes);
@@ -129,10 +134,12 @@ BOOST_AUTO_TEST_CASE(a_batch_is_bound_to_volume_life_and_place) {
 BOOST_AUTO_TEST_CASE(a_superblock_has_these_bytes_and_comes_back) {
   auto slot = encode_superblock(superblock());
   BOOST_CHECK_EQUAL(slot.size(), superblock_slot_bytes);
-  BOOST_CHECK_EQUAL(hex(std::span(slot.data(), 8)), "a067298a58010000");
+  BOOST_CHECK_EQUAL(hex(std::span(slot.data(), 8)), "be2669e668010000");
   const auto back = decode_superblock(slot.bytes());
   BOOST_REQUIRE(back.has_value());
   BOOST_CHECK_EQUAL(back->spec.name, "data");
+  BOOST_CHECK_EQUAL(back->checkpoint_batch->sequence.value, 5u);
+  BOOST_CHECK_EQUAL(back->checkpoint_batch->offset, 12288u);
   BOOST_CHECK_EQUAL(back->truncate_to->value, 79u);
   BOOST_CHECK_EQUAL(back->cuts.at(0).offset, 8192u);
   BOOST_CHECK(back->history.starts() == superblock().history.starts());
@@ -172,12 +179,12 @@ BOOST_AUTO_TEST_CASE(a_superblock_of_another_format_in_either_slot_is_refused_an
     w.append_durably({w.begin_epoch(1)});
     w.crash(MemoryDisk::Loss::process, 1);
     auto& file = w.file_of("superblock");
-    for (auto* bytes : {&file.seen, &file.durable}) write_in_format(*bytes, slot, 1);
+    for (auto* bytes : {&file.seen, &file.durable}) write_in_format(*bytes, slot, 2);
     const auto before = file.seen;
     const auto refused = w.try_open();
     BOOST_REQUIRE(!refused);
     BOOST_CHECK(refused.error().code == engine::Errc::invalid);
-    BOOST_CHECK_NE(refused.error().text.find("format 1, this build reads 2"), std::string::npos);
+    BOOST_CHECK_NE(refused.error().text.find("format 2, this build reads 3"), std::string::npos);
     BOOST_CHECK(w.file_of("superblock").seen == before);
   }
 }

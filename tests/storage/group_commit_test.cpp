@@ -100,4 +100,42 @@ BOOST_AUTO_TEST_CASE(a_truncation_while_records_gather_keeps_what_it_should) {
   }
 }
 
+// What proves it stands behind two batches of any size: so far does recovery have to look, and no promise is broken.
+BOOST_AUTO_TEST_CASE(a_batch_whose_head_rots_is_damage_however_large_it_is_and_the_next) {
+  for (std::uint64_t seed = 1; seed <= 16; ++seed) {
+    StoreWorld w(512);
+    w.limits.segment_bytes = 24u << 20;
+    w.limits.wal_retention_bytes = 4 * w.limits.segment_bytes;
+    w.limits.memory_tail_bytes = 64u << 20;
+    w.open(true);
+    w.append_durably({w.begin_epoch(1)});
+    Dice dice(seed);
+    for (std::uint64_t blocks = 0; blocks < 4'500;) {
+      const bool streams = dice.below(2) == 0;
+      std::vector<engine::RecordPtr> records;
+      for (auto left = 1 + dice.below(streams ? 6 : 20); left > 0; --left) {
+        const auto count = streams ? 200 + dice.below(57) : 1 + dice.below(4);
+        records.push_back(w.write(0, count));
+        blocks += count;
+      }
+      w.append(std::move(records), Lsn());
+      for (auto steps = dice.below(4); steps > 0; --steps) w.disk->step();
+    }
+    w.disk->settle();
+    w.store.reset();
+    const auto path = w.segment_files().at(0);
+    const auto written = w.batches_in(path);
+    BOOST_REQUIRE_GT(written.size(), 4u);
+    for (std::size_t i = 2; i < written.size(); ++i) {
+      BOOST_CHECK_LE(written[i].bytes(), written[i - 1].span_next);
+      BOOST_CHECK_LE(written[i].bytes(), written[i - 2].span_next);
+    }
+    const auto& rotten = written.at(1 + dice.below(written.size() - 3));
+    StoreWorld::flip(w.file_of(path), rotten.offset + 40);
+    const auto found = w.open();
+    BOOST_CHECK(found.base == engine::BaseState::damaged);
+    BOOST_CHECK_EQUAL(found.end.lsn.next().value, rotten.first.value);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -5,10 +5,12 @@
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,9 @@ class CountedEvents final : public engine::EventSink {
   void event(const engine::Event& event) override {
     names.push_back(event.name);
     text += engine::render(event) + '\n';
+  }
+  bool told(const std::string& name) const {
+    return std::find(names.begin(), names.end(), name) != names.end();
   }
   std::vector<std::string> names;
   std::string text;  ///< All of them, a line each.
@@ -167,6 +172,14 @@ struct StoreWorld {
     disk->settle();
   }
 
+  /// Until what no opening waits for was read; and the flusher works as well.
+  void read_history() {
+    for (int i = 0; i < 200; ++i) {
+      timers.advance(20 * engine::millisecond);
+      disk->settle();
+    }
+  }
+
   /// Until all of it is in the extents.
   void flush_all() {
     for (int i = 0; i < 100 && store->checkpoint() < builder->end(); ++i) flush();
@@ -176,6 +189,30 @@ struct StoreWorld {
   /// A file of the replica, as readers and as a power loss will find it.
   MemoryFile& file_of(const std::string& path) {
     return *disk->files().at("/node/replica/" + path);
+  }
+  /// The log's files that hold a part of it, by their sequence.
+  std::vector<std::string> segment_files() {
+    std::map<std::uint64_t, std::string> by_sequence;
+    for (const auto& [path, file] : disk->files()) {
+      if (!path.ends_with(".seg") || !file) continue;
+      const auto header = storage::decode_segment_header(std::span(file->seen).first(block_bytes));
+      if (header)
+        by_sequence[header->sequence.value] = path.substr(std::string("/node/replica/").size());
+    }
+    std::vector<std::string> paths;
+    for (auto& [number, path] : by_sequence) paths.push_back(path);
+    return paths;
+  }
+  std::vector<storage::BatchHeader> batches_in(const std::string& path) {
+    std::vector<storage::BatchHeader> found;
+    const auto& bytes = file_of(path).seen;
+    for (std::uint64_t at = block_bytes; at + block_bytes <= bytes.size();) {
+      const auto h = storage::decode_batch_header(engine::VolumeKey(spec.id),
+                                                  std::span(bytes).subspan(at), at);
+      if (h) found.push_back(*h);
+      at += h ? h->bytes() : block_bytes;
+    }
+    return found;
   }
   /// One bit rots.
   static void flip(MemoryFile& file, std::uint64_t offset) {

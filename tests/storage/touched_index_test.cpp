@@ -308,7 +308,7 @@ BOOST_AUTO_TEST_CASE(a_run_of_another_past_is_not_taken_for_ours) {
   w.digest_at[w.checkpoint.lsn] = w.checkpoint.digest;
   w.reopen();
   BOOST_CHECK_EQUAL(w.index->covered_from().value, 2u);
-  BOOST_CHECK(told(w.events, "touched_index_shortened"));
+  BOOST_CHECK(w.events.told("touched_index_shortened"));
   w.round({{BlockIndex(3), 1}});
   w.reopen();
   BOOST_CHECK_EQUAL(w.index->covered_from().value, 2u);
@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(damage_costs_what_is_as_old_and_older) {
     if (round % 2 == 0) w.reopen();
     BOOST_CHECK(!w.index->since(Lsn()).has_value());
     BOOST_CHECK_EQUAL(w.index->covered_from().value, last.value);
-    BOOST_CHECK(told(w.events, "touched_index_shortened"));
+    BOOST_CHECK(w.events.told("touched_index_shortened"));
     w.check();
     for (std::uint64_t n = 0; n < 40; ++n) big_round(w, n);
     w.check();
@@ -352,7 +352,7 @@ BOOST_AUTO_TEST_CASE(a_failed_catalog_costs_the_index_alone) {
   for (std::uint64_t n = 0; n < 5; ++n) big_round(w, n);
   w.kv.failing = true;
   big_round(w, 5);
-  BOOST_CHECK(told(w.events, "touched_index_lost"));
+  BOOST_CHECK(w.events.told("touched_index_lost"));
   BOOST_CHECK_EQUAL(w.index->covered_from().value, w.checkpoint.lsn.value);
   big_round(w, 6);
   BOOST_CHECK_EQUAL(w.index->covered_from().value, w.checkpoint.lsn.value);

@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(a_crash_at_any_moment_leaves_all_up_to_the_checkpoint_named
           touched.resize(found.end.lsn.value);
           check_store(w, touched);
         }
-        BOOST_REQUIRE(!told(w.events, "touched_index_shortened"));
+        BOOST_REQUIRE(!w.events.told("touched_index_shortened"));
       }
     }
   }
