@@ -79,10 +79,8 @@ void BasePace::set_cap(std::uint64_t bytes_per_second, MonoTime now) {
 // --- what clients saw ----------------------------------------------------------------------------
 
 void BasePace::served(const VolumeId& volume, MonoTime now) {
-  auto& seen = volumes_[volume];
-  seen.heard = now;
-  seen.reference.reset();  // Of a reign before, if any: the set was another.
-  if (!lanes_.empty() && !governed_) governed_ = pace::rate_start;
+  volumes_[volume].heard = now;
+  if (!lanes_.empty()) governed_ = std::min(governed_.value_or(pace::rate_start), pace::rate_start);
 }
 
 void BasePace::measured(const VolumeId& volume, const LatencySample& sample) {

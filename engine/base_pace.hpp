@@ -87,8 +87,8 @@ class BasePace {
   void used(std::uint64_t granted, std::uint64_t used);
   /// The lane is over, in whatever way. Harmless for one that is not known.
   void leave(LaneId lane, MonoTime now);
-  /// A volume is served from here on. Its clients may have waited for it, and are taken to be at work until they were
-  /// silent for pace::rest_after: what they saw is not known yet, so the lanes are held until it is, as for any look.
+  /// A volume is served from here on. Its clients may have waited for it, and count as at work until they were silent for
+  /// pace::rest_after: the lanes begin anew at pace::rate_start, held for a look before where there is no reference.
   void served(const VolumeId& volume, MonoTime now);
   /// What clients of a volume that is served here saw.
   void measured(const VolumeId& volume, const LatencySample& sample);

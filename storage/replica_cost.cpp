@@ -31,10 +31,13 @@ std::uint64_t Wal::bytes_between(engine::Lsn after, engine::Lsn to) const {
       upto = std::max(upto, last);
     }
   }
-  // What is not read yet counts whole.
+  // What is not read yet of a segment counts by its share of the records, a segment of which nothing is read counts whole.
   if (const auto& head = history_.head; head && head->first > after.next()) {
     const auto& segment = *index_.segments().front();
-    if (segment.header.first <= to) bytes += segment.batches.front().offset();
+    const auto first = std::max(segment.header.first, after.next());
+    const auto last = std::min(head->first.previous(), to);
+    const auto records = head->first - segment.header.first;
+    if (first <= last) bytes += segment.batches.front().offset() / records * (last - first + 1);
   }
   const auto& unread = history_.segments;
   for (std::size_t i = 0; i < unread.size(); ++i) {

@@ -237,7 +237,7 @@ Task<Status> ReplicaStore::scrub_log(std::uint64_t number) {
   const auto to = wal_->durable();
   for (auto from = wal_->retained(); from <= to && !scrub_over(number);) {
     const auto cuts = log_cuts_;
-    auto next = co_await wal_->verify(from, to);
+    auto next = co_await wal_->verify(from, to, Haste::background);
     if (scrub_over(number)) break;
     if (next) {
       from = *next;

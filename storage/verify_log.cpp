@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "storage/disk_tasks.hpp"
 #include "storage/verify_parts.hpp"
@@ -44,6 +46,7 @@ class LogCheck final : public LogWatcher {
     checked.records += b.count;
     checked.bytes += b.bytes.size();
     check_padding(b);
+    check_promise(b);
     check_chunks(b);
     check_payload(b);
     v_.progress("log, " + segment_name(b.segment.slot));
@@ -71,6 +74,16 @@ class LogCheck final : public LogWatcher {
     const auto used = engine::batch_header_bytes + b.header.head_bytes;
     const auto at = first_not_zero(b.bytes.subspan(used, b.header.head_area() - used));
     if (at) v_.tell_padding(path(b.segment), b.header.offset + used + *at);
+  }
+
+  /// A longer batch would hide what proves a torn one durable (C14).
+  void check_promise(const Batch& b) {
+    const bool known = promised_by_ && promised_by_->next() == b.header.first && !after_break_;
+    const auto promised = known ? std::min(promised_[0], promised_[1]) : batch_span_max;
+    if (b.header.bytes() > promised)
+      wrong_record(b, b.header.first, "a batch longer than those before it promised");
+    promised_ = {known ? promised_[1] : batch_span_max, b.header.span_next};
+    promised_by_ = b.header.first + (b.count - 1);
   }
 
   /// A chunk's end is the end of its segment; a segment begins behind one, or with an epoch (C17).
@@ -117,7 +130,9 @@ class LogCheck final : public LogWatcher {
   const Superblock& block_;
   bool continues_ = false;
   bool ended_chunk_ = false;
-  bool after_break_ = false;  ///< What stood there is unknown.
+  bool after_break_ = false;                                    ///< What stood there is unknown.
+  std::array<std::uint64_t, writes_in_flight_max> promised_{};  ///< By the last two batches.
+  std::optional<Lsn> promised_by_;  ///< The last record of the last one.
 };
 
 /// A segment without a header that counts.

@@ -84,6 +84,9 @@ void Wal::start(RecoveredLog& recovered, Lsn committed) {
   scope_.run(read_unread(), [this](Done) {
     reading_ = false;
     wake_waiting();
+    if (closing_) return;
+    top_up();  // What was given up meanwhile was held by the reading.
+    writer_->pump();
   });
 }
 
@@ -154,8 +157,8 @@ Task<std::optional<Digest>> Wal::digest_at(Lsn lsn) {
   co_return header->digest;
 }
 
-Task<Result<Lsn>> Wal::verify(Lsn from, Lsn to) {
-  co_await known(from);
+Task<Result<Lsn>> Wal::verify(Lsn from, Lsn to, Haste haste) {
+  co_await known(from, haste);
   auto records = co_await read_records(context_, index_, from, to, verify_bytes);
   if (!records) co_return records.error();
   co_return records->back()->lsn().next();
@@ -375,6 +378,7 @@ bool Wal::pinned() const {
 }
 
 Task<Status> Wal::close() {
+  closing_ = true;
   forget_unread();
   wake_waiting();
   while (reading_) co_await something_moved();

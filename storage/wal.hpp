@@ -25,6 +25,9 @@ struct WalLimits {
   std::uint64_t memory_tail_bytes = 0;
 };
 
+/// Whether somebody waits for what is read of a log.
+enum class Haste : std::uint8_t { background, waited_for };
+
 class Wal {
  public:
   Wal(WalContext context, WalLimits limits);
@@ -52,7 +55,8 @@ class Wal {
   /// What the records of (after, to] take on the wire, about; without reading anything.
   std::uint64_t bytes_between(engine::Lsn after, engine::Lsn to) const;
   /// Re-reads about 1 MiB of [from, to] from disk and verifies it; answers where to go on.
-  Task<engine::Result<engine::Lsn>> verify(engine::Lsn from, engine::Lsn to);
+  Task<engine::Result<engine::Lsn>> verify(engine::Lsn from, engine::Lsn to,
+                                           Haste haste = Haste::waited_for);
 
   /// Writes the headers of segments again that do not read as they were written; how many. Without one no restart finds
   /// its segment. Not while the log is cut or begun anew: what is erased would come back.
@@ -93,7 +97,7 @@ class Wal {
   };
   /// The next record begins another segment.
   void roll_soon() { writer_->roll_soon(); }
-  /// Where the record at `lsn` was written; nothing while it is not on the disk, or was not read since the opening.
+  /// Where the record at `lsn` is, or is being written; nothing while it has no place, or was not read since the opening.
   std::optional<BatchAddress> batch_of(engine::Lsn lsn) const;
   /// The segment that holds `lsn`, when another follows it.
   std::optional<WholeSegment> segment_of(engine::Lsn lsn) const;
@@ -138,9 +142,9 @@ class Wal {
   Task<engine::Done> read_head();
   Task<engine::Done> read_segment();
   void history_ends(const std::string& damage);
-  Task<engine::Done> rest();
+  Task<bool> rest(std::uint64_t bytes);
   void forget_unread();
-  Task<engine::Done> known(engine::Lsn lsn);
+  Task<engine::Done> known(engine::Lsn lsn, Haste haste = Haste::waited_for);
   void set_base();
   std::size_t segments() const { return history_.segments.size() + index_.segments().size(); }
   const Segment& segment(std::size_t i) const;
@@ -162,9 +166,11 @@ class Wal {
   std::optional<engine::Error> failure_;
   engine::Lsn base_;  ///< Where the log begins: digest known although no record is.
   engine::Digest base_digest_;
-  bool reading_ = false;    ///< What was unread.
-  bool rested_ = false;     ///< The reading may go on.
-  std::size_t askers_ = 0;  ///< Wait for what is being read.
+  bool closing_ = false;
+  bool reading_ = false;        ///< What was unread.
+  bool rested_ = false;         ///< The reading may go on.
+  std::uint64_t unrested_ = 0;  ///< Bytes read since it last rested.
+  std::size_t askers_ = 0;      ///< Wait for what is being read.
   Lifetime lifetime_;
   Scope scope_;
 };

@@ -55,11 +55,12 @@ struct BatchHeader {
   std::uint32_t count = 0;
   std::uint32_t head_bytes = 0;  ///< All record heads, unpadded.
   std::uint64_t payload_bytes = 0;
-  engine::Lsn durable;            ///< Durable here when the batch was issued (C14).
-  engine::Lsn committed;          ///< Locally committed when it was issued (C10).
-  engine::Digest before;          ///< Of the log up to the record before `first`.
-  engine::Lsn chunk_first;        ///< Of the chunk that is open when the batch begins.
-  std::uint64_t chunk_bytes = 0;  ///< Worst cost of that chunk's records before `first`.
+  engine::Lsn durable;      ///< Durable here when the batch was issued (C14).
+  engine::Lsn committed;    ///< Locally committed when it was issued (C10).
+  engine::Digest before;    ///< Of the log up to the record before `first`.
+  engine::Lsn chunk_first;  ///< Of the chunk that is open when the batch begins.
+  std::uint64_t chunk_bytes =
+      0;  ///< Worst cost of that chunk's records before `first`; behind a cut, at most.
   /// Neither of the two batches behind it takes more; so far does recovery look for proof when the next is torn (C14).
   /// Whole blocks, batch_span_min to batch_span_max.
   std::uint64_t span_next = 0;

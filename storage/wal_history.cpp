@@ -12,8 +12,9 @@ using engine::Lsn;
 
 namespace {
 
-// 1 MiB (a window of the reading) and a rest: 50 MiB/s, as a scrub's.
-constexpr std::uint64_t rest_between_reads = 20 * engine::millisecond;
+// 1 MiB and a rest: 50 MiB/s, as a scrub's.
+constexpr std::uint64_t read_between_rests = 1u << 20;
+constexpr std::uint64_t rest_for = 20 * engine::millisecond;
 
 /// Reads `segment` as far as it leads to the log that begins behind `to` with the digest `before`.
 Task<HistorySegment> read_up_to(const WalContext& context, RecoveryInput input, SegmentPtr segment,
@@ -71,7 +72,7 @@ Task<HistorySegment> read_history_head(const WalContext& context, const UnreadHi
 /// Reads what is unread, piece by piece; ends where somebody else disposed of the rest.
 Task<Done> Wal::read_unread() {
   if (history_.head) co_await read_head();
-  while (!history_.segments.empty()) co_await read_segment();
+  while (!failure_ && !history_.segments.empty()) co_await read_segment();
   co_return Done{};
 }
 
@@ -81,9 +82,9 @@ Task<Done> Wal::read_head() {
   segment->slot = behind->slot;
   segment->file = behind->file;
   segment->header = behind->header;
-  const Rest pause = [this] { return rest(); };
+  const Rest pause = [this](std::uint64_t bytes) { return rest(bytes); };
   const auto read = co_await read_history_head(context_, history_, segment, pause);
-  if (!history_.head) co_return Done{};
+  if (failure_ || !history_.head) co_return Done{};
   if (read.leads) {
     auto& known = behind->batches;
     known.insert(known.begin(), segment->batches.begin(), segment->batches.end());
@@ -96,10 +97,10 @@ Task<Done> Wal::read_head() {
 
 Task<Done> Wal::read_segment() {
   const auto segment = history_.segments.back();
-  const Rest pause = [this] { return rest(); };
+  const Rest pause = [this](std::uint64_t bytes) { return rest(bytes); };
   const auto read =
       co_await read_history(context_, history_, segment, index_.segments().front(), pause);
-  if (history_.segments.empty()) co_return Done{};
+  if (failure_ || history_.segments.empty()) co_return Done{};
   if (read.leads) {
     history_.segments.pop_back();
     index_.segments().push_front(segment);
@@ -124,29 +125,33 @@ void Wal::forget_unread() {
   history_.segments.clear();
 }
 
-/// Between two reads of what is unread: the disk is left to others, unless somebody waits.
-Task<Done> Wal::rest() {
-  rested_ = askers_ != 0;
-  if (rested_) co_return Done{};
-  const auto timer = context_.timers.after(rest_between_reads, lifetime_.guard([this] {
-    rested_ = true;
-    wake_waiting();
-  }));
-  while (!rested_ && askers_ == 0 && !failure_ && !history_.empty()) co_await something_moved();
-  context_.timers.cancel(timer);
-  co_return Done{};
+/// Behind each read of what is unread: the disk is left to others, unless somebody waits. Answers whether it is wanted.
+Task<bool> Wal::rest(std::uint64_t bytes) {
+  unrested_ += bytes;
+  if (unrested_ >= read_between_rests && askers_ == 0) {
+    unrested_ = 0;
+    rested_ = false;
+    const auto timer = context_.timers.after(rest_for, lifetime_.guard([this] {
+      rested_ = true;
+      wake_waiting();
+    }));
+    while (!rested_ && askers_ == 0 && !failure_ && !history_.empty()) co_await something_moved();
+    context_.timers.cancel(timer);
+  }
+  co_return !failure_ && !history_.empty();
 }
 
-/// Waits until the record at `lsn` can be found, or is known to be gone.
-Task<Done> Wal::known(Lsn lsn) {
+/// Waits until the record at `lsn` can be found, or is known to be gone. In the background the reading is not hurried.
+Task<Done> Wal::known(Lsn lsn, Haste haste) {
   const auto comes = [this, lsn] {
     return !failure_ && !history_.empty() && lsn >= retained() && lsn < index_.retained(end().lsn);
   };
   if (!comes()) co_return Done{};
-  ++askers_;
+  const std::size_t hurries = haste == Haste::waited_for ? 1 : 0;
+  askers_ += hurries;
   wake_waiting();  // The reading rests no more.
   while (comes()) co_await something_moved();
-  --askers_;
+  askers_ -= hurries;
   co_return Done{};
 }
 

@@ -127,8 +127,8 @@ std::size_t first_to_read(const std::vector<SegmentPtr>& segments, Lsn checkpoin
   return first;
 }
 
-/// Begins with the batch that the superblock names. One that is not there, or not whole, says nothing: then all of its
-/// segment is read, which tells history that rotted from a name that was wrong.
+/// Begins with the batch that the superblock names. When its header does not stand there the name says nothing, and all
+/// of its segment is read.
 Task<Status> begin_at_checkpoint(ScanState& state, Segment& segment) {
   const auto& input = *state.input;
   const auto& named = input.checkpoint_batch;

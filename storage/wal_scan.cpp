@@ -160,6 +160,7 @@ bool goes_on_with(const ScanState& state, const SegmentPtr& next) {
 void ScanState::begin_with(const Segment& segment) {
   const auto& h = segment.header;
   log.log.clear();
+  span_next = batch_span_max;
   log.end.lsn = h.first.previous();
   log.end.digest = h.before;
   log.end.chunk_first = h.chunk_first;
@@ -168,6 +169,7 @@ void ScanState::begin_with(const Segment& segment) {
 
 void ScanState::begin_with(Segment& segment, const BatchHeader& batch) {
   log.log.clear();
+  span_next = batch_span_max;
   segment.used = batch.offset;
   log.end.lsn = batch.first.previous();
   log.end.digest = batch.before;
@@ -202,8 +204,9 @@ Task<Result<std::span<const std::byte>>> SegmentWindow::at(std::uint64_t offset,
     buffer_ = std::move(*read);
     offset_ = offset;
     if (rest_) {
-      auto resting = rest_();
-      co_await resting;
+      auto resting = rest_(buffer_.size());
+      const bool wanted = co_await resting;
+      if (!wanted) co_return engine::Error{engine::Errc::cancelled, "nobody wants it any more"};
     }
   }
   co_return std::span<const std::byte>(buffer_.data() + (offset - offset_), end - offset);
@@ -242,6 +245,7 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
           segment->batches.clear();
           log.log.clear();
           log.log.push_back(segment);
+          state.span_next = batch_span_max;  // What was promised is not known.
           log.end.lsn = header->first.previous();
           log.end.digest = header->before;
           continue;

@@ -9,8 +9,9 @@
 
 namespace tidemark::storage {
 
-/// Done between two reads of a file that nobody waits for, so that the disk is left to others.
-using Rest = std::function<Task<engine::Done>()>;
+/// Done behind each read of a file that nobody waits for, so that the disk is left to others; with how many bytes were
+/// read. Answers whether to go on.
+using Rest = std::function<Task<bool>(std::uint64_t)>;
 
 /// Reads a file front to back through a window.
 class SegmentWindow {
@@ -62,10 +63,11 @@ struct ScanState {
   LogWatcher* watcher = nullptr;  ///< Null: nobody looks on.
   Rest rest;                      ///< Empty: somebody waits for the reading.
   RecoveredLog log;
-  bool stopped = false;                      ///< Damage or the end was met beyond the checkpoint.
-  bool enough = false;                       ///< The watcher wants no more.
-  std::string stop_reason;                   ///< What stood where the next batch was expected.
-  std::uint64_t span_next = batch_span_max;  ///< As the last batch says.
+  bool stopped = false;     ///< Damage or the end was met beyond the checkpoint.
+  bool enough = false;      ///< The watcher wants no more.
+  std::string stop_reason;  ///< What stood where the next batch was expected.
+  std::uint64_t span_next =
+      batch_span_max;  ///< As the last batch says; the most where it is not known.
   /// The segment in which rot ended what leads to the checkpoint: a spare by now.
   SegmentPtr given_up;
 

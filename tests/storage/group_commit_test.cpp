@@ -102,6 +102,8 @@ BOOST_AUTO_TEST_CASE(a_truncation_while_records_gather_keeps_what_it_should) {
 
 // What proves it stands behind two batches of any size: so far does recovery have to look, and no promise is broken.
 BOOST_AUTO_TEST_CASE(a_batch_whose_head_rots_is_damage_however_large_it_is_and_the_next) {
+  std::size_t large = 0;
+  std::size_t small_promises = 0;
   for (std::uint64_t seed = 1; seed <= 16; ++seed) {
     StoreWorld w(512);
     w.limits.segment_bytes = 24u << 20;
@@ -127,6 +129,8 @@ BOOST_AUTO_TEST_CASE(a_batch_whose_head_rots_is_damage_however_large_it_is_and_t
     const auto written = w.batches_in(path);
     BOOST_REQUIRE_GT(written.size(), 4u);
     for (std::size_t i = 2; i < written.size(); ++i) {
+      large += written[i].bytes() > 2 * storage::batch_span_min ? 1u : 0u;
+      small_promises += written[i].span_next == storage::batch_span_min ? 1u : 0u;
       BOOST_CHECK_LE(written[i].bytes(), written[i - 1].span_next);
       BOOST_CHECK_LE(written[i].bytes(), written[i - 2].span_next);
     }
@@ -136,6 +140,37 @@ BOOST_AUTO_TEST_CASE(a_batch_whose_head_rots_is_damage_however_large_it_is_and_t
     BOOST_CHECK(found.base == engine::BaseState::damaged);
     BOOST_CHECK_EQUAL(found.end.lsn.next().value, rotten.first.value);
   }
+  BOOST_CHECK_GT(large, 0u);
+  BOOST_CHECK_GT(small_promises, 0u);
+}
+
+// Where a promise rotted with its batch, what stood behind is looked for as far as any batch may be.
+BOOST_AUTO_TEST_CASE(
+    a_promise_that_rotted_below_the_checkpoint_does_not_hide_what_proves_a_record) {
+  StoreWorld w(512);
+  w.limits.segment_bytes = 16u << 20;
+  w.limits.wal_retention_bytes = 4 * w.limits.segment_bytes;
+  w.limits.memory_tail_bytes = 64u << 20;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.append_durably({w.write(0, 1)});    // Promises little.
+  w.append_durably({w.write(0, 150)});  // A large one, up to the checkpoint.
+  w.flush_all();
+  w.append({w.write(0, 150)}, Lsn(3));
+  w.disk->settle();
+  w.append({w.write(0, 256), w.write(0, 256), w.write(0, 256), w.write(256, 256)}, Lsn(3));
+  w.disk->settle();
+  w.append({w.write(0, 1)}, Lsn(3));
+  w.disk->settle();
+  w.crash(MemoryDisk::Loss::process, 1);
+  const auto path = w.segment_files().at(0);
+  const auto written = w.batches_in(path);
+  BOOST_REQUIRE_EQUAL(written.size(), 6u);
+  BOOST_REQUIRE_EQUAL(written[1].span_next, storage::batch_span_min);
+  BOOST_REQUIRE_GT(written[4].bytes(), 3 * storage::batch_span_min);
+  StoreWorld::flip(w.file_of(path), written[2].offset + 40);
+  StoreWorld::flip(w.file_of(path), written[3].offset + written[3].head_area() + 40);
+  BOOST_CHECK(w.open().base == engine::BaseState::damaged);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
