@@ -1,306 +1,167 @@
 // tidemark-sim: the shipped actors in a world of one seed. See --help.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <charconv>
-#include <chrono>
-#include <cstdio>
+#include <CLI/CLI.hpp>
 #include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
-#include "engine/planted.hpp"
-#include "sim/batch.hpp"
-#include "sim/run.hpp"
+#include "apps/sim/commands.hpp"
 
 namespace {
 
 using namespace tidemark;
-using engine::Bug;
+using simulator::Words;
+using Action = std::function<int(const Words&)>;
 
-constexpr std::string_view usage =
+constexpr const char* about =
     R"(Runs the replication engine in a simulated world: three nodes or four, disks that lose and tear, a network that
 delays and breaks, clients that check every answer. Equal seeds give equal runs.
 
-  tidemark-sim --seed N [--verbose] [--twice]   one seed; prints a summary and trace=HASH
-  tidemark-sim --seeds N [--seed FIRST] [--jobs J] [--twice]
-                                                N seeds from FIRST on in J processes; prints sums and traces=HASH, one
-                                                number for all their traces
-  tidemark-sim --hunt [--seeds N] [--seed FIRST] [--jobs J]
-                                                plants every known bug in turn, or that of --plant alone, and looks for
-                                                it in at most N seeds from FIRST on
-  tidemark-sim --list-bugs                      their names
+  tidemark-sim --seed N [--verbose]         one seed: a summary and trace=HASH
+  tidemark-sim --seeds N [--jobs J]         N seeds: sums, and traces=HASH, one number for all their traces
+  tidemark-sim plan --seed N                all that the seed decides before it begins, as JSON
+  tidemark-sim run PLAN                     runs such a file
+  tidemark-sim shrink --seed N --out FILE   leaves out of a failing plan what the failure does not need
+  tidemark-sim hunt [--plant BUG]           plants every known bug in turn, and looks for it
+  tidemark-sim bugs                         their names, and the rules that they break
 
-  --seed FIRST  with --seeds and --hunt: default 1
-  --seeds N     with --hunt: default 10000
-  --jobs J      default 1
-  --plant BUG   run with a planted bug: a seed that notices it fails
-  --verbose     print every event of the one seed as it happens
-  --twice       run each seed twice; both must leave the same trace; not with --hunt
-  --json        print results as JSON
-  --help        this text
+Exit status: 0 all is well, 1 something failed (or a planted bug was not found), 2 the command line is wrong.)";
 
-Exit status: 0 all is well, 1 a seed failed (or a planted bug was not found), 2 the command line is wrong.
-)";
-
-struct Arguments {
-  std::optional<std::uint64_t> seed;
-  std::optional<std::uint64_t> seeds;
-  std::uint64_t jobs = 1;
-  bool jobs_given = false;
-  Bug bug = Bug::none;
-  bool verbose = false;
-  bool twice = false;
-  bool json = false;
-  bool hunt = false;
-  bool list = false;
-  bool help = false;
-};
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
+void seed_option(CLI::App* app, Words& words, const char* text) {
+  app->add_option("--seed", words.seed, text)->type_name("N");
+}
+void seeds_option(CLI::App* app, Words& words, const char* text) {
+  app->add_option("--seeds", words.seeds, text)
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
+}
+void jobs_option(CLI::App* app, Words& words) {
+  app->add_option("--jobs", words.jobs, "Processes; default 1")
+      ->type_name("J")
+      ->check(CLI::Range(1, 256));
+}
+void plant_option(CLI::App* app, Words& words, const char* text) {
+  app->add_option_function<std::string>(
+         "--plant",
+         [&words](const std::string& name) {
+           const auto bug = engine::parse_bug(name);
+           if (!bug)
+             throw CLI::ValidationError("--plant",
+                                        "wants one of the names that `tidemark-sim bugs` prints");
+           words.bug = *bug;
+         },
+         text)
+      ->type_name("BUG");
+}
+void json_option(CLI::App* app, Words& words) {
+  app->add_flag("--json", words.json, "Print results as JSON");
+}
+void run_options(CLI::App* app, Words& words) {
+  plant_option(app, words, "Run with a planted bug: a run that notices it fails");
+  app->add_flag("--verbose", words.verbose, "Print every event as it happens; one run only");
+  app->add_flag("--twice", words.twice, "Run twice; both must leave the same trace");
+  json_option(app, words);
 }
 
-/// Why these options do not go together, or nothing: none is there without effect.
-std::optional<std::string> misfit(const Arguments& a, std::size_t words) {
-  if (a.help) return std::nullopt;
-  if (a.list && words > 1) return "--list-bugs goes alone";
-  if (a.list) return std::nullopt;
-  const bool many = a.seeds || a.hunt;
-  if (!many && !a.seed) return "nothing to do: say --seed N, --seeds N, --hunt or --list-bugs";
-  if (a.jobs_given && !many) return "--jobs goes with --seeds or --hunt";
-  if (a.verbose && many) return "--verbose goes with one seed, not with --seeds or --hunt";
-  if (a.twice && a.hunt) return "--twice goes with --seed or --seeds, not with --hunt";
-  return std::nullopt;
+CLI::Option* plan_file(CLI::App* app, Words& words) {
+  return app->add_option("PLAN", words.file, "A plan's file");
 }
 
-/// Why the command line is wrong, or nothing.
-std::optional<std::string> parse(const std::vector<std::string_view>& words, Arguments& out) {
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto word = words[i];
-    const auto number = [&](std::uint64_t least) -> std::optional<std::uint64_t> {
-      if (i + 1 >= words.size()) return std::nullopt;
-      const auto value = parse_number(words[++i]);
-      return value && *value >= least ? value : std::nullopt;
-    };
-    if (word == "--seed") {
-      if (!(out.seed = number(0))) return "--seed wants a whole number";
-    } else if (word == "--seeds") {
-      if (!(out.seeds = number(1))) return "--seeds wants a whole number from 1";
-    } else if (word == "--jobs") {
-      const auto jobs = number(1);
-      if (!jobs || *jobs > 256) return "--jobs wants a whole number from 1 to 256";
-      out.jobs = *jobs;
-      out.jobs_given = true;
-    } else if (word == "--plant") {
-      const auto bug = i + 1 < words.size() ? engine::parse_bug(words[++i]) : std::nullopt;
-      if (!bug) return "--plant wants one of the names that --list-bugs prints";
-      out.bug = *bug;
-    } else if (word == "--verbose") {
-      out.verbose = true;
-    } else if (word == "--twice") {
-      out.twice = true;
-    } else if (word == "--json") {
-      out.json = true;
-    } else if (word == "--hunt") {
-      out.hunt = true;
-    } else if (word == "--list-bugs") {
-      out.list = true;
-    } else if (word == "--help" || word == "-h") {
-      out.help = true;
-    } else {
-      return fmt::format("unknown argument {}", word);
-    }
-  }
-  return misfit(out, words.size());
+void plan_command(CLI::App& app, Words& words, Action& action) {
+  auto* plan = app.add_subcommand("plan", "Print the plan of a seed");
+  plan->add_option("--seed", words.seed, "The seed")->type_name("N")->required();
+  plan->add_option("--out", words.out, "Write it to FILE instead")->type_name("FILE");
+  plan->callback([&] { action = simulator::print_plan; });
 }
 
-std::vector<Bug> all_bugs() {
-  std::vector<Bug> bugs;
-  for (auto i = 1; i < static_cast<int>(Bug::count_); ++i) bugs.push_back(static_cast<Bug>(i));
-  return bugs;
+void run_command(CLI::App& app, Words& words, Action& action) {
+  auto* run = app.add_subcommand("run", "Run a plan");
+  plan_file(run, words)->required();
+  run_options(run, words);
+  run->callback([&] { action = simulator::run_file; });
 }
 
-std::string pairs(const std::map<std::string, std::uint64_t>& counts, bool json) {
-  std::string text;
-  for (const auto& [kind, n] : counts) {
-    text += json ? fmt::format("{}\"{}\":{}", text.empty() ? "" : ",", kind, n)
-                 : fmt::format(" {}={}", kind, n);
-  }
-  return text;
+void shrink_command(CLI::App& app, Words& words, Action& action) {
+  auto* shrink =
+      app.add_subcommand("shrink", "Leave out of a failing plan what the failure does not need");
+  plan_file(shrink, words);
+  seed_option(shrink, words, "The plan of this seed, instead of a file");
+  plant_option(shrink, words, "With a planted bug");
+  shrink->add_option("--out", words.out, "Write it to FILE, instead of to standard output")
+      ->type_name("FILE");
+  shrink->add_option("--seconds", words.seconds, "Stop then, with what there is; default 600")
+      ->type_name("S")
+      ->check(CLI::PositiveNumber);
+  jobs_option(shrink, words);
+  json_option(shrink, words);
+  shrink->callback([&] {
+    if (words.file.empty() == !words.seed)
+      throw CLI::ValidationError("shrink", "wants a plan's file or --seed N, one of both");
+    if (words.seconds == 0) words.seconds = 600;
+    action = simulator::shrink_plan;
+  });
 }
 
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c < ' ' ? ' ' : c;
-  }
-  return out + "\"";
+void hunt_command(CLI::App& app, Words& words, Action& action) {
+  auto* hunt = app.add_subcommand("hunt", "Plant bugs and look for them");
+  plant_option(hunt, words, "This one alone");
+  seed_option(hunt, words, "First seed; default 1");
+  seeds_option(hunt, words, "At most N seeds for each; default 10000");
+  hunt->add_option("--seconds", words.seconds, "At most so long for each")
+      ->type_name("S")
+      ->check(CLI::PositiveNumber);
+  hunt->add_option("--restarts", words.restarts,
+                   "N times with other seeds, and print medians; default 1")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
+  jobs_option(hunt, words);
+  json_option(hunt, words);
+  hunt->callback([&] { action = simulator::hunt_bugs; });
 }
 
-int one_seed(const Arguments& arguments) {
-  sim::report_aborts();
-  const sim::RunOptions run{*arguments.seed, arguments.bug, arguments.verbose};
-  const auto outcome = arguments.twice ? sim::run_seed_twice(run) : sim::run_seed(run);
-  if (outcome.failure) std::fputs(sim::report(run, outcome).c_str(), stderr);
-  if (arguments.json) {
-    fmt::print(
-        "{{\"seed\":{},\"ok\":{},\"trace\":\"{:016x}\",\"operations\":{},\"steps\":{},"
-        "\"frames\":{},\"records\":{},\"virtual_ms\":{},\"crashes_and_cuts\":{},"
-        "\"asked\":{{{}}},\"faults\":{{{}}},\"class\":{},\"repeat\":{}}}\n",
-        outcome.seed, !outcome.failure, outcome.trace, outcome.operations, outcome.steps,
-        outcome.frames, outcome.records, outcome.virtual_milliseconds, outcome.crashes_and_cuts,
-        pairs(outcome.asked, true), pairs(outcome.faults, true),
-        quoted(outcome.failure ? outcome.failure->cls : ""), quoted(sim::command(run)));
-  } else {
-    fmt::print("seed={} {}\n", outcome.seed, outcome.configuration);
-    fmt::print("asked:{}\n", pairs(outcome.asked, false));
-    fmt::print("answered={} errors={} unknown={} connections={} cuts={}\n", outcome.counts.answered,
-               outcome.counts.errors, outcome.counts.unknown, outcome.counts.connections,
-               outcome.counts.cuts);
-    fmt::print("faults:{}\n", pairs(outcome.faults, false));
-    fmt::print("crashes_and_cuts={} steps={} frames={} records={} virtual_ms={}\n",
-               outcome.crashes_and_cuts, outcome.steps, outcome.frames, outcome.records,
-               outcome.virtual_milliseconds);
-    fmt::print("{} trace={:016x}\n", outcome.failure ? "FAILED" : "ok", outcome.trace);
-  }
-  return outcome.failure ? 1 : 0;
+void bugs_command(CLI::App& app, Words& words, Action& action) {
+  auto* bugs = app.add_subcommand("bugs", "List the planted bugs and their rules");
+  json_option(bugs, words);
+  bugs->callback([&] { action = simulator::list_bugs; });
 }
 
-/// One line that is rewritten on a terminal; elsewhere a line per tenth.
-auto progress_line(std::uint64_t count) {
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  return [=](std::uint64_t done, std::uint64_t failed) {
-    if (terminal) {
-      fmt::print(stderr, "\r{}/{} seeds, {} failed{}", done, count, failed,
-                 done == count ? "\n" : "");
-    } else if (count >= 20 && done % (count / 10) == 0) {
-      fmt::print(stderr, "{}/{} seeds, {} failed\n", done, count, failed);
-    }
-  };
-}
-
-sim::BatchOptions batch_of(const Arguments& arguments, std::uint64_t count) {
-  sim::BatchOptions batch;
-  batch.first = arguments.seed.value_or(1);
-  batch.count = count;
-  batch.jobs = static_cast<std::uint32_t>(arguments.jobs);
-  batch.bug = arguments.bug;
-  batch.twice = arguments.twice;
-  return batch;
-}
-
-int many_seeds(const Arguments& arguments) {
-  auto batch = batch_of(arguments, *arguments.seeds);
-  if (!arguments.json) batch.progress = progress_line(batch.count);
-  const auto began = std::chrono::steady_clock::now();
-  const auto result = sim::run_batch(batch);
-  const auto seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  if (arguments.json) {
-    std::string failures;
-    for (const auto& f : result.failures) {
-      failures += fmt::format("{}{{\"seed\":{},\"class\":{},\"text\":{}}}",
-                              failures.empty() ? "" : ",", f.seed, quoted(f.cls), quoted(f.text));
-    }
-    fmt::print(
-        "{{\"first\":{},\"seeds\":{},\"failed\":{},\"operations\":{},\"crashes_and_cuts\":{},"
-        "\"traces\":\"{:016x}\",\"seconds\":{:.1f},\"failures\":[{}]}}\n",
-        batch.first, result.done, result.failures.size(), result.operations,
-        result.crashes_and_cuts, result.traces, seconds, failures);
-  } else {
-    for (const auto& f : result.failures) {
-      fmt::print("seed={} class={} {}\n  {}\n", f.seed, f.cls, f.text,
-                 sim::command({f.seed, arguments.bug, false}));
-    }
-    fmt::print("asked:{}\nfaults:{}\n", pairs(result.asked, false), pairs(result.faults, false));
-    fmt::print(
-        "seeds={} failed={} operations={} crashes_and_cuts={} steps={} seconds={:.1f} "
-        "seeds_per_second={:.1f} traces={:016x}\n",
-        result.done, result.failures.size(), result.operations, result.crashes_and_cuts,
-        result.steps, seconds, static_cast<double>(result.done) / seconds, result.traces);
-  }
-  return result.failures.empty() ? 0 : 1;
-}
-
-/// A seed that fails without the bug as well finds nothing of the bug.
-bool fails_anyway(std::uint64_t seed) {
-  sim::BatchOptions clean;
-  clean.first = seed;
-  clean.count = 1;
-  clean.quiet = true;
-  return !sim::run_batch(clean).failures.empty();
-}
-
-void print_hunted(Bug bug, bool json, std::uint64_t seeds, const sim::SeedFailure* found) {
-  const auto cls = found != nullptr ? found->cls : std::string();
-  if (json) {
-    fmt::print("{{\"bug\":\"{}\",\"found\":{},\"seeds\":{},\"class\":{}}}\n", to_string(bug),
-               found != nullptr, seeds, quoted(cls));
-  } else if (found != nullptr) {
-    fmt::print("bug={} found=yes seeds={} class={} seed={}\n", to_string(bug), seeds, cls,
-               found->seed);
-  } else {
-    fmt::print("bug={} found=no seeds={}\n", to_string(bug), seeds);
-  }
-  std::fflush(stdout);
-}
-
-/// Looks for one bug; whether it was found.
-bool hunt_for(Bug bug, const Arguments& arguments) {
-  auto batch = batch_of(arguments, arguments.seeds.value_or(10000));
-  batch.bug = bug;
-  batch.stop_at_failure = true;
-  batch.quiet = true;
-  const auto first = batch.first;
-  const auto end = batch.first + batch.count;
-  while (batch.first < end) {
-    batch.count = end - batch.first;
-    const auto result = sim::run_batch(batch);
-    if (result.failures.empty()) break;
-    const auto& failure = result.failures.front();
-    if (!fails_anyway(failure.seed)) {
-      print_hunted(bug, arguments.json, failure.seed - first + 1, &failure);
-      return true;
-    }
-    fmt::print(stderr, "seed {} fails without a planted bug: {}: {}\n", failure.seed, failure.cls,
-               failure.text);
-    batch.first = failure.seed + 1;
-  }
-  print_hunted(bug, arguments.json, end - first, nullptr);
-  return false;
-}
-
-int hunt(const Arguments& arguments) {
-  const auto bugs = arguments.bug == Bug::none ? all_bugs() : std::vector<Bug>{arguments.bug};
-  int missed = 0;
-  for (const auto bug : bugs) missed += hunt_for(bug, arguments) ? 0 : 1;
-  return missed == 0 ? 0 : 1;
+/// What goes without a command: one seed, or many.
+void seeds_itself(CLI::App& app, Words& words, Action& action) {
+  seed_option(&app, words, "The seed, or with --seeds the first one; default 1");
+  seeds_option(&app, words, "So many seeds");
+  jobs_option(&app, words);
+  run_options(&app, words);
+  app.callback([&] {
+    if (action) return;
+    if (!words.seed && !words.seeds)
+      throw CLI::ValidationError("nothing to do", "say --seed N, --seeds N or a command");
+    if (app.count("--jobs") != 0 && !words.seeds)
+      throw CLI::ValidationError("--jobs", "goes with --seeds");
+    if (words.verbose && words.seeds)
+      throw CLI::ValidationError("--verbose", "goes with one seed, not with --seeds");
+    action = words.seeds ? simulator::many_seeds : simulator::one_seed;
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Arguments arguments;
-  const std::vector<std::string_view> words(argv + 1, argv + argc);
-  if (const auto wrong = parse(words, arguments)) {
-    fmt::print(stderr, "tidemark-sim: {}\nSee tidemark-sim --help.\n", *wrong);
-    return 2;
+  CLI::App app{about, "tidemark-sim"};
+  Words words;
+  Action action;
+  plan_command(app, words, action);
+  run_command(app, words, action);
+  shrink_command(app, words, action);
+  hunt_command(app, words, action);
+  bugs_command(app, words, action);
+  seeds_itself(app, words, action);
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    fmt::print(stderr, "tidemark-sim: {}\nSee tidemark-sim --help.\n", error.what());
+    return simulator::usage;
   }
-  if (arguments.help) {
-    fmt::print("{}", usage);
-    return 0;
-  }
-  if (arguments.list) {
-    for (const auto bug : all_bugs()) fmt::print("{}\n", to_string(bug));
-    return 0;
-  }
-  if (arguments.hunt) return hunt(arguments);
-  return arguments.seeds ? many_seeds(arguments) : one_seed(arguments);
+  return action(words);
 }

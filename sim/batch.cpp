@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -18,9 +20,11 @@
 namespace tidemark::sim {
 namespace {
 
+constexpr const char* class_of_crash = "crash";
+
 /// One process that runs every jobs-th seed and writes a line per seed to its pipe:
 ///   start SEED
-///   done SEED TRACE OPERATIONS CRASHES STEPS FRAMES kind=count ...
+///   done SEED TRACE kind:name=count ...
 ///   fail SEED CLASS TEXT
 struct Worker {
   pid_t pid = -1;
@@ -44,22 +48,35 @@ std::string one_line(std::string text) {
   return text;
 }
 
+std::string tally(std::string_view kind, const std::map<std::string, std::uint64_t>& counts) {
+  std::string text;
+  for (const auto& [name, n] : counts) text += fmt::format(" {}:{}={}", kind, name, n);
+  return text;
+}
+
 void run_and_say(const BatchOptions& options, std::uint64_t seed, int fd) {
   say(fd, fmt::format("start {}\n", seed));
-  const RunOptions run{seed, options.bug, false};
-  const auto outcome = options.twice ? run_seed_twice(run) : run_seed(run);
-  if (outcome.failure) {
+  const RunOptions run{seed, options.bug, false, {}};
+  const auto plan = options.plan ? options.plan(seed) : expand(seed);
+  const auto outcome = options.twice ? run_plan_twice(plan, run) : run_plan(plan, run);
+  const bool counts =
+      options.only_class.empty() || (outcome.failure && outcome.failure->cls == options.only_class);
+  if (outcome.failure && counts) {
     if (!options.quiet) std::fputs(report(run, outcome).c_str(), stderr);
     say(fd, fmt::format("fail {} {} {}\n", seed, outcome.failure->cls,
                         one_line(outcome.failure->text)));
     return;
   }
-  std::string line = fmt::format("done {} {} {} {} {} {}", seed, outcome.trace, outcome.operations,
-                                 outcome.crashes_and_cuts, outcome.steps, outcome.frames);
-  for (const auto& [kind, n] : outcome.faults) line += fmt::format(" fault:{}={}", kind, n);
-  for (const auto& [kind, n] : outcome.asked) line += fmt::format(" ask:{}={}", kind, n);
-  say(fd, line + "\n");
+  say(fd, fmt::format("done {} {}", seed, outcome.trace) +
+              tally("sum", {{"operations", outcome.operations},
+                            {"crashes_and_cuts", outcome.crashes_and_cuts},
+                            {"steps", outcome.steps},
+                            {"frames", outcome.frames},
+                            {"virtual_ms", outcome.virtual_milliseconds}}) +
+              tally("fault", outcome.faults) + tally("ask", outcome.asked) + "\n");
 }
+
+extern "C" void end_silently(int) { std::_Exit(1); }
 
 Worker spawn(const BatchOptions& options, std::uint64_t from) {
   std::array<int, 2> ends{};
@@ -69,7 +86,14 @@ Worker spawn(const BatchOptions& options, std::uint64_t from) {
   CHECK(pid >= 0);
   if (pid == 0) {
     ::close(ends[0]);
-    report_aborts();
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    std::signal(SIGINT, SIG_IGN);  // The parent ends them, and says what was done.
+    std::signal(SIGTERM, SIG_DFL);
+    if (options.quiet) {
+      std::signal(SIGABRT, end_silently);
+    } else {
+      report_aborts();
+    }
     const auto end = options.first + options.count;
     for (auto seed = from; seed < end; seed += options.jobs) run_and_say(options, seed, ends[1]);
     std::exit(0);
@@ -88,9 +112,8 @@ void count_pairs(std::istringstream& words, BatchResult& result) {
     const auto equals = word.find('=');
     const auto colon = word.find(':');
     if (equals == std::string::npos || colon == std::string::npos) continue;
-    const auto n = std::strtoull(word.c_str() + equals + 1, nullptr, 10);
-    auto& counts = word.starts_with("fault:") ? result.faults : result.asked;
-    counts[word.substr(colon + 1, equals - colon - 1)] += n;
+    result.tallies[word.substr(0, colon)][word.substr(colon + 1, equals - colon - 1)] +=
+        std::strtoull(word.c_str() + equals + 1, nullptr, 10);
   }
 }
 
@@ -114,16 +137,12 @@ void take_line(const std::string& line, const BatchOptions& options, Worker& wor
     std::getline(words >> std::ws, failure.text);
     result.failures.push_back(failure);
   } else {
-    std::uint64_t trace = 0, operations = 0, crashes = 0, steps = 0, frames = 0;
-    words >> trace >> operations >> crashes >> steps >> frames;
+    std::uint64_t trace = 0;
+    words >> trace;
     result.traces += trace * (2 * seed + 1);
-    result.operations += operations;
-    result.crashes_and_cuts += crashes;
-    result.steps += steps;
-    result.frames += frames;
     count_pairs(words, result);
   }
-  if (options.progress) options.progress(result.done, result.failures.size());
+  if (options.progress) options.progress(result);
 }
 
 /// False at the end of the pipe.
@@ -151,9 +170,11 @@ void reap(const BatchOptions& options, Worker& worker, BatchResult& result) {
     ++result.done;
     const auto how = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
                                          : fmt::format("status {}", WEXITSTATUS(status));
-    result.failures.push_back(
-        {*std::exchange(worker.running, std::nullopt), "crash", "the process ended with " + how});
-    if (options.progress) options.progress(result.done, result.failures.size());
+    const auto seed = *std::exchange(worker.running, std::nullopt);
+    if (options.only_class.empty() || options.only_class == class_of_crash) {
+      result.failures.push_back({seed, class_of_crash, "the process ended with " + how});
+    }
+    if (options.progress) options.progress(result);
   } else if (!well && worker.next >= options.first + options.count) {
     result.failures.push_back({options.first, "leak", "a process that ran its seeds ended badly"});
   }
@@ -168,6 +189,31 @@ void kill_all(std::vector<Worker>& workers) {
     worker.pid = -1;
   }
 }
+
+volatile std::sig_atomic_t interrupted = 0;
+extern "C" void interrupt(int) { interrupted = 1; }
+
+/// While it lives, SIGINT and SIGTERM end a batch and not the process.
+class Interruptible {
+ public:
+  Interruptible() {
+    interrupted = 0;
+    struct sigaction action {};
+    action.sa_handler = interrupt;  // Without SA_RESTART: poll() returns.
+    CHECK(::sigaction(SIGINT, &action, &before_int_) == 0);
+    CHECK(::sigaction(SIGTERM, &action, &before_term_) == 0);
+  }
+  ~Interruptible() {
+    ::sigaction(SIGINT, &before_int_, nullptr);
+    ::sigaction(SIGTERM, &before_term_, nullptr);
+  }
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+
+ private:
+  struct sigaction before_int_ {};
+  struct sigaction before_term_ {};
+};
 
 extern "C" void print_abort(int) {
   std::signal(SIGABRT, SIG_DFL);
@@ -190,7 +236,15 @@ std::string report(const RunOptions& options, const Outcome& outcome) {
   return text;
 }
 
+std::uint64_t BatchResult::sum(const std::string& name) const {
+  const auto kind = tallies.find("sum");
+  if (kind == tallies.end()) return 0;
+  const auto found = kind->second.find(name);
+  return found == kind->second.end() ? 0 : found->second;
+}
+
 BatchResult run_batch(const BatchOptions& options) {
+  const Interruptible interruptible;
   BatchResult result;
   std::vector<Worker> workers;
   const auto end = options.first + options.count;
@@ -198,13 +252,18 @@ BatchResult run_batch(const BatchOptions& options) {
     workers.push_back(spawn(options, options.first + i));
   }
   while (!workers.empty()) {
-    if (options.stop_at_failure && !result.failures.empty()) {
+    result.interrupted = interrupted != 0;
+    const bool over = options.over && options.over();
+    if (result.interrupted || over || (options.stop_at_failure && !result.failures.empty())) {
       kill_all(workers);
       break;
     }
     std::vector<pollfd> polls;
     for (const auto& worker : workers) polls.push_back({worker.pipe, POLLIN, 0});
-    CHECK(::poll(polls.data(), polls.size(), -1) > 0);
+    if (::poll(polls.data(), polls.size(), -1) < 0) {
+      CHECK(errno == EINTR);
+      continue;
+    }
     for (std::size_t i = workers.size(); i-- > 0;) {
       if (polls[i].revents == 0 || receive(options, workers[i], result)) continue;
       reap(options, workers[i], result);

@@ -14,18 +14,6 @@
 
 namespace tidemark::sim {
 
-struct BatchOptions {
-  std::uint64_t first = 1;
-  std::uint64_t count = 1;
-  std::uint32_t jobs = 1;
-  engine::Bug bug = engine::Bug::none;
-  bool twice = false;  ///< Each seed runs twice and must leave the same trace.
-  bool stop_at_failure = false;
-  bool quiet = false;  ///< No reports of failing seeds.
-  /// After each finished seed: how many are done and how many of them failed.
-  std::function<void(std::uint64_t done, std::uint64_t failed)> progress;
-};
-
 struct SeedFailure {
   std::uint64_t seed = 0;
   std::string cls;
@@ -34,14 +22,32 @@ struct SeedFailure {
 
 struct BatchResult {
   std::uint64_t done = 0;
-  std::uint64_t operations = 0;
-  std::uint64_t crashes_and_cuts = 0;
-  std::uint64_t steps = 0;
-  std::uint64_t frames = 0;
   std::uint64_t traces = 0;  ///< Sum over the seeds' hashes: equal for equal runs of equal seeds.
-  std::map<std::string, std::uint64_t> faults;
-  std::map<std::string, std::uint64_t> asked;
+  /// By kind and name, over all seeds that did not fail: "sum" has operations, steps, frames, virtual_ms and
+  /// crashes_and_cuts, "fault" how often each struck, "ask" what clients asked for.
+  std::map<std::string, std::map<std::string, std::uint64_t>> tallies;
   std::vector<SeedFailure> failures;  ///< By seed.
+  bool interrupted = false;  ///< By SIGINT or SIGTERM; the rest is what was done until then.
+
+  std::uint64_t sum(const std::string& name) const;
+};
+
+struct BatchOptions {
+  std::uint64_t first = 1;
+  std::uint64_t count = 1;
+  std::uint32_t jobs = 1;
+  engine::Bug bug = engine::Bug::none;
+  bool twice = false;  ///< Each seed runs twice and must leave the same trace.
+  bool stop_at_failure = false;
+  bool quiet = false;  ///< No reports of failing seeds.
+  /// What each seed stands for; null: what it expands into.
+  std::function<Plan(std::uint64_t seed)> plan;
+  /// Not empty: only failures of this class are failures.
+  std::string only_class;
+  /// Asked after each finished seed: true ends the batch, as an interrupt does.
+  std::function<bool()> over;
+  /// After each finished seed.
+  std::function<void(const BatchResult&)> progress;
 };
 
 /// Runs seeds [first, first + count) in forked processes.

@@ -233,9 +233,8 @@ bool Cluster::run_until(const std::function<bool()>& done, std::uint64_t nanosec
   return !failed() && done();
 }
 
-std::shared_ptr<Client> Cluster::add_client() {
-  auto client =
-      std::make_shared<Client>(*client_world_, counts_, clients_.size() + 1, world_.random.fork());
+std::shared_ptr<Client> Cluster::add_client(Random random) {
+  auto client = std::make_shared<Client>(*client_world_, counts_, clients_.size() + 1, random);
   clients_.push_back(client);
   client->start();
   return client;

@@ -196,7 +196,9 @@ class Cluster {
   History& history() { return *history_; }
   Logs& logs() { return *logs_; }
   Counts& counts() { return counts_; }
-  std::shared_ptr<Client> add_client();
+  std::shared_ptr<Client> add_client() { return add_client(world_.random.fork()); }
+  /// One whose pauses come from `random`.
+  std::shared_ptr<Client> add_client(Random random);
   const std::vector<std::shared_ptr<Client>>& clients() const { return clients_; }
   /// Clients cannot reach these nodes.
   bool unreachable(std::uint32_t node) const { return isolated_[node]; }

@@ -54,6 +54,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "control_from_backup",
     "rot_ahead",
     "lost_writes",
+    "core_alone",
 };
 
 }  // namespace
@@ -62,11 +63,17 @@ std::string_view to_string(Fault fault) { return names.at(static_cast<std::size_
 
 bool is_crash_or_cut(Fault fault) { return fault <= Fault::cut_client; }
 
-Fault Faults::draw(bool crash_or_cut) {
+std::optional<Fault> parse_fault(std::string_view text) {
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<Fault>(found - names.begin());
+}
+
+Fault draw_fault(Random& random, bool crash_or_cut) {
   constexpr auto border = static_cast<std::uint64_t>(Fault::promote);
   constexpr auto all = static_cast<std::uint64_t>(Fault::count_);
-  if (crash_or_cut) return static_cast<Fault>(random_.below(border));
-  return static_cast<Fault>(border + random_.below(all - border));
+  if (crash_or_cut) return static_cast<Fault>(random.below(border));
+  return static_cast<Fault>(border + random.below(all - border));
 }
 
 std::uint32_t Faults::any_node() {
@@ -478,6 +485,8 @@ void Faults::happen(Fault fault) {
       return rot_ahead();
     case Fault::lost_writes:
       return lost_writes();
+    case Fault::core_alone:
+      return core_alone();
     case Fault::count_:
       break;
   }

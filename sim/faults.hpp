@@ -60,17 +60,23 @@ enum class Fault : std::uint8_t {
   control_from_backup,  ///< The control plane forgets a while, and the wrong copy reigns.
   rot_ahead,            ///< What rots on one copy the extents of the others do not have yet.
   lost_writes,          ///< Two disks said that they have what they do not, checksums and all.
+  core_alone,           ///< As few copies are left as the rules allow, and have to serve.
   count_,
 };
 std::string_view to_string(Fault fault);
+std::optional<Fault> parse_fault(std::string_view text);
 /// The kinds of which every run sees at least three.
 bool is_crash_or_cut(Fault fault);
+/// One of those kinds, or one of the others.
+Fault draw_fault(Random& random, bool crash_or_cut);
 
 class Faults {
  public:
+  /// Whatever a fault leaves open is drawn from `random`.
   Faults(Cluster& cluster, Random random) : cluster_(cluster), random_(random) {}
 
-  Fault draw(bool crash_or_cut);
+  /// From here on drawn from another source.
+  void draw_from(Random random) { random_ = random; }
   /// Does it and repairs it; the clients go on meanwhile. Takes virtual time.
   void inject(Fault fault);
   /// An operator gives the volume another size, if no other one is under way. Takes no time.
@@ -140,6 +146,10 @@ class Faults {
   bool begin_as_best_effort();
   void control_from_backup();
   void reign_out_of_a_backup();
+  void core_alone();
+  std::size_t core_size(const VolumeView& seen) const;
+  void break_node(std::uint32_t node);
+  void mend_nodes(const std::vector<std::uint32_t>& nodes);
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);
@@ -153,6 +163,10 @@ class Faults {
   void until_left_out(std::uint32_t node);
   void until_made(std::uint32_t node);
   void interregnum(std::uint32_t heir);
+
+  /// Time in which a volume that lacks nothing that it needs answers a write: some seconds for each that has to be
+  /// given up first, and for a disk that hangs.
+  static constexpr std::uint64_t progress_max = 60 * engine::second;
 
   Cluster& cluster_;
   Random random_;

@@ -9,6 +9,8 @@
 namespace tidemark::sim {
 
 /// splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+/// `at` makes a source out of a key instead of out of what was drawn before, as counter-based generators do (Salmon et
+/// al., SC 2011): what one item of a plan draws is the same whichever others there are.
 class Random final : public engine::Rng {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -28,6 +30,13 @@ class Random final : public engine::Rng {
   }
   /// True in `n` of `of` cases.
   bool chance(std::uint64_t n, std::uint64_t of) { return below(of) < n; }
+  /// The source of one item: of a seed, a kind of item, and its number.
+  static Random at(std::uint64_t seed, std::uint64_t kind, std::uint64_t number) {
+    Random a(seed);
+    Random b(a.next() ^ kind);
+    Random c(b.next() ^ number);
+    return c.fork();
+  }
   /// A generator of its own, so that a node's draws do not shift another's.
   Random fork() { return Random(next()); }
 

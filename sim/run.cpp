@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/faults.hpp"
+#include "sim/plan.hpp"
 #include "sim/workload.hpp"
 
 namespace tidemark::sim {
@@ -14,121 +15,9 @@ namespace {
 using engine::millisecond;
 using engine::second;
 
-/// What a seed decides before anything runs.
-struct Draft {
-  ClusterOptions cluster;
-  WorkloadShape shape;
-  std::size_t clients = 2;
-  std::size_t depth_max = 4;
-  std::uint64_t think_max = 0;
-  std::uint64_t faults = 3;
-  bool resizes = false;
-  bool reconfigures = false;
-  std::uint64_t operations = operations_min;
-};
-
-void draw_settings(actors::Settings& s, Random random) {
-  s.memory_tail_bytes = random.between(16, 1024) << 10;
-  s.sender_credit_bytes = random.between(1100, 4096) << 10;
-  s.uncommitted_bytes_max = random.between(2, 8) << 20;
-  s.flush_bytes = random.between(16, 1024) << 10;
-  s.flush_after = random.between(10, 1000) * millisecond;
-  s.wal_retention_bytes = random.between(4, 6) * s.segment_bytes;
-  s.retry_max = random.between(100, 1000) * millisecond;
-  s.disk_degraded_after = random.between(200, 2000) * millisecond;
-  s.disk_eject_after = s.disk_degraded_after + random.between(1, 12) * second;
-  s.rebuild_lanes = static_cast<std::uint32_t>(random.between(1, 3));
-  // A volume of 1 to 2 MiB: some seconds at the least of it.
-  if (random.chance(1, 3)) s.rebuild_rate = random.between(256, 4096) << 10;
-}
-
-NetworkWeather draw_weather(Random& random) {
-  NetworkWeather w;
-  w.delay_min = random.between(5, 100) * 1'000;
-  w.delay_max = w.delay_min + random.between(10, 2'000) * 1'000;
-  if (random.chance(1, 3)) {
-    w.spike_one_in = random.between(20, 400);
-    w.spike_max = random.between(5, 400) * millisecond;
-  }
-  w.bytes_per_microsecond = random.between(50, 2'000);
-  if (random.chance(1, 2)) w.stale_control_one_in = random.between(2, 8);
-  return w;
-}
-
-/// Of its own source, so that what else a seed draws is the same in every mode.
-void draw_rules(Draft& d) {
-  auto& options = d.cluster;
-  Random random(options.seed * 0x9e3779b97f4a7c15ULL + 5);
-  Random policies(options.seed * 0x9e3779b97f4a7c15ULL + 6);
-  d.reconfigures = policies.chance(1, 2);
-  if (policies.chance(1, 3)) options.below_min = engine::BelowMin::fail;
-  if (options.mode != engine::Mode::sync_all || !random.chance(2, 5)) return;
-  options.mode = engine::Mode::sync_quorum;
-  if (random.chance(1, 4)) options.min_copies = random.chance(1, 2) ? 1 : 3;
-}
-
-/// Where the copies are: on all nodes, or beside one that has the control plane alone; there are three, or two. And how
-/// many of them are enough, of its own source as well.
-void draw_places(Draft& d) {
-  auto& options = d.cluster;
-  Random random(options.seed * 0x9e3779b97f4a7c15ULL + 7);
-  const bool alone = options.mode == engine::Mode::best_effort;
-  switch (random.below(6)) {
-    case 0:
-    case 1:
-      options.nodes = 4;
-      options.hosts = {1, 2, 3};
-      break;
-    case 2:
-      if (options.mode == engine::Mode::sync_quorum)
-        break;  // Two have no majority without each other.
-      options.hosts = {1, 2};
-      options.copies = 2;
-      options.min_copies = alone || random.chance(2, 3) ? 1 : 2;
-      break;
-    default:
-      break;
-  }
-  if (options.mode == engine::Mode::sync_all && random.chance(1, 4)) options.min_copies = 1;
-}
-
-Draft draw(const RunOptions& options) {
-  Random random(options.seed * 0x2545f4914f6cdd1dULL + 1);
-  Draft d;
-  d.shape = draw_shape(random);
-  d.cluster.seed = options.seed;
-  d.cluster.verbose = options.verbose;
-  // Else a part of what is asked lies beyond the end until the volume has grown.
-  d.cluster.blocks = random.chance(2, 3) ? d.shape.blocks : 256;
-  if (random.chance(1, 8)) d.cluster.mode = engine::Mode::best_effort;
-  if (d.cluster.mode == engine::Mode::best_effort) d.cluster.min_copies = 1;
-  draw_rules(d);
-  draw_places(d);
-  if (random.chance(1, 4)) d.cluster.ack = engine::AckPolicy::durable;
-  d.cluster.weather = draw_weather(random);
-  d.cluster.tune = [fork = random.fork()](actors::Settings& s) { draw_settings(s, fork); };
-  d.clients = random.between(2, 4);
-  d.depth_max = random.between(1, 12);
-  d.think_max = random.chance(1, 2) ? random.below(30) * millisecond : 0;
-  d.faults = random.between(crashes_min, 7);
-  d.resizes = random.chance(1, 2);
-  d.operations = operations_min + random.below(200);
-  return d;
-}
-
-std::string describe(const Draft& d) {
-  return fmt::format(
-      "{} nodes, {} copies, {} blocks, {}, min_copies {}, ack {}, {} clients, depth {}, think {} "
-      "ms, {} "
-      "faults{}{}{}{}{}{}{}{}",
-      d.cluster.nodes, d.cluster.copies, d.shape.blocks, to_string(d.cluster.mode),
-      d.cluster.min_copies, to_string(d.cluster.ack), d.clients, d.depth_max,
-      d.think_max / millisecond, d.faults, d.shape.unaligned ? ", unaligned" : "",
-      d.shape.trim ? ", trim" : "", d.shape.zeroes ? ", zeroes" : "",
-      d.shape.big_one_in != 0 ? ", big" : "", d.cluster.weather.spike_one_in != 0 ? ", spikes" : "",
-      d.cluster.weather.stale_control_one_in != 0 ? ", stale control" : "",
-      d.resizes ? ", resizes" : "", d.reconfigures ? ", reconfigures" : "");
-}
+constexpr std::size_t events_reported = 200;
+/// The kind of source that a client of the plan draws its pauses from.
+constexpr std::uint64_t clients_draw = 101;
 
 std::uint64_t answered(const Cluster& cluster) {
   std::uint64_t n = 0;
@@ -136,71 +25,93 @@ std::uint64_t answered(const Cluster& cluster) {
   return n;
 }
 
-// A fault that lasts would otherwise see tens of thousands of requests: when a run is ahead of what
-// it is to do, its clients think longer.
+// A fault that lasts would otherwise see all requests of the plan: when a run is ahead of what it is to do, its clients
+// think longer.
 constexpr std::uint64_t think_when_ahead = 300 * millisecond;
-
-struct Pace {
-  std::uint64_t allowance = 0;  ///< Requests at full speed.
-  std::uint64_t flood = 0;      ///< Requests that fill the log.
-};
 // The longest log (24 MiB and what it is pinned beyond) in pieces of a third of the smallest volume.
 constexpr std::uint64_t flood_requests = 100;
 
-void begin_load(Cluster& cluster, const Draft& d, std::shared_ptr<Pace> pace, Random random) {
-  for (std::size_t i = 0; i < d.clients; ++i) {
-    auto client = cluster.add_client();
-    client->depth = random.between(1, d.depth_max);
-    client->next = [shape = d.shape, own = random.fork(), pace,
-                    think = d.think_max](Client& self) mutable {
+/// What the clients of a run share.
+struct Pace {
+  std::uint64_t allowance = 0;  ///< Requests at full speed.
+  std::uint64_t flood = 0;      ///< Requests that fill the log, beside those of the plan.
+  std::size_t unfinished = 0;   ///< Clients that have not asked all that they are to ask.
+};
+
+void begin_load(Cluster& cluster, const Plan& plan, const std::shared_ptr<Pace>& pace) {
+  for (const auto& planned : plan.clients) {
+    auto client = cluster.add_client(Random::at(plan.schedule, clients_draw, planned.id));
+    client->depth = planned.depth;
+    if (!planned.asks.empty()) ++pace->unfinished;
+    client->next = [asks = planned.asks, at = std::size_t{0}, pace,
+                    think = planned.think_max](Client& self) mutable -> std::optional<Ask> {
       if (pace->flood > 0) {
         --pace->flood;
         self.think_max = 0;
-        return std::optional<Ask>(flood_ask(shape));
+        return flood_ask();
       }
+      if (at == asks.size()) return std::nullopt;
       self.think_max = pace->allowance == 0 ? std::max(think, think_when_ahead) : think;
       pace->allowance -= std::min<std::uint64_t>(pace->allowance, 1);
-      return std::optional<Ask>(draw_ask(shape, own));
+      if (at + 1 == asks.size()) --pace->unfinished;
+      return asks[at++];
     };
   }
 }
 
-/// Faults while the load runs, then load until enough was answered.
-void trouble(Cluster& cluster, const Draft& d, Faults& faults, Pace& pace, Random random) {
-  const auto share = d.operations / (d.faults + 1);
+bool idle(const Cluster& cluster) {
+  return std::all_of(cluster.clients().begin(), cluster.clients().end(),
+                     [](const auto& client) { return client->in_flight() == 0; });
+}
+
+void strike(Cluster& cluster, const PlannedFault& planned, Faults& faults) {
+  faults.draw_from(Random(planned.draws));
+  if (planned.resizes) faults.resize_anywhere();  // What follows meets it.
+  if (planned.reconfigures) faults.reconfigure_anyhow();
+  faults.inject(planned.fault);
+  cluster.world().trace.note(cluster.now(), fmt::format("fault {} is over", planned.id));
+}
+
+/// Faults while the load runs, then load until all was asked and answered.
+void trouble(Cluster& cluster, const Plan& plan, Faults& faults, Pace& pace) {
+  // Half of all requests is left for while the faults last, and for behind them.
+  const auto share = plan.asks() / (2 * (plan.faults.size() + 1));
+  const auto wake = [&cluster] {
+    for (const auto& client : cluster.clients()) client->resume();
+  };
   faults.make_busy = [&pace, share] { pace.allowance = share; };
-  faults.flood = [&pace] { pace.flood = flood_requests; };
-  for (std::uint64_t i = 0; i < d.faults && !cluster.failed(); ++i) {
-    const auto goal = answered(cluster) + random.between(2, share);
+  faults.flood = [&pace, wake] {
+    pace.flood = flood_requests;
+    wake();  // Who has asked all of his own is asleep.
+  };
+  for (const auto& planned : plan.faults) {
+    if (cluster.failed()) return;
+    const auto goal = answered(cluster) + planned.after;
     pace.allowance = share + share / 2;
-    cluster.run_until([&] { return answered(cluster) >= goal; }, 4 * second);
-    const auto missing = crashes_min - std::min(crashes_min, faults.crashes_and_cuts());
-    if (d.resizes && random.chance(1, 3)) faults.resize_anywhere();  // What follows meets it.
-    if (d.reconfigures && random.chance(1, 3)) faults.reconfigure_anyhow();
-    faults.inject(faults.draw(d.faults - i <= missing || random.chance(1, 2)));
+    const auto enough = [&] {
+      return answered(cluster) >= goal || (pace.unfinished == 0 && idle(cluster));
+    };
+    cluster.run_until(enough, 4 * second);
+    strike(cluster, planned, faults);
   }
   faults.make_busy = nullptr;
   faults.flood = nullptr;
   pace.flood = 0;
   cluster.heal();
   for (std::uint32_t n = 0; n < cluster.size(); ++n) cluster.boot(n);
-  pace.allowance = d.operations;
-  cluster.run_until([&] { return answered(cluster) >= d.operations; }, Cluster::converge_max);
-  if (answered(cluster) < d.operations) {
+  pace.allowance = plan.asks();
+  cluster.run_until([&] { return pace.unfinished == 0; }, Cluster::converge_max);
+  if (pace.unfinished != 0) {
     cluster.fail("stuck",
-                 fmt::format("{} operations were answered, {} were wanted, {} s after "
-                             "everything was healed",
-                             answered(cluster), d.operations, Cluster::converge_max / second));
+                 fmt::format("{} clients could not ask all that they were to ask, {} s after "
+                             "everything was healed; {} operations were answered",
+                             pace.unfinished, Cluster::converge_max / second, answered(cluster)));
   }
 }
 
 void end_load(Cluster& cluster) {
   for (const auto& client : cluster.clients()) client->stop();
-  const auto idle = [&] {
-    return std::all_of(cluster.clients().begin(), cluster.clients().end(),
-                       [](const auto& c) { return c->in_flight() == 0; });
-  };
-  if (!cluster.run_until(idle)) {
+  if (!cluster.run_until([&] { return idle(cluster); })) {
     cluster.fail("unanswered", "requests wait for ever though everything is healed");
   }
 }
@@ -232,15 +143,22 @@ void show_all(Cluster& cluster) {
   }
 }
 
-void play(Cluster& cluster, const Draft& d, Faults& faults, Random random) {
+/// All lose power at once, and what they come back with is whole.
+void restart_cold(Cluster& cluster) {
+  for (std::uint32_t n = 0; n < cluster.size(); ++n) cluster.kill(n, Kill::power);
+  cluster.settle();
+}
+
+void play(Cluster& cluster, const Plan& plan, Faults& faults) {
   if (!cluster.start()) return;
   const auto pace = std::make_shared<Pace>();
-  begin_load(cluster, d, pace, random.fork());
-  trouble(cluster, d, faults, *pace, random.fork());
+  begin_load(cluster, plan, pace);
+  trouble(cluster, plan, faults, *pace);
   if (!cluster.failed()) end_load(cluster);
-  if (!cluster.failed() && d.reconfigures) end_changes(cluster);
+  if (!cluster.failed() && plan.rules_at_rest) end_changes(cluster);
   if (!cluster.failed()) show_all(cluster);
   if (!cluster.failed()) cluster.settle();
+  if (!cluster.failed() && plan.cold_restart) restart_cold(cluster);
   if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");
 }
 
@@ -268,19 +186,19 @@ UnderWay under_way;
 
 }  // namespace
 
-Outcome run_seed(const RunOptions& options) {
+Outcome run_plan(const Plan& plan, const RunOptions& options) {
   engine::plant(options.bug);
-  const auto draft = draw(options);
   Outcome outcome;
-  outcome.seed = options.seed;
-  outcome.configuration = describe(draft);
+  outcome.seed = plan.seed;
+  outcome.configuration = describe(plan);
   {
-    Cluster cluster(draft.cluster);
+    auto setting = cluster_options(plan);
+    setting.verbose = options.verbose;
+    Cluster cluster(std::move(setting));
     under_way = {&options, &cluster};
-    Random random(options.seed ^ 0x6a09e667f3bcc909ULL);
-    Faults faults(cluster, random.fork());
+    Faults faults(cluster, Random(plan.schedule));
     judge_events(cluster);
-    play(cluster, draft, faults, random.fork());
+    play(cluster, plan, faults);
     outcome.trace = cluster.trace();
     outcome.failure = cluster.failure();
     outcome.steps = cluster.scheduler().steps();
@@ -292,17 +210,19 @@ Outcome run_seed(const RunOptions& options) {
     outcome.counts = cluster.counts();
     outcome.asked = outcome.counts.asked;
     outcome.faults = faults.counts();
-    if (outcome.failure) outcome.last_events = cluster.world().trace.last(110);
+    if (outcome.failure) outcome.last_events = cluster.world().trace.last(events_reported);
     under_way = {};
   }
   engine::plant(engine::Bug::none);
   return outcome;
 }
 
-Outcome run_seed_twice(const RunOptions& options) {
-  auto outcome = run_seed(options);
+Outcome run_plan_twice(const Plan& plan, const RunOptions& options) {
+  auto outcome = run_plan(plan, options);
   if (outcome.failure) return outcome;
-  const auto again = run_seed({options.seed, options.bug, false});
+  auto silent = options;
+  silent.verbose = false;
+  const auto again = run_plan(plan, silent);
   if (again.trace != outcome.trace) {
     outcome.failure = Failure{"trace", fmt::format("a second run left trace {:016x}, not {:016x}",
                                                    again.trace, outcome.trace)};
@@ -310,8 +230,15 @@ Outcome run_seed_twice(const RunOptions& options) {
   return outcome;
 }
 
+Outcome run_seed(const RunOptions& options) { return run_plan(expand(options.seed), options); }
+
+Outcome run_seed_twice(const RunOptions& options) {
+  return run_plan_twice(expand(options.seed), options);
+}
+
 std::string command(const RunOptions& options) {
-  auto text = fmt::format("tidemark-sim --seed {}", options.seed);
+  auto text = options.file.empty() ? fmt::format("tidemark-sim --seed {}", options.seed)
+                                   : fmt::format("tidemark-sim run {}", options.file);
   if (options.bug != engine::Bug::none) {
     text += fmt::format(" --plant {}", to_string(options.bug));
   }
@@ -320,7 +247,7 @@ std::string command(const RunOptions& options) {
 
 std::vector<std::string> last_events_of_run() {
   if (under_way.cluster == nullptr) return {};
-  return under_way.cluster->world().trace.last(110);
+  return under_way.cluster->world().trace.last(events_reported);
 }
 
 std::string command_of_run() {

@@ -1,4 +1,6 @@
-// One seed, from boot to the last comparison.
+// One plan, from boot to the last comparison:
+//
+//   boot ─► load and faults ─► heal, load to its end ─► rest: rules, size, all copies shown ─► cold restart, shown again
 #pragma once
 
 #include <cstdint>
@@ -9,6 +11,7 @@
 
 #include "engine/planted.hpp"
 #include "sim/cluster.hpp"
+#include "sim/plan.hpp"
 
 namespace tidemark::sim {
 
@@ -16,6 +19,8 @@ struct RunOptions {
   std::uint64_t seed = 1;
   engine::Bug bug = engine::Bug::none;
   bool verbose = false;
+  std::string
+      file;  ///< Where the plan was read, for the command that repeats it; else it came from `seed`.
 };
 
 struct Outcome {
@@ -35,14 +40,13 @@ struct Outcome {
   std::vector<std::string> last_events;  ///< Of a failure.
 };
 
-/// Operations that every seed answers at least.
-inline constexpr std::uint64_t operations_min = 320;
-inline constexpr std::uint64_t crashes_min = 3;
-
-/// Switches the bug on and off again around the run.
-Outcome run_seed(const RunOptions& options);
-
+/// Switches the bug on and off again around the run. Of `options` the seed counts for nothing here.
+Outcome run_plan(const Plan& plan, const RunOptions& options);
 /// The same, and once more in silence unless it failed: another trace then is a failure.
+Outcome run_plan_twice(const Plan& plan, const RunOptions& options);
+
+/// Of the plan that a seed expands into.
+Outcome run_seed(const RunOptions& options);
 Outcome run_seed_twice(const RunOptions& options);
 
 /// The one command that repeats a run.

@@ -17,7 +17,7 @@ namespace tidemark::sim {
 class Trace {
  public:
   /// Events kept for the report of a failing seed.
-  static constexpr std::size_t kept_max = 160;
+  static constexpr std::size_t kept_max = 240;
 
   void mix(std::uint64_t x) {
     hash_ = (hash_ ^ x) * 0x100000001b3ULL;

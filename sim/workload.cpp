@@ -54,10 +54,11 @@ WorkloadShape draw_shape(Random& random) {
   return shape;
 }
 
-Ask flood_ask(const WorkloadShape& shape) {
+Ask flood_ask() {
+  constexpr std::uint64_t blocks = 256 / 3;
   Ask ask;
   ask.op = FrontOp::write;
-  ask.cells = {0, shape.blocks / 3 * cells_per_block};
+  ask.cells = {0, blocks * cells_per_block};
   return ask;
 }
 

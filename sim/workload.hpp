@@ -26,8 +26,8 @@ struct WorkloadShape {
 };
 WorkloadShape draw_shape(Random& random);
 
-/// A write that fills the log and no more of the volume than its first part.
-Ask flood_ask(const WorkloadShape& shape);
+/// A write that fills the log and no more of the volume than the first third of the smallest.
+Ask flood_ask();
 /// The next request.
 Ask draw_ask(const WorkloadShape& shape, Random& random);
 

@@ -84,6 +84,12 @@ class Suite:
             said = "" if equal else f" ({other}: {expected}; {preset}: {trace})"
             self.count(f"{preset} and {other} leave equal traces{said}", int(equal), int(not equal))
 
+    def plans(self, preset):
+        """Minimal plans of what seeds once found: none may fail again."""
+        program = str(ROOT / "build" / preset / "bin" / "tidemark-sim")
+        for plan in sorted((ROOT / "tests" / "plans").glob("*.json")):
+            self.command(f"plan {plan.name} ({preset})", [program, "run", str(plan.relative_to(ROOT)), "--twice"])
+
     def interop(self):
         began = time.monotonic()
         os.environ["TIDEMARK_KILL_ROUNDS"] = "100" if self.options.long else "5"
@@ -126,19 +132,21 @@ def run(options):
         elif part == "units":
             suite.unit_tests("release")
         elif part == "sim":
-            suite.sim("release", 2000 if options.long else 200)
+            suite.plans("release")
+            suite.sim("release", 2000 if options.long else 500)
         elif part == "interop":
             suite.interop()
         elif part == "asan":
             if suite.build("asan", "checks"):
                 suite.unit_tests("asan")
-                suite.sim("asan", 2000 if options.long else 200)
+                suite.plans("asan")
+                suite.sim("asan", 2000 if options.long else 500)
         elif part == "clang":
             if suite.build("clang", "all"):
                 suite.unit_tests("clang")
                 suite.sim("clang", 2000)
         elif part == "hunt":
-            suite.command("every planted bug is found", [f"{release}/tidemark-sim", "--hunt", "--seeds", "10000", "--jobs", JOBS])
+            suite.command("every planted bug is found", [f"{release}/tidemark-sim", "hunt", "--seeds", "10000", "--jobs", JOBS])
     print()
     if suite.failures:
         print("failed: " + ", ".join(suite.failures))

@@ -1,7 +1,11 @@
 """The command line of tidemark-sim: what it promises it prints, and no option is silently without effect."""
 import json
+import os
 import re
+import select
+import signal
 import subprocess
+import tempfile
 import unittest
 
 from support import binary
@@ -39,13 +43,63 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(status, 1)
                 self.assertIn("repeat: tidemark-sim --seed 3 --plant canary", err)
 
+    def test_a_seed_prints_its_plan_and_the_plan_runs_as_the_seed_does(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "plan.json")
+            self.assertEqual(sim("plan", "--seed", "3", "--out", file)[0], 0)
+            self.assertEqual(json.loads(sim("plan", "--seed", "3")[1]), json.load(open(file)))
+            self.assertEqual(self.trace_of("run", file), self.trace_of("--seed", "3"))
+            status, _, err = sim("run", file, "--plant", "canary")
+            self.assertEqual(status, 1)
+            self.assertIn(f"repeat: tidemark-sim run {file} --plant canary", err)
+
+    def test_a_failing_plan_is_shrunk(self):
+        with tempfile.TemporaryDirectory() as folder:
+            small = os.path.join(folder, "small.json")
+            status, out, err = sim("shrink", "--seed", "3", "--plant", "canary", "--out", small, "--json")
+            self.assertEqual(status, 0, err)
+            told = json.loads(out)
+            self.assertEqual((told["class"], told["faults"], told["requests"], told["minimal"]), ("canary", 0, 0, True))
+            self.assertEqual(sim("run", small, "--plant", "canary")[0], 1)
+            self.assertEqual(sim("run", small)[0], 0)
+
+    def test_a_plan_that_is_none_is_refused_with_its_reason(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "plan.json")
+            plan = json.loads(sim("plan", "--seed", "3")[1])
+            plan["volume"]["nodes"] = 99
+            json.dump(plan, open(file, "w"))
+            for words, why in ((["run", file], "nodes: wants a whole number"), (["shrink", file], "nodes: wants a whole number"),
+                               (["run", os.path.join(folder, "none")], "cannot be read")):
+                with self.subTest(words):
+                    status, out, err = sim(*words)
+                    self.assertEqual((status, out), (2, ""))
+                    self.assertIn(why, err)
+
+    def test_a_hunt_prints_a_line_for_each_bug(self):
+        status, out, err = sim("hunt", "--plant", "canary", "--restarts", "3", "--seeds", "5")
+        self.assertEqual(status, 0, err)
+        self.assertRegex(out, r"^bug=canary rule=none found=yes class=canary seeds=1 seconds=[0-9.]+ restarts=3 seed=1\n$")
+        told = json.loads(sim("hunt", "--plant", "canary", "--json")[1].splitlines()[0])
+        self.assertEqual((told["bug"], told["found"], told["seeds"]), ("canary", True, 1))
+
+    def test_an_interrupted_campaign_prints_what_was_done(self):
+        with subprocess.Popen([binary("tidemark-sim"), "--seeds", "1000000", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, stdin=subprocess.DEVNULL) as run:
+            select.select([run.stdout], [], [], 2)  # Nothing comes: it is amid its seeds.
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=60)
+        told = json.loads(out)
+        self.assertEqual((run.returncode, told["interrupted"], told["failed"]), (1, True, 0), err)
+
     def test_options_that_would_have_no_effect_are_refused(self):
         refused = [
-            ([], "nothing to do"), (["--twice"], "nothing to do"), (["--seed", "1", "--jobs", "2"], "--jobs goes with"),
-            (["--seeds", "2", "--verbose"], "--verbose goes with one seed"), (["--hunt", "--verbose"], "--verbose goes with one seed"),
-            (["--seed", "1", "--seeds", "1", "--verbose"], "--verbose goes with one seed"), (["--hunt", "--twice"], "--twice goes with"),
-            (["--list-bugs", "--json"], "--list-bugs goes alone"), (["--seed", "1", "--list-bugs"], "--list-bugs goes alone"),
-            (["--seed", "x"], "whole number"), (["--seeds", "0"], "from 1"), (["--plant", "nothing"], "--list-bugs"), (["--loud"], "unknown argument --loud"),
+            ([], "nothing to do"), (["--twice"], "nothing to do"), (["--seed", "1", "--jobs", "2"], "--jobs: goes with"),
+            (["--seeds", "2", "--verbose"], "--verbose: goes with one seed"), (["hunt", "--verbose"], "--verbose"), (["hunt", "--twice"], "--twice"),
+            (["--seed", "1", "--seeds", "1", "--verbose"], "--verbose: goes with one seed"), (["shrink"], "one of both"),
+            (["shrink", "some.json", "--seed", "1"], "one of both"), (["plan"], "--seed"), (["run"], "PLAN"),
+            (["--seed", "x"], "--seed"), (["--seeds", "0"], "--seeds"), (["--seed", "1", "--plant", "nothing"], "tidemark-sim bugs"),
+            (["--loud"], "--loud"), (["hunts"], "hunts"),
         ]
         for words, why in refused:
             with self.subTest(" ".join(words)):
@@ -53,11 +107,11 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual((status, out), (2, ""))
                 self.assertIn(why, err)
 
-    def test_help_says_every_option(self):
+    def test_help_says_every_option_and_command(self):
         status, out, _ = sim("--help")
         self.assertEqual(status, 0)
-        for option in ("--seed", "--seeds", "--hunt", "--list-bugs", "--jobs", "--plant", "--verbose", "--twice", "--json"):
-            self.assertRegex(out, rf"(?m)^  (tidemark-sim )?{option}\b")
+        for option in ("--seed", "--seeds", "--jobs", "--plant", "--verbose", "--twice", "--json", "plan", "run", "shrink", "hunt", "bugs"):
+            self.assertRegex(out, rf"(?m)^ +(tidemark-sim )?{option}\b")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+// How results are shown to people and programs.
+#pragma once
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "sim/batch.hpp"
+#include "sim/run.hpp"
+
+namespace tidemark::simulator {
+
+/// " kind=count" for each.
+std::string pairs(const std::map<std::string, std::uint64_t>& counts);
+boost::json::object json_of(const std::map<std::string, std::uint64_t>& counts);
+std::string hex(std::uint64_t trace);
+void print(const boost::json::object& object);
+
+/// One run, as two sorts of readers want it; the exit status.
+int tell(const sim::Outcome& outcome, const sim::RunOptions& run, bool json);
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
+/// On a terminal one line that is rewritten; elsewhere a line for each tenth.
+class Progress {
+ public:
+  explicit Progress(std::uint64_t count) : count_(count) {}
+  void operator()(const sim::BatchResult& result);
+
+ private:
+  std::uint64_t count_;
+  Stopwatch watch_;
+  double told_ = 0;  ///< Seconds, when a terminal last got a line.
+};
+
+}  // namespace tidemark::simulator

@@ -1,0 +1,185 @@
+#include "sim/shrink.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "sim/batch.hpp"
+
+namespace tidemark::sim {
+namespace {
+
+using engine::Errc;
+using engine::Error;
+
+/// Kind of source that other schedules come from.
+constexpr std::uint64_t shrink_draw = 102;
+// The own schedule and so many others. Many where a step saves much, few where there are hundreds of steps.
+constexpr std::uint64_t schedules_many = 12;
+constexpr std::uint64_t schedules_few = 3;
+
+class Shrinker {
+ public:
+  Shrinker(Plan plan, std::string cls, const ShrinkOptions& options)
+      : best_(std::move(plan)), cls_(std::move(cls)), options_(options) {}
+
+  Shrunk run() {
+    bool smaller = true;
+    while (smaller && !over_) {
+      smaller = false;
+      for (const auto step : {&Shrinker::drop_faults, &Shrinker::drop_clients, &Shrinker::drop_asks,
+                              &Shrinker::simplify}) {
+        if (!over_ && (this->*step)()) smaller = true;
+      }
+    }
+    return {best_, cls_, runs_, !over_};
+  }
+
+ private:
+  /// Takes the first of them that fails the same way, under the own schedule if possible; false: none does.
+  bool any_fails(const std::vector<Plan>& smaller, std::uint64_t schedules);
+  /// Leaves out runs of consecutive items, long ones first; whether any could be spared. `without` makes the plan that
+  /// lacks items [first, end) of the smallest so far.
+  bool drop(const std::function<std::size_t()>& count, std::uint64_t schedules,
+            const std::function<Plan(std::size_t first, std::size_t end)>& without);
+  bool drop_faults();
+  bool drop_clients();
+  bool drop_asks();
+  bool simplify();
+
+  Plan best_;
+  std::string cls_;
+  const ShrinkOptions& options_;
+  std::uint64_t runs_ = 0;
+  bool over_ = false;
+};
+
+bool Shrinker::any_fails(const std::vector<Plan>& smaller, std::uint64_t schedules) {
+  if (smaller.empty() || over_) return false;
+  const auto plan_of = [&](std::uint64_t i) {
+    auto plan = smaller[static_cast<std::size_t>(i % smaller.size())];
+    if (const auto other = i / smaller.size(); other != 0)
+      plan.schedule = Random::at(plan.schedule, shrink_draw, other).next() >> 16;
+    return plan;
+  };
+  BatchOptions batch;
+  batch.first = 0;
+  batch.count = smaller.size() * schedules;
+  batch.jobs = options_.jobs;
+  batch.bug = options_.bug;
+  batch.stop_at_failure = true;
+  batch.quiet = true;
+  batch.plan = plan_of;
+  batch.only_class = cls_;
+  batch.over = options_.over;
+  const auto result = run_batch(batch);
+  runs_ += result.done;
+  over_ = result.interrupted || (options_.over && options_.over());
+  if (result.failures.empty()) return false;
+  best_ = plan_of(result.failures.front().seed);
+  if (options_.progress) options_.progress(best_, runs_);
+  return true;
+}
+
+bool Shrinker::drop(const std::function<std::size_t()>& count, std::uint64_t schedules,
+                    const std::function<Plan(std::size_t, std::size_t)>& without) {
+  bool smaller = false;
+  for (auto chunk = count(); chunk > 0 && !over_;) {
+    std::vector<Plan> plans;
+    for (std::size_t first = 0; first < count(); first += chunk)
+      plans.push_back(without(first, std::min(first + chunk, count())));
+    const bool fails = any_fails(plans, schedules);
+    smaller = smaller || fails;
+    chunk = fails ? std::min(chunk, count()) : chunk / 2;
+  }
+  return smaller;
+}
+
+bool Shrinker::drop_faults() {
+  const auto count = [&] { return best_.faults.size(); };
+  return drop(count, schedules_many, [&](std::size_t first, std::size_t end) {
+    auto plan = best_;
+    plan.faults.erase(plan.faults.begin() + static_cast<std::ptrdiff_t>(first),
+                      plan.faults.begin() + static_cast<std::ptrdiff_t>(end));
+    return plan;
+  });
+}
+
+/// One at least stays: who asks for nothing does no harm.
+bool Shrinker::drop_clients() {
+  if (best_.clients.size() < 2) return false;
+  std::vector<Plan> smaller;
+  for (std::size_t i = 0; i < best_.clients.size(); ++i) {
+    smaller.push_back(best_);
+    smaller.back().clients.erase(smaller.back().clients.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  return any_fails(smaller, schedules_many);
+}
+
+bool Shrinker::drop_asks() {
+  const auto count = [&] { return static_cast<std::size_t>(best_.asks()); };
+  return drop(count, schedules_few, [&](std::size_t first, std::size_t end) {
+    auto plan = best_;
+    std::size_t at = 0;
+    for (auto& client : plan.clients) {
+      std::vector<Ask> kept;
+      for (const auto& ask : client.asks) {
+        if (at < first || at >= end) kept.push_back(ask);
+        ++at;
+      }
+      client.asks = std::move(kept);
+    }
+    return plan;
+  });
+}
+
+/// Each thing that has a plainer form gets it by itself.
+bool Shrinker::simplify() {
+  std::vector<Plan> smaller;
+  const auto with = [&](auto change) {
+    auto plan = best_;
+    change(plan);
+    if (to_text(plan) != to_text(best_)) smaller.push_back(std::move(plan));
+  };
+  with([](Plan& p) { p.knobs.clear(); });
+  for (const auto& [name, unused] : best_.knobs) with([&](Plan& p) { p.knobs.erase(name); });
+  with([](Plan& p) { p.rules_at_rest = false; });
+  with([](Plan& p) { p.cold_restart = false; });
+  with([](Plan& p) { p.blocks = Plan{}.blocks; });
+  with([](Plan& p) { p.ack = Plan{}.ack; });
+  with([](Plan& p) { p.below_min = Plan{}.below_min; });
+  with([](Plan& p) {
+    if (p.copies != 3) return;
+    p.nodes = 3;
+    p.hosts.clear();
+  });
+  with([](Plan& p) {
+    for (auto& client : p.clients) client.think_max = 0;
+  });
+  with([](Plan& p) {
+    for (auto& client : p.clients) client.depth = 1;
+  });
+  for (std::size_t i = 0; i < best_.faults.size(); ++i) {
+    with([&](Plan& p) { p.faults[i].resizes = false; });
+    with([&](Plan& p) { p.faults[i].reconfigures = false; });
+  }
+  return any_fails(smaller, schedules_few);
+}
+
+}  // namespace
+
+engine::Result<Shrunk> shrink(const Plan& plan, const ShrinkOptions& options) {
+  BatchOptions first;
+  first.first = plan.seed;
+  first.count = 1;
+  first.bug = options.bug;
+  first.quiet = true;
+  first.plan = [&](std::uint64_t) { return plan; };
+  const auto result = run_batch(first);
+  if (result.failures.empty())
+    return Error{Errc::invalid, "the plan does not fail: there is nothing to shrink"};
+  return Shrinker(plan, result.failures.front().cls, options).run();
+}
+
+}  // namespace tidemark::sim
