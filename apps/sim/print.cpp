@@ -1,6 +1,7 @@
 #include "apps/sim/print.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -25,6 +26,17 @@ std::string hex(std::uint64_t trace) { return fmt::format("{:016x}", trace); }
 
 void print(const boost::json::object& object) {
   fmt::print("{}\n", boost::json::serialize(object));
+}
+
+double cpu_seconds() {
+  double seconds = 0;
+  for (const auto who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage used{};
+    ::getrusage(who, &used);
+    for (const auto& time : {used.ru_utime, used.ru_stime})
+      seconds += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  }
+  return seconds;
 }
 
 int tell(const sim::Outcome& outcome, const sim::RunOptions& run, bool json) {

@@ -31,6 +31,10 @@ class Stopwatch {
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
+/// Of the processor, by this process and those that it ran and has reaped: on a machine that others share, what the
+/// simulator cost and not what it waited.
+double cpu_seconds();
+
 /// On a terminal one line that is rewritten; elsewhere a line for each tenth.
 class Progress {
  public:

@@ -16,6 +16,7 @@ void tell_json(const sim::BatchOptions& batch, const sim::BatchResult& result, d
                              {"failed", result.failures.size()},
                              {"interrupted", result.interrupted},
                              {"seconds", seconds},
+                             {"cpu_seconds", cpu_seconds()},
                              {"traces", hex(result.traces)}};
   for (const auto& [kind, counts] : result.tallies) object[kind] = json_of(counts);
   object["failures"] = std::move(failures);
@@ -31,14 +32,15 @@ void tell_people(const Words& words, const sim::BatchResult& result, double seco
     if (kind != "sum") fmt::print("{}:{}\n", kind, pairs(counts));
   }
   const auto rate = [&](std::uint64_t n) { return static_cast<double>(n) / seconds; };
+  const auto sums = result.tallies.contains("sum") ? result.tallies.at("sum")
+                                                   : std::map<std::string, std::uint64_t>{};
+  fmt::print("{}seeds={} failed={}{} traces={}\n", result.interrupted ? "interrupted: " : "",
+             result.done, result.failures.size(), pairs(sums), hex(result.traces));
   fmt::print(
-      "{}seeds={} failed={}{} seconds={:.1f} seeds_per_second={:.1f} events_per_second={:.0f} "
-      "simulated_to_real={:.0f} traces={}\n",
-      result.interrupted ? "interrupted: " : "", result.done, result.failures.size(),
-      pairs(result.tallies.contains("sum") ? result.tallies.at("sum")
-                                           : std::map<std::string, std::uint64_t>{}),
-      seconds, rate(result.done), rate(result.sum("steps")), rate(result.sum("virtual_ms")) / 1000,
-      hex(result.traces));
+      "seconds={:.1f} seeds_per_second={:.1f} simulated_to_real={:.0f} events_per_second={:.0f} "
+      "events_per_cpu_second={:.0f}\n",
+      seconds, rate(result.done), rate(result.sum("virtual_ms")) / 1000, rate(result.sum("steps")),
+      static_cast<double>(result.sum("steps")) / cpu_seconds());
 }
 
 }  // namespace
