@@ -79,7 +79,11 @@ json::object to_json(const engine::RecoveryPreview& p) {
     plan["common_point"] = p.common_point.value;
     plan["compared"] = p.compared.value;
     o["plan"] = std::move(plan);
-    o["move"] = of(p.move);
+    if (p.uncounted.empty()) {
+      o["move"] = of(p.move);
+    } else {
+      o["not_counted"] = p.uncounted;
+    }
   }
   if (p.phase) {
     o["session"] = json::object{{"id", p.session.value},

@@ -52,11 +52,11 @@ class PreviewTurns : public std::enable_shared_from_this<PreviewTurns<Self>> {
     self_->request(store_, caf::infinite, AskMoveCost{q})
         .then(
             [turns = this->shared_from_this()](const MoveCostIs& m) {
-              if (!m.cost) {
-                turns->promise_.deliver(PreviewIs{m.cost.error()});
-                return;
+              if (m.cost) {
+                turns->preview_.cost(*m.cost);
+              } else {
+                turns->preview_.cost_unknown(m.cost.error().text);
               }
-              turns->preview_.cost(*m.cost);
               turns->next();
             },
             gone());

@@ -241,4 +241,10 @@ void Preview::cost(const MoveCost& cost) {
   r.move.base_bytes = r.move.base_blocks * block_bytes;
 }
 
+void Preview::cost_unknown(const std::string& why) {
+  CHECK(question_ && std::holds_alternative<MoveQuestion>(*question_));
+  question_.reset();
+  result_.uncounted = why;
+}
+
 }  // namespace tidemark::engine

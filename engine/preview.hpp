@@ -113,8 +113,9 @@ struct RecoveryPreview {
   std::string problem;  ///< Why no plan can be made of the outcome; empty where one can.
   std::string assumed;  ///< What could not be compared and was taken for equal; empty: nothing.
   std::optional<Plan> plan;
-  std::string source;  ///< Where the bytes come from.
-  MoveEstimate move;   ///< Of the plan; of a running session: what is left of it.
+  std::string source;     ///< Where the bytes come from.
+  MoveEstimate move;      ///< Of the plan; of a running session: what is left of it.
+  std::string uncounted;  ///< Why nobody could count that, and `move` says nothing; empty: it does.
   std::optional<Facts> theirs;
   std::uint64_t theirs_age_milliseconds = 0;
   bool theirs_from_acks = false;
@@ -154,6 +155,8 @@ class Preview {
   void touched(std::optional<Lsn> lsn, Digest digest);
   void digest(std::optional<Digest> digest);
   void cost(const MoveCost& cost);
+  /// The store has gone on between two questions, and can no longer count: the plan is told without.
+  void cost_unknown(const std::string& why);
 
   const RecoveryPreview& result() const { return result_; }
 

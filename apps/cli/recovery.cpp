@@ -167,6 +167,8 @@ std::string render_plan(const json::value& reply) {
   }
   if (const auto* move = at(reply, "move"))
     add(lines, at(reply, "session") != nullptr ? "left" : "moves", move_of(*move));
+  if (const auto why = text(reply, "not_counted"); !why.empty())
+    add(lines, "moves", "not counted: " + why);
   const auto* facts = at(reply, "facts");
   if (facts == nullptr) return lines;
   if (const auto* primary = at(*facts, "primary"))

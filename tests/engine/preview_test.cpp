@@ -16,6 +16,7 @@ struct Source {
   Lsn retained{1};
   Lsn checkpoint{};
   std::optional<Lsn> touched{};
+  std::string uncounted{};  ///< Not empty: the store cannot tell the cost.
   MoveCost cost{.log_bytes = 1000, .touched_blocks = 7, .touched_ranges = 3, .extent_blocks = 50};
   std::string asked{};
 };
@@ -39,7 +40,7 @@ RecoveryPreview run(Preview preview, Source& source) {
           fmt::format("cost ({},{}]{}{} ", q.log_after, q.log_to,
                       q.touched_behind ? fmt::format(" touched {}", *q.touched_behind) : "",
                       q.extents ? " extents" : "");
-      preview.cost(source.cost);
+      source.uncounted.empty() ? preview.cost(source.cost) : preview.cost_unknown(source.uncounted);
     }
   }
   return preview.result();
@@ -120,6 +121,24 @@ BOOST_AUTO_TEST_CASE(behind_the_log_the_touched_blocks_are_what_moves) {
   BOOST_TEST(p.move.all_bytes() == 1000u + 7u * block_bytes + 48u);
   BOOST_TEST(!p.move.remark.empty());
   BOOST_TEST(source.asked == "own touched 10 digest 35 cost (35,40] touched 8 ");
+}
+
+// The log goes on between two of the questions, and the index no longer reaches back so far.
+BOOST_AUTO_TEST_CASE(a_plan_whose_cost_nobody_can_count_any_more_is_told_without_it) {
+  Rig rig;
+  rig.stream();
+  lose_link(rig);
+  rig.numbered(11, 40);
+  Source source{rig.log};
+  source.retained = Lsn(30);
+  source.checkpoint = Lsn(35);
+  source.touched = Lsn(8);
+  source.uncounted = "the index begins behind 9";
+  const auto p = ask(rig, source);
+  BOOST_TEST((p.outcome->kind == OutcomeKind::rebuild_delta));
+  BOOST_TEST(p.plan.has_value());
+  BOOST_TEST(p.uncounted == "the index begins behind 9");
+  BOOST_TEST(p.move.all_bytes() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(without_the_index_the_allocated_blocks_move) {
