@@ -4,6 +4,7 @@
 #include "actors/admin_json.hpp"
 #include "actors/control_shell.hpp"
 #include "actors/spawn.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::actors {
 
@@ -160,6 +161,7 @@ void ControlShell::beat() {
   std::vector<std::pair<std::uint64_t, const char*>> over;
   for (auto& [key, peer] : peers_) {
     if (now - peer.heard >= control_link_dead_after) {
+      engine::sometimes(engine::Mark::control_link_silent);
       over.emplace_back(key, "silent for 3 s");
     } else if (now - peer.since >= register_wait_max && !plane_.node_of(key)) {
       over.emplace_back(key, "not registered within 3 s");
@@ -216,6 +218,7 @@ void ControlShell::perform(engine::control::Persist& effect) {
 void ControlShell::committed(const engine::Status& status) {
   committing_ = false;
   if (!status) {
+    engine::sometimes(engine::Mark::control_catalog_failed);
     // What could not be made durable is told to nobody: this control plane is over until a restart.
     problem_ = "the control plane's catalog failed: " + status.error().text;
     env_->events.event(Event(Level::error, "control_plane_stopped").with("reason", problem_));
@@ -277,6 +280,7 @@ void ControlShell::reply(std::uint64_t key, engine::AdminReply answer) {
 }
 
 void ControlShell::timed_out(std::uint64_t ask) {
+  engine::sometimes(engine::Mark::control_answer_in_vain);
   finish(ask, unavailable("the node did not answer in time", ask));
 }
 

@@ -4,6 +4,7 @@
 
 #include "actors/admin_json.hpp"
 #include "actors/node_shell.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::actors {
 
@@ -131,7 +132,8 @@ void NodeShell::beat() {
   if (stopping_) return;
   arm_beat();
   if (!link_) return;
-  if (env_->clock.now() - heard_ >= control_link_dead_after)
+  if (engine::sometimes(env_->clock.now() - heard_ >= control_link_dead_after,
+                        engine::Mark::control_plane_silent))
     return lose_link("the control plane was silent for 3 s");
   link_->send(engine::Heartbeat{++beats_});
   std::vector<engine::VolumeId> ids;

@@ -3,6 +3,7 @@
 #include "actors/node_shell.hpp"
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::actors {
 
@@ -114,6 +115,7 @@ void NodeShell::perform(const VolumeId&, roles::Persist& effect) {
 void NodeShell::committed(const engine::Status& status) {
   committing_ = false;
   if (!status) {
+    engine::sometimes(engine::Mark::node_catalog_failed);
     // A promise that is not durable must not be given, so nothing more is said in this incarnation.
     catalog_problem_ = "the node's catalog failed: " + status.error().text;
     env_->events.event(Event(Level::error, "catalog_failed").with("reason", catalog_problem_));

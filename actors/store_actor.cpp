@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/spawn.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/replica_store.hpp"
 #include "storage/watched_disk.hpp"
 
@@ -273,6 +274,7 @@ class StoreState {
     seed_.env->events.event(engine::Event(engine::Level::error, "disk_ejected")
                                 .with("volume", seed_.spec.name)
                                 .with("milliseconds", age / engine::millisecond));
+    engine::sometimes(engine::Mark::store_given_up_stuck);
     const Error error{Errc::io_failed, stuck_text(age)};
     store_.give_up(error);
     if (!failure_) failure_ = error;  // Also of a store that is still being opened.

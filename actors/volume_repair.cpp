@@ -1,6 +1,7 @@
 // The primary's extents lost blocks: for each its replicas are asked, one after the other, until the
 // store takes what one of them has.
 #include "actors/volume_shell.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::actors {
 
@@ -34,6 +35,7 @@ void VolumeActor::ask_next_copy(engine::BlockIndex block) {
     return;
   }
   repairing.erase(block);
+  engine::sometimes(engine::Mark::primary_found_no_helper);
   self->send(store, GiveUpBlock{block});  // It names others, or this one later.
 }
 

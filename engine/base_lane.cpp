@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "engine/check.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -71,6 +72,7 @@ std::optional<BaseIntake::Search> BaseIntake::begin_search() {
   if (searching_ || whole_) return std::nullopt;
   if (past_end_) {
     if (!pass_ended()) return std::nullopt;
+    sometimes(Mark::base_searched_again);
     // A block that a committed record stood for may have a newer one that can still be cut.
     next_ = BlockIndex();
     past_end_ = false;

@@ -4,6 +4,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -148,6 +149,7 @@ void BasePace::end_window(MonoTime now) {
     // From what really moved: a rate that was not used up did not make them suffer.
     const auto from = std::min(*governed_, std::max(moved, pace::rate_min));
     governed_ = std::max(pace::rate_min, from / 10 * 7);
+    sometimes(Mark::rebuild_slowed_for_clients);
     suffered_at_ = from;
   } else if (heard_ && moved >= *governed_ / 2) {
     grow();

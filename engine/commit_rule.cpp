@@ -7,6 +7,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/quorum.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -64,7 +65,7 @@ Lsn answerable(const CommitInputs& in, Lsn committed) {
   if (in.mode == Mode::sync_quorum) {
     for (const auto& rule : in.rules) {
       // Alone it is no second copy that one lost node would leave.
-      if (rule.required < answer_copies_min) return committed;
+      if (sometimes(rule.required < answer_copies_min, Mark::quorum_of_one)) return committed;
       floor = std::min(floor, quorum_counted(rule, in.head));
     }
     return std::max(committed, floor);
@@ -75,7 +76,8 @@ Lsn answerable(const CommitInputs& in, Lsn committed) {
     if (copy.must_receive) floor = std::min(floor, copy.received);
   }
   if (planted(Bug::one_copy_answers_on_receipt)) copies = answer_copies_min;
-  return copies < answer_copies_min ? committed : std::max(committed, floor);
+  const bool alone = sometimes(copies < answer_copies_min, Mark::answer_waits_for_second_copy);
+  return alone ? committed : std::max(committed, floor);
 }
 
 }  // namespace tidemark::engine

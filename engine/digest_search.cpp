@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/sometimes.hpp"
+
 namespace tidemark::engine {
 namespace {
 
@@ -48,7 +50,9 @@ void DigestSearch::theirs(const std::vector<DigestAt>& points) {
     if (point.lsn.value >= above_) continue;
     theirs_.insert({point.lsn, point.digest});
     // They went further down than we did: what do we have there?
-    if (!ours_.contains(point.lsn)) asking_ours_.push_back(point.lsn);
+    if (sometimes(!ours_.contains(point.lsn), Mark::digest_search_goes_lower)) {
+      asking_ours_.push_back(point.lsn);
+    }
   }
   if (asking_ours_.empty()) compare();
 }
@@ -69,7 +73,7 @@ void DigestSearch::compare() {
       moved_ = true;
     }
   }
-  if (moved_) begin_round();
+  if (sometimes(moved_, Mark::digest_search_next_round)) begin_round();
 }
 
 }  // namespace tidemark::engine

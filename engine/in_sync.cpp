@@ -5,6 +5,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/quorum.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -111,6 +112,7 @@ std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
   update_counting(log, now);
   if (pending_) {
     if (now - sent_at_ < limits_.propose_again_after) return std::nullopt;
+    sometimes(Mark::proposal_repeated);
   } else {
     if (now < quiet_until_ || content(log, now)) return std::nullopt;
     auto choice = mode_ == Mode::sync_quorum ? choose_voters(log, now) : choose(log, now);
@@ -130,9 +132,10 @@ std::optional<ProposeSet> InSync::propose(const LogNumbers& log, MonoTime now) {
 
 bool InSync::decide(const SetDecided& decided, MonoTime now) {
   if (decided.epoch != epoch_ || decided.volume != volume_) return false;
-  if (decided.version < version_) return false;
+  if (sometimes(decided.version < version_, Mark::set_answer_stale)) return false;
   if (decided.version == version_) {
     if (decided.accepted || !pending_ || decided.number != number_) return false;
+    sometimes(Mark::set_refused);
     events_.push_back(Event(Level::warning, "set_refused")
                           .with("proposed", set_text(*pending_))
                           .with("stands", set_text(recorded_))
@@ -145,6 +148,7 @@ bool InSync::decide(const SetDecided& decided, MonoTime now) {
   // A newer version stands, ours or another's: what was proposed
   // on the old one can't be accepted any more.
   if (in(decided.in_sync, self_.replica) == nullptr) return false;
+  sometimes(pending_ && !decided.accepted, Mark::proposal_overtaken);
   take_set(decided.in_sync, decided.version);
   return true;
 }
@@ -206,6 +210,7 @@ void InSync::take_set(std::vector<SetMember> in_sync, Version version) {
 void InSync::keep_recorded() {
   for (const auto& m : recorded_) {
     if (m.replica == self_.replica || find(m.replica) != nullptr) continue;
+    sometimes(Mark::set_names_no_member);
     Peer stranger;
     stranger.replica = m.replica;
     peers_.push_back(std::move(stranger));

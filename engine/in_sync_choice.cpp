@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/in_sync.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -34,7 +35,8 @@ void InSync::update_counting(const LogNumbers& log, MonoTime now) {
     const bool recorded_here = holds(recorded_, peer.replica) && recorded_exact(peer);
     const bool stalled =
         peer.durable < log.head && now - peer.progress_at >= limits_.leave_after_stalled;
-    if (peer.counting && stalled) peer.barred_below = log.head;
+    if (sometimes(peer.counting && stalled, Mark::joining_copy_stalled))
+      peer.barred_below = log.head;
     const bool count = !recorded_here && in_line && !stalled;
     if (count && !peer.counting && peer.durable >= log.head) peer.progress_at = now;
     changed |= peer.counting != count;
@@ -51,13 +53,15 @@ bool InSync::witnessed(const Peer& peer, const LogNumbers& log) const {
 }
 
 std::string InSync::why_leave(const Peer& peer, const LogNumbers& log, MonoTime now) const {
-  if (peer.full) return "its disk is full";
+  if (sometimes(peer.full, Mark::member_leaves_full)) return "its disk is full";
   const auto gone = now - peer.away_since;
   if (is_away(peer.state) && peer.was_linked && gone >= limits_.leave_after_closed) {
+    sometimes(Mark::member_leaves_gone);
     return fmt::format("its connection closed {} ms ago", milliseconds(gone));
   }
   const auto idle = now - peer.progress_at;
   if (peer.durable < log.head && idle >= limits_.leave_after_stalled) {
+    sometimes(Mark::member_leaves_stalled);
     return fmt::format("no durable progress for {} ms, durable {} of {}", milliseconds(idle),
                        peer.durable, log.head);
   }
@@ -116,6 +120,7 @@ void InSync::keep_to_min_copies(Choice& choice, std::vector<SetMember> leaving) 
   for (const auto& member : leaving) {
     if (choice.next.size() >= floor) break;
     choice.next.push_back(member);
+    sometimes(Mark::min_copies_forbids_leaving);
     find(member.replica)->held_in = true;
     add_reason(held, fmt::format("replica {} ({}) stays: min_copies {} forbids leaving it out",
                                  member.replica, find(member.replica)->node, min_copies_));

@@ -11,6 +11,7 @@
 
 #include "engine/in_sync.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 
@@ -34,6 +35,7 @@ void InSync::take_rules(const VolumeSpec& spec, const std::optional<Configuratio
   if (both && planted(Bug::mode_change_drops_old_rule)) {
     modes_ = {wanted->mode};
   } else if (both && !planted(Bug::mode_change_drops_new_rule)) {
+    sometimes(Mark::two_modes_stand);
     modes_.push_back(wanted->mode);
   }
   recount();
@@ -54,7 +56,7 @@ bool InSync::wants_all() const {
 std::string InSync::not_ready_for(const Configuration& next) const {
   if (next.mode == mode_ && next.min_copies <= min_copies_) return {};
   if (next.mode == Mode::best_effort) return {};
-  if (pending_) return "the set is being changed";
+  if (sometimes(pending_.has_value(), Mark::mode_waits_for_set)) return "the set is being changed";
   const auto recorded = [&](const Peer& peer) {
     return std::any_of(recorded_.begin(), recorded_.end(),
                        [&](const SetMember& m) { return m.replica == peer.replica; });
@@ -70,7 +72,7 @@ std::string InSync::not_ready_for(const Configuration& next) const {
       missing += fmt::format("; replica {} ({}) is not in line", peer.replica, peer.node);
     }
   }
-  if (there < next.min_copies) {
+  if (sometimes(there < next.min_copies, Mark::mode_waits_for_copies)) {
     return fmt::format("{} copies are in line, and min_copies is to be {}{}", there,
                        next.min_copies, missing);
   }
@@ -103,6 +105,7 @@ std::optional<InSync::Choice> InSync::without_unwell(const LogNumbers& log, Mono
   }
   const bool enough = choice.next.size() >= std::max(min_copies_, wanted_->min_copies);
   if (choice.reason.empty() || !enough || !may_stand_alone(choice.next, log)) return std::nullopt;
+  sometimes(Mark::voter_left_for_sync_all);
   std::sort(choice.next.begin(), choice.next.end());
   return choice;
 }

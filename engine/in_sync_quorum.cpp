@@ -4,6 +4,7 @@
 #include "engine/in_sync.hpp"
 #include "engine/planted.hpp"
 #include "engine/quorum.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -63,6 +64,7 @@ bool InSync::voters_change() const {
 void InSync::recount_rules() {
   rules_.push_back(rule_of(recorded_));
   if (pending_) {
+    sometimes(Mark::two_quorum_rules_stand);
     rules_.push_back(rule_of(*pending_));
   } else if (mode_ == Mode::sync_quorum && voters_change()) {
     rules_.push_back(rule_of(next_voters(true, true, false)));
@@ -80,7 +82,8 @@ void InSync::update_joining(const LogNumbers& log, MonoTime now) {
                          !left(peer.replica);
     const bool stalled =
         peer.durable < log.head && now - peer.progress_at >= limits_.leave_after_stalled;
-    if (peer.counting && stalled && !recorded) peer.barred_below = log.head;
+    if (sometimes(peer.counting && stalled && !recorded, Mark::joining_voter_stalled))
+      peer.barred_below = log.head;
     const bool joins = !peer.full && !stalled && peer.received >= log.committed &&
                        peer.durable >= peer.barred_below;
     const bool keeps = peer.counting && !peer.full && !stalled;
@@ -143,7 +146,8 @@ InSync::Choice InSync::choose_voters(const LogNumbers& log, MonoTime now) const 
   for (const auto step : {Step{true, true}, Step{false, true}, Step{true, false}}) {
     auto next = next_voters(step.join, step.leave, true);
     if (next == recorded_) continue;
-    if (same_replicas(next, recorded_) || may_stand_alone(next, log)) {
+    const bool alone = same_replicas(next, recorded_) || may_stand_alone(next, log);
+    if (!sometimes(!alone, Mark::smaller_quorum_not_yet)) {
       auto reason = why_change(next, log);
       return {std::move(next), std::move(reason)};
     }
@@ -167,6 +171,7 @@ std::string InSync::why_change(const std::vector<SetMember>& next, const LogNumb
   }
   for (const auto& m : recorded_) {
     if (holds_replica(next, m.replica)) continue;
+    sometimes(Mark::removed_voter_left);
     add_part(reason, fmt::format("replica {} was removed, and {} is committed without it",
                                  m.replica, log.committed));
   }

@@ -4,6 +4,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::roles {
 
@@ -34,18 +35,21 @@ Effects ReplicaRole::on_assign(const Assignment& arriving) {
     return refuse(arriving, "it is not for this node", out), out;
   }
   if (arriving.self <= removed_) return refuse(arriving, "its replica was taken away", out), out;
-  if (arriving.epoch < promised_) return refuse(arriving, "a higher epoch was promised", out), out;
+  if (sometimes(arriving.epoch < promised_, Mark::assignment_below_promise)) {
+    return refuse(arriving, "a higher epoch was promised", out), out;
+  }
   if (leaving_) return refuse(arriving, "the old replica is being deleted", out), out;
   if (local_ && local_->replica != arriving.self) {
     if (arriving.self < local_->replica)
       return refuse(arriving, "a newer replica is here", out), out;
+    sometimes(Mark::replaced_copy_gives_way);
     leaving_ = true;  // The control plane repeats the assignment until the place is free.
     pump(out);
     return out;
   }
   const auto in_force = local_ ? std::optional(local_->assignment) : std::nullopt;
   const auto compared = order(in_force, arriving);
-  if (compared == AssignmentOrder::stale) {
+  if (sometimes(compared == AssignmentOrder::stale, Mark::stale_assignment)) {
     const bool ours =
         serving() && arriving.role == Role::primary && arriving.epoch == in_force->epoch;
     if (ours && planted(Bug::stale_assignment_removes_sender)) out.push_back(Reassign{arriving});
@@ -94,7 +98,7 @@ Effects ReplicaRole::on_fence(const Fence& m) {
   }
   // A repeat of what has led to the assignment in force.
   if (m.epoch == local_->assignment.epoch) return out;
-  if (m.epoch < promised()) {
+  if (sometimes(m.epoch < promised(), Mark::promise_refused)) {
     refusal.problem = fmt::format("epoch {} was promised before", promised());
     out.push_back(Reply{refusal});
     return out;
@@ -233,6 +237,7 @@ void ReplicaRole::lost(const Error& error, Effects& out) {
                              .with("volume", local_->assignment.spec.name)
                              .with("reason", error.text)});
   }
+  sometimes(Mark::store_lost);
   store_ = StoreState::lost;
   store_problem_ = error.text;
   held_.reset();
@@ -248,6 +253,7 @@ void ReplicaRole::lost(const Error& error, Effects& out) {
 
 void ReplicaRole::withdraw_vote(const std::string& damage, Effects& out) {
   if (!local_->damage.empty()) return;
+  sometimes(Mark::vote_withdrawn);
   local_->damage = damage.empty() ? "damaged" : damage;
   persist(out);
   out.push_back(Report{Event(Level::error, "vote_withdrawn")
@@ -270,7 +276,7 @@ Effects ReplicaRole::on_tick() {
   Effects out;
   const bool unheard =
       reign_ended_ && local_ && local_->assignment.epoch == ended_ && promised_ <= ended_;
-  if (unheard) say_ended(out);
+  if (sometimes(unheard, Mark::end_of_reign_repeated)) say_ended(out);
   return out;
 }
 
@@ -287,7 +293,8 @@ void ReplicaRole::pump(Effects& out) {
   if (store_ == StoreState::closed) return open(out);
   if (running_ && store_ == StoreState::lost) return stop(store_problem_, out);
   if (fence_) {
-    if (serving()) return stop(fmt::format("epoch {} was promised", promised_), out);
+    if (sometimes(serving(), Mark::promise_stops_primary))
+      return stop(fmt::format("epoch {} was promised", promised_), out);
     if (following()) {
       step_ = Step::fencing;
       fenced_ = promised_;

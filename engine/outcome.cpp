@@ -8,6 +8,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -369,12 +370,14 @@ bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn comm
   const auto cuts = [&](const EpochStart& start) {
     return forced(start) && (lost.empty() || start.epoch > lost.back().epoch);
   };
-  if (cut_by(ours, common_point, cuts)) return true;
+  if (sometimes(cut_by(ours, common_point, cuts), Mark::loss_excused_by_force)) return true;
   // A reign of best_effort commits alone, and the next one need not have it. What a reign of another mode has
   // committed is excused by nothing that others did.
   const bool known = theirs.at(common_point.next()).has_value();
-  return known && !lost.empty() &&
-         std::ranges::all_of(lost, [](const auto& reign) { return reign.best_effort_only(); });
+  const bool alone = known && !lost.empty() && std::ranges::all_of(lost, [](const auto& reign) {
+                       return reign.best_effort_only();
+                     });
+  return sometimes(alone, Mark::loss_excused_by_best_effort);
 }
 
 bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point) {

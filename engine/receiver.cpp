@@ -7,6 +7,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::inflow {
 namespace {
@@ -57,7 +58,8 @@ Receiver::Receiver(ReceiverConfig config)
 
 std::optional<Refused> Receiver::objection(const Hello& hello) const {
   using C = RefusalCode;
-  if (broken_) return refusal(C::store_failed, fmt::format("the store failed: {}", broken_->text));
+  if (sometimes(broken_.has_value(), Mark::hello_to_failed_store))
+    return refusal(C::store_failed, fmt::format("the store failed: {}", broken_->text));
   if (state_ == ReceiverState::stopping || state_ == ReceiverState::stopped) {
     return refusal(C::shutting_down, "this replica's role is ending");
   }
@@ -66,10 +68,10 @@ std::optional<Refused> Receiver::objection(const Hello& hello) const {
     return refusal(C::wrong_replica, fmt::format("asked for replica {}, this is replica {}",
                                                  hello.to, assignment_.self));
   }
-  if (hello.epoch < promised_) {
+  if (sometimes(hello.epoch < promised_, Mark::hello_of_stale_epoch)) {
     return refusal(C::stale_epoch, fmt::format("epoch {} is over", hello.epoch), promised_);
   }
-  if (hello.epoch > assignment_.epoch) {
+  if (sometimes(hello.epoch > assignment_.epoch, Mark::hello_before_assignment)) {
     return refusal(C::not_a_replica,
                    fmt::format("the assignment of epoch {} has not arrived, epoch {} is in force",
                                hello.epoch, assignment_.epoch));
@@ -89,6 +91,7 @@ std::optional<Refused> Receiver::objection(const Hello& hello) const {
   }
   if (hello.purpose == Purpose::bulk) {
     if (state_ == ReceiverState::rebuilding && hello.session == session_) return std::nullopt;
+    sometimes(Mark::bulk_link_of_stale_session);
     return refusal(C::stale_session,
                    fmt::format("session {} is not rebuilding here", hello.session));
   }
@@ -116,7 +119,7 @@ ReceiverEffects Receiver::on(const PeerArrived& event) {
     return out;
   }
   // The older link is fenced before the newer one is answered: nothing of it is heard any more.
-  if (records_link_ != 0) drop_links(newer, out);
+  if (sometimes(records_link_ != 0, Mark::newer_link_took_over)) drop_links(newer, out);
   become(ReceiverState::waiting, out);
   records_link_ = event.link;
   reason_ = fmt::format("the primary of epoch {} is connected", event.hello.epoch);
@@ -182,6 +185,7 @@ ReceiverEffects Receiver::on(const AssignmentChanged& event) {
   assignment_ = arriving;
   promised_ = std::max(promised_, arriving.epoch);
   if (!new_reign || records_link_ == 0) return out;
+  sometimes(Mark::reign_changed_under_link);
   reason_ = fmt::format("epoch {} began", arriving.epoch);
   drop_links(refusal(RefusalCode::stale_epoch, reason_, promised_), out);
   become(ReceiverState::waiting, out);
@@ -193,12 +197,14 @@ ReceiverEffects Receiver::on(const FenceAsked& event) {
   promised_ = std::max(promised_, event.epoch);
   const bool older = records_link_ != 0 && assignment_.epoch < promised_;
   if (older && !planted(Bug::promise_fences_nobody)) {
+    sometimes(Mark::promise_fenced_primary);
     reason_ = fmt::format("fenced by a promise of epoch {}", promised_);
     drop_links(refusal(RefusalCode::stale_epoch, reason_, promised_), out);
     become(ReceiverState::waiting, out);
   }
   fence_pending_ = true;
   after_store_work(out);
+  sometimes(fence_pending_, Mark::promise_waits_for_disk);
   return out;
 }
 
@@ -237,7 +243,7 @@ ReceiverEffects Receiver::on(const StoreMoved& event) {
   // While the log is cut or reset these numbers speak of the one before; the step's end sets them.
   const bool begins_log = step_ == Step::beginning && step_scope_ != BaseScope::rest;
   if (step_ == Step::truncating || begins_log) return out;
-  if (event.durable > numbers_.received) {
+  if (sometimes(event.durable > numbers_.received, Mark::store_spoke_of_cut_log)) {
     out.push_back(Log{Event(Level::warning, "store_progress_ignored")
                           .with("durable", event.durable)
                           .with("received", numbers_.received)});
@@ -289,6 +295,7 @@ void Receiver::after_store_work(ReceiverEffects& out) {
     out.push_back(AnswerFence{Done{}});
   }
   if (deferred_) {
+    sometimes(Mark::question_waits_for_store);
     auto message = std::move(*deferred_);
     deferred_.reset();
     auto more = on(PeerSaid{records_link_, std::move(message)});

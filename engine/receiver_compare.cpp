@@ -7,6 +7,7 @@
 
 #include "engine/planted.hpp"
 #include "engine/receiver.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::inflow {
 namespace {
@@ -63,6 +64,7 @@ void Receiver::said(LinkNumber link, BaseSums& sums, ReceiverEffects& out) {
 
 /// The copy is as good as it was: each block was verified when it arrived.
 void Receiver::go_on_without_comparison(std::string_view why, ReceiverEffects& out) {
+  sometimes(Mark::base_not_compared);
   question_.reset();
   out.push_back(ReleaseComparison{});
   out.push_back(Log{Event(Level::warning, "base_not_compared")
@@ -90,6 +92,7 @@ ReceiverEffects Receiver::on(const BaseCompared& event) {
     return out;
   }
   if (event.unequal) {
+    sometimes(Mark::base_unequal);
     std::uint64_t blocks = 0;
     for (const auto& range : *event.unequal) blocks += range.count;
     numbers_.rebuild->missing_blocks += blocks;

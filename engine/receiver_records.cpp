@@ -10,6 +10,7 @@
 #include "engine/chunk.hpp"
 #include "engine/planted.hpp"
 #include "engine/receiver.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::inflow {
 
@@ -57,10 +58,11 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
     const auto back = numbers_.received - header.lsn;
     if (back >= recent_.size())
       return refused(fmt::format("lsn {} again, too old to compare", header.lsn));
-    if (recent_[recent_.size() - 1 - back] == header.digest) return Take::duplicate;
+    const bool same = recent_[recent_.size() - 1 - back] == header.digest;
+    if (sometimes(same, Mark::duplicate_record)) return Take::duplicate;
     return refused(fmt::format("lsn {} again, with another content", header.lsn));
   }
-  if (header.lsn != numbers_.received.next()) {
+  if (sometimes(header.lsn != numbers_.received.next(), Mark::record_gap)) {
     return refused(fmt::format("lsn {} where {} is next", header.lsn, numbers_.received.next()));
   }
   if (header.epoch > assignment_.epoch) {
@@ -77,7 +79,8 @@ Receiver::Take Receiver::take(const Record& record, std::string& why) {
     return refused(fmt::format("lsn {} does not continue the log by digest", header.lsn));
   }
   const auto cost = chunk_cost(record);
-  if (undurable_cost_ + cost > numbers_.wal_free_bytes) return Take::refused;
+  const bool full = undurable_cost_ + cost > numbers_.wal_free_bytes;
+  if (sometimes(full, Mark::replica_log_full)) return Take::refused;
   if (header.kind == RecordKind::epoch) {
     const auto body = decode_epoch(record.inline_body());
     if (!body) return refused(fmt::format("lsn {}: {}", header.lsn, body.error().text));

@@ -5,6 +5,7 @@
 
 #include "engine/check.hpp"
 #include "engine/receiver.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::inflow {
 
@@ -39,6 +40,7 @@ void Receiver::said(LinkNumber link, BlockIs& answer, ReceiverEffects& out) {
   if (answer.copy.usable()) {
     out.push_back(RepairBlock{std::move(answer.copy), asked->second.damaged.at});
   } else {
+    sometimes(Mark::repair_helper_has_nothing);
     out.push_back(GiveUpBlock{answer.copy.block});
   }
   seek_repair(out);

@@ -7,13 +7,14 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/receiver.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::inflow {
 
 ReceiverEffects Receiver::on(PeerSaid event) {
   ReceiverEffects out;
   const bool ours = event.link != 0 && (event.link == records_link_ || event.link == bulk_link_);
-  if (!ours) return out;  // Said on a link that was fenced.
+  if (sometimes(!ours, Mark::said_on_fenced_link)) return out;  // Said on a link that was fenced.
   std::visit([&](auto& message) { said(event.link, message, out); }, event.message);
   return out;
 }
@@ -25,7 +26,7 @@ bool Receiver::authorised(LinkNumber link, VolumeId volume, Epoch epoch, Session
     refuse(link, RefusalCode::wrong_volume, "a message of another volume", out);
   } else if (epoch != assignment_.epoch) {
     refuse(link, RefusalCode::stale_epoch, fmt::format("a message of epoch {}", epoch), out);
-  } else if (!in_session() || session != session_) {
+  } else if (sometimes(!in_session() || session != session_, Mark::message_of_stale_session)) {
     refuse(link, RefusalCode::stale_session, fmt::format("a message of session {}", session), out);
   } else {
     return true;
@@ -172,8 +173,10 @@ void Receiver::said(LinkNumber link, StartSession& start, ReceiverEffects& out) 
     deferred_ = start;
     return;
   }
-  if (const auto why = objection(start)) return refuse(link, RefusalCode::bad_data, *why, out);
-  if (numbers_.wal_free_bytes < room_for_session_bytes) {
+  const auto why = objection(start);
+  if (sometimes(why.has_value(), Mark::session_objected_to))
+    return refuse(link, RefusalCode::bad_data, *why, out);
+  if (sometimes(numbers_.wal_free_bytes < room_for_session_bytes, Mark::no_room_for_session)) {
     return refuse(link, RefusalCode::no_space,
                   fmt::format("{} bytes are free for the log", numbers_.wal_free_bytes), out);
   }
@@ -192,6 +195,7 @@ void Receiver::truncate_or_go_on(ReceiverEffects& out) {
   if (start.common_point == numbers_.received) {
     return start.kind == SessionKind::rebuild ? begin_base(out) : session_ready(out);
   }
+  sometimes(Mark::replica_log_truncated);
   step_ = Step::truncating;
   step_lsn_ = start.common_point;
   step_digest_ = start.digest;
@@ -258,7 +262,7 @@ ReceiverEffects Receiver::on(const StoreStepEnded& event) {
   ReceiverEffects out;
   CHECK(step_ != Step::none);
   const auto ended = std::exchange(step_, Step::none);
-  if (!event.status) {
+  if (sometimes(!event.status, Mark::store_step_failed)) {
     reason_ = event.status.error().text;
     if (records_link_ != 0) refuse(records_link_, RefusalCode::store_failed, reason_, out);
     after_store_work(out);
@@ -313,7 +317,7 @@ ReceiverEffects Receiver::on(const BaseBegun& event) {
   ReceiverEffects out;
   CHECK(step_ == Step::beginning);
   step_ = Step::none;
-  if (!event.progress) {
+  if (sometimes(!event.progress, Mark::base_not_begun)) {
     // Where the store goes on, nothing was changed.
     numbers_.base = base_before_;
     const bool full = event.progress.error().code == Errc::no_space;
@@ -398,7 +402,7 @@ ReceiverEffects Receiver::on(const BaseRunWritten& event) {
   CHECK(base_writes_ > 0);
   --base_writes_;
   const bool current = intake_ && base_writes_session_ == session_;
-  if (!event.status) {
+  if (sometimes(!event.status, Mark::base_write_failed)) {
     reason_ = event.status.error().text;
     const bool full = event.status.error().code == Errc::no_space;
     if (current)
@@ -466,7 +470,8 @@ void Receiver::check_barrier(ReceiverEffects& out) {
     out.push_back(FinishBase{numbers_.durable});
     return;
   }
-  if (!barrier_ || numbers_.durable < barrier_->lsn) return;
+  if (!barrier_) return;
+  if (sometimes(numbers_.durable < barrier_->lsn, Mark::barrier_before_disk)) return;
   if (state_ == ReceiverState::following) {
     send_ack(out);
     out.push_back(Answer{records_link_, BarrierReached{assignment_.spec.id, assignment_.epoch,

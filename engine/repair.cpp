@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -34,9 +35,11 @@ std::string_view to_string(CopyState state) {
 }
 
 CopyVerdict judge_copy(const BlockCopy& copy, BlockSum own, Lsn at, Lsn limit) {
-  if (copy.state == CopyState::data && copy.sum == own) return CopyVerdict::same;
-  if (copy.checkpoint < at && !planted(Bug::repair_takes_older_block)) return CopyVerdict::older;
-  if (copy.flush_lsn > limit) return CopyVerdict::ahead;
+  const bool same = copy.state == CopyState::data && copy.sum == own;
+  if (sometimes(same, Mark::copy_is_the_same)) return CopyVerdict::same;
+  const bool older = copy.checkpoint < at && !planted(Bug::repair_takes_older_block);
+  if (sometimes(older, Mark::copy_is_older)) return CopyVerdict::older;
+  if (sometimes(copy.flush_lsn > limit, Mark::copy_is_ahead)) return CopyVerdict::ahead;
   return CopyVerdict::newest;
 }
 
@@ -50,6 +53,7 @@ std::optional<Disproof> disprove(const std::vector<CopySays>& said,
   for (const auto& copy : said) {
     if (!copy.damaged && copy.sum != disproof.proof.sum) disproof.wrong.push_back(copy.node);
   }
+  sometimes(!disproof.wrong.empty(), Mark::copies_disproved_by_log);
   return disproof;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/sometimes.hpp"
+
 namespace tidemark::engine {
 
 std::string_view to_string(RoundState state) {
@@ -66,6 +68,7 @@ std::optional<ComparePiece> ScrubRound::piece(std::uint64_t blocks, MonoTime now
 bool ScrubRound::compared(const PieceCompared& found, std::uint64_t blocks, MonoTime now) {
   status_.waiting_for = found.complete ? std::vector<std::string>() : found.away;
   if (!found.complete) {
+    sometimes(Mark::scrub_waits_for_copy);
     put_off(now);
     return false;
   }

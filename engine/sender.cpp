@@ -7,6 +7,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::outflow {
 namespace {
@@ -43,7 +44,7 @@ SenderEffects Sender::on(const Started&, Moment at) {
 SenderEffects Sender::on(const LinkOpened& event, Moment at) {
   now_ = at.now;
   SenderEffects out;
-  if (!current(event.lane, event.link)) {
+  if (sometimes(!current(event.lane, event.link), Mark::stale_link_opened)) {
     out.push_back(CloseLink{event.lane, event.link});
     return out;
   }
@@ -81,6 +82,7 @@ SenderEffects Sender::on(const ConnectFailed& event, Moment at) {
 
 bool Sender::note_promise(Epoch promised) {
   if (promised <= config_.assignment.epoch) return false;
+  sometimes(Mark::replica_promised_higher);
   promised_ = std::max(promised_, promised);
   return true;
 }
@@ -112,6 +114,7 @@ SenderEffects Sender::on(const AssignmentChanged& event, Moment at) {
   }
   config_.assignment = arriving;
   if (!new_epoch && member->endpoint == before.endpoint && member->node == before.node) return out;
+  sometimes(!new_epoch, Mark::sender_reassigned);
   escalation_.clear();
   if (new_epoch) witnessed_ = Lsn{};  // What was proved was proved to another reign.
   const auto cause = new_epoch ? EndCause::reassigned_epoch : EndCause::reassigned_endpoint;
@@ -195,6 +198,7 @@ bool Sender::authorised(SessionId id, Epoch epoch, std::string_view what,
                         SenderEffects& out) const {
   const auto found = authority(stopped(), session_, id, epoch);
   if (found == Authority::granted) return true;
+  sometimes(Mark::stale_call_to_sender);
   out.push_back(Log{Event(Level::debug, "stale_call_ignored")
                         .with("replica", config_.peer)
                         .with("what", what)
@@ -256,6 +260,7 @@ void Sender::end_session(EndCause cause, const std::string& text, Moment at, Sen
   handshake_ = {};
   reading_records_ = false;
   copies_reading_ = 0;
+  sometimes(!asked_blocks_.empty(), Mark::session_ends_while_repairing);
   while (!asked_blocks_.empty())
     answer_block(asked_blocks_.begin()->first, Error{Errc::unavailable, text}, out);
   if (!session_ || !session_->active()) return;

@@ -7,6 +7,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/sender.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::outflow {
 namespace {
@@ -55,6 +56,7 @@ SenderEffects Sender::on(const RecordsAdded& event, Moment at) {
     if (flowing() && !committed_due_) committed_due_ = at.now + committed_told_within;
   }
   if (event.batch && flowing()) send_records(*event.batch, event.receipt_wanted, at, out);
+  sometimes(flowing() && cursor_.next() <= head_, Mark::sender_fell_behind);
   return out;
 }
 
@@ -65,7 +67,8 @@ SenderEffects Sender::on(const LogRecordsRead& event, Moment at) {
   reading_records_ = false;
   if (!flowing()) return out;
   if (!event.batch) {
-    const bool gone = event.batch.error().code == Errc::out_of_window;
+    const bool gone =
+        sometimes(event.batch.error().code == Errc::out_of_window, Mark::log_read_out_of_window);
     disconnect(gone ? EndCause::log_gone : EndCause::source_failed,
                fmt::format("reading the log from {}: {}", event.from, event.batch.error().text), at,
                out);
@@ -104,7 +107,7 @@ SenderEffects Sender::on(const BaseRunRead& event, Moment at) {
   session_->numbers.base_blocks += piece.range.count;
   moved_.note(session_->numbers.base_blocks, at.now);
   session_->numbers.payload_bytes += piece.data.size();
-  if (piece.sums.empty()) {
+  if (sometimes(piece.sums.empty(), Mark::base_hole_sent)) {
     send(Lane::bulk, BaseZeroes{volume, epoch, session_->id(), piece.range, piece.flush_lsn},
          base_frame_overhead, out);
   } else {
@@ -179,6 +182,7 @@ void Sender::heard(const Ack& ack, Moment at, SenderEffects& out) {
   const auto verdict = cursor_.acked(ack.received, ack.durable, ack.digest);
   switch (verdict) {
     case AckVerdict::old:
+      sometimes(Mark::ack_out_of_order);
       return;
     case AckVerdict::impossible:
       return disconnect(EndCause::bad_answer,
@@ -245,7 +249,8 @@ void Sender::heard(const BaseWhole& whole, Moment at, SenderEffects& out) {
 void Sender::heard(const Refused& refused, Moment at, SenderEffects& out) {
   const auto text =
       fmt::format("{} refused with {}: {}", peer_text(), to_string(refused.code), refused.text);
-  if (refused.code == RefusalCode::no_space) wal_free_bytes_ = 0;
+  if (sometimes(refused.code == RefusalCode::no_space, Mark::replica_has_no_space))
+    wal_free_bytes_ = 0;
   const bool higher = refused.code == RefusalCode::stale_epoch && note_promise(refused.promised);
   disconnect(higher ? EndCause::promised_higher : EndCause::refused_by_peer, text, at, out);
 }
@@ -334,6 +339,7 @@ void Sender::repin(SenderEffects& out) {
   if (!session_->holds_pin() || session_->done()) return;
   const auto from = cursor_.durable().next();
   if (from <= pinned_from_ || session_->numbers.bytes - bytes_since_pin_ < repin_bytes) return;
+  sometimes(Mark::pin_moved);
   pinned_from_ = from;
   bytes_since_pin_ = session_->numbers.bytes;
   out.push_back(Pin{session_->id(), from});

@@ -6,6 +6,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/sender.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::outflow {
 namespace {
@@ -43,6 +44,7 @@ void Sender::find_common_point(SenderEffects& out) {
   h.common_point = common_point(config_.history, head_, h.facts->history, h.facts->received);
   h.compared = h.common_point;
   if (h.own->retained <= h.common_point.next()) return ask_digests(out);
+  sometimes(Mark::log_begins_behind_replica);
   out.push_back(FindTouched{session_->id(), h.common_point});
 }
 
@@ -53,6 +55,7 @@ SenderEffects Sender::on(const TouchedFound& event, Moment at) {
   auto& h = handshake_;
   if (session_->phase() != SessionPhase::probing || h.digests_asked) return out;
   if (event.lsn && *event.lsn <= h.common_point) {
+    sometimes(Mark::delta_in_place_of_whole_copy);
     h.compared = *event.lsn;
     h.touched_known = true;
     h.our_digest_known = true;
@@ -183,12 +186,13 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   if (!h.their_digest_known || !h.our_digest_known || !h.base_digest_known) return;
   const auto outcome = decide(outcome_facts());
   if (wants_search(outcome.row) && !h.search) {
+    sometimes(Mark::digest_search_begun);
     h.search.emplace(h.common_point);
     return search_on(at, out);
   }
   const bool diverged = outcome.row == OutcomeRow::digests_unequal_touched ||
                         outcome.row == OutcomeRow::digests_unequal;
-  if (diverged) log_divergence(out);
+  if (sometimes(diverged, Mark::logs_diverged)) log_divergence(out);
   const bool refuses = outcome.kind == OutcomeKind::refuse || outcome.kind == OutcomeKind::not_yet;
   if (!refuses || refused_for_ != outcome.row) refused_for_.reset();
   if (outcome_ != outcome.proof) {
@@ -263,9 +267,9 @@ SenderEffects Sender::on(const LogPinned& event, Moment at) {
   now_ = at.now;
   SenderEffects out;
   if (!session_ || !authorised(event.session, session_->epoch(), "log_pinned", out)) return out;
-  if (session_->done())
+  if (sometimes(session_->done(), Mark::pin_answered_late))
     return out;  // A step of the pin that was answered after the pin was given back.
-  if (!event.status) {
+  if (sometimes(!event.status, Mark::pin_refused)) {
     disconnect(EndCause::pin_failed, event.status.error().text, at, out);
     return out;
   }

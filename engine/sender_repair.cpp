@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/sender.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::outflow {
 namespace {
@@ -23,7 +24,7 @@ SenderEffects Sender::on(const BlockWanted& event, Moment at) {
   SenderEffects out;
   const auto block = event.damaged.block;
   const bool room = asked_blocks_.size() < repairs_at_once_max && !asked_blocks_.contains(block);
-  if (state_ != PeerState::streaming || !room) {
+  if (sometimes(state_ != PeerState::streaming, Mark::repair_asks_who_is_behind) || !room) {
     const auto why = room ? "it is not in line" : "it is asked for others";
     out.push_back(AnswerBlock{
         block, Error{Errc::unavailable,
@@ -51,7 +52,8 @@ void Sender::answer_block(BlockIndex block, Result<BlockCopy> copy, SenderEffect
 void Sender::give_up_asking(Moment at, SenderEffects& out) {
   std::vector<BlockIndex> late;
   for (const auto& [block, since] : asked_blocks_) {
-    if (since + copy_wait_max <= at.now) late.push_back(block);
+    if (sometimes(since + copy_wait_max <= at.now, Mark::repair_waited_too_long))
+      late.push_back(block);
   }
   for (const auto block : late) {
     answer_block(block,

@@ -6,6 +6,7 @@
 
 #include "engine/check.hpp"
 #include "engine/sender.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::outflow {
 namespace {
@@ -89,6 +90,7 @@ void Sender::count_end(EndCause cause, SenderEffects& out) {
   if (!session_->plan() || !counts_as_failure(cause)) return;
   const auto kind = session_->plan()->kind;
   if (!escalation_.failed(kind)) return;
+  sometimes(Mark::recovery_escalated);
   ++counts_.escalations;
   out.push_back(Log{Event(Level::error, "recovery_escalated")
                         .with("replica", config_.peer)

@@ -5,6 +5,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -89,6 +90,7 @@ VolumeEffects VolumeMachine::on(const StoreAdvanced& event) {
 
 VolumeEffects VolumeMachine::on(const StoreEnded& event) {
   if (!log_ || state_ == VolumeState::ended) return {};
+  sometimes(Mark::primary_lost_its_store);
   end(fmt::format("the store failed: {}", event.error.text), true);
   return finish(event.at);
 }
@@ -97,7 +99,7 @@ VolumeEffects VolumeMachine::on(const PeerReported& event) {
   if (!log_ || state_ == VolumeState::ended) return {};
   const bool deposed =
       event.seen.promised > assignment_.epoch && !planted(Bug::higher_promise_ignored);
-  if (deposed) {
+  if (sometimes(deposed, Mark::primary_deposed_by_promise)) {
     end(fmt::format("replica {} has promised epoch {}, above ours ({})", event.seen.replica,
                     event.seen.promised, assignment_.epoch),
         true);
@@ -132,6 +134,7 @@ VolumeEffects VolumeMachine::on(const AssignmentArrived& event) {
   }
   // Behind a decision whose assignment is still to come: that one brings these members too.
   const bool behind = ours && arriving.version < assignment_.version;
+  sometimes(behind, Mark::assignment_behind_decision);
   if (behind && !planted(Bug::stale_assignment_removes_sender)) return finish(event.at);
   change_senders(senders_.reconcile(arriving));
   if (ours && !behind) {
@@ -147,6 +150,7 @@ VolumeEffects VolumeMachine::on(const ClientGone& event) {
   if (!log_ || state_ == VolumeState::ended) return {};
   std::erase_if(queued_, [&](const Change& c) {
     if (c.client != event.client) return false;
+    sometimes(Mark::client_gone_with_requests);
     queued_bytes_ -= c.bytes;
     return true;
   });

@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "engine/volume.hpp"
 
 namespace tidemark::engine {
@@ -56,6 +57,7 @@ void VolumeMachine::take_early(ClientKey client, FrontRequest request) {
         fmt::format("request for {} bytes at {}: {} requests wait for the size {} already",
                     request.length, request.offset, early_.size(), size_to_come()));
   }
+  sometimes(Mark::request_waits_for_size);
   early_.emplace_back(client, std::move(request));
 }
 
@@ -88,6 +90,7 @@ void VolumeMachine::configure(Moment at) {
   if (!not_ready_.empty()) {
     const bool untold = next.size_bytes != assignment_.spec.size_bytes;
     next = size_alone(next);
+    sometimes(last.configuration.size_bytes != next.size_bytes, Mark::size_alone_numbered);
     if (last.configuration.size_bytes == next.size_bytes) {
       if (untold) tell_configured(next, at);
       return;
@@ -95,7 +98,8 @@ void VolumeMachine::configure(Moment at) {
   }
   const auto cost = log_->cost_max(0, 1);
   const auto reserved = log_->cost_after(reported_durable_) + merging_cost_;
-  if (reserved + cost + LogHead::slack() > wal_free_bytes_) return;  // When there is room again.
+  const bool full = reserved + cost + LogHead::slack() > wal_free_bytes_;
+  if (sometimes(full, Mark::configuration_waits_for_room)) return;  // When there is room again.
   number_configuration(next, at);
 }
 
@@ -106,6 +110,7 @@ void VolumeMachine::number_configuration(const Configuration& next, Moment at) {
   history_.configured(next.mode);
   take_rules();
   refuse_beyond_end();
+  sometimes(next.size_bytes < before.size_bytes, Mark::shrink_cuts_blocks);
   effects_.push_back(Log{Event(Level::info, "configuration_numbered")
                              .with("from", before.size_bytes)
                              .with("to", next.size_bytes)
@@ -135,8 +140,9 @@ bool VolumeMachine::rules_hold() const {
   if (next.mode == spec.mode && next.min_copies == spec.min_copies) return true;
   for (const auto mode : in_sync_->modes()) {
     const auto in = commit_inputs(mode);
-    if (engine::committed(in) < committed_ || answerable(in, committed_) < answerable_)
-      return false;
+    const bool behind =
+        engine::committed(in) < committed_ || answerable(in, committed_) < answerable_;
+    if (sometimes(behind, Mark::rules_not_met_yet)) return false;
   }
   return true;
 }
@@ -153,6 +159,7 @@ void VolumeMachine::note_not_ready(std::string why) {
 void VolumeMachine::refuse_beyond_end() {
   for (auto& change : merging_) {
     if (change.done || change.blocks.end().value * block_bytes <= size_bytes()) continue;
+    sometimes(Mark::shrank_under_merging_write);
     const auto error = beyond_end(change.request);
     refuse(change.client, change.request.cookie, error.code, error.text);
     change.done = true;

@@ -11,6 +11,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "engine/volume.hpp"
 
 namespace tidemark::engine {
@@ -74,7 +75,7 @@ bool VolumeMachine::take_edge(ReadId id, Result<std::vector<FrontReply::Piece>>&
   if (at == merging_.end()) return false;
   --at->missing;
   if (at->done) return true;
-  if (!pieces) {
+  if (sometimes(!pieces, Mark::edge_unreadable)) {
     at->done = true;
     refuse(at->client, at->request.cookie, pieces.error().code,
            fmt::format("write of {} bytes at {}: its edges could not be read: {}",

@@ -3,6 +3,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "engine/volume.hpp"
 
 namespace tidemark::engine {
@@ -83,6 +84,7 @@ VolumeEffects VolumeMachine::on(BlocksArrived event) {
   if (event.pieces) {
     reply.pieces = cut(std::move(*event.pieces), reading.offset % block_bytes, reading.length);
   } else {
+    sometimes(Mark::read_failed);
     reply.error = event.pieces.error();
   }
   hold(reading, std::move(reply));
@@ -116,6 +118,7 @@ void VolumeMachine::hold(const Reading& reading, FrontReply reply) {
     effects_.push_back(Reply{reading.client, std::move(reply)});
     return;
   }
+  sometimes(Mark::read_held_back);
   held_.emplace(shows, Held{reading.client, std::move(reply)});
 }
 

@@ -5,6 +5,7 @@
 // on, but for those that would show it (C20).
 #include <algorithm>
 
+#include "engine/sometimes.hpp"
 #include "engine/volume.hpp"
 
 namespace tidemark::engine {
@@ -28,7 +29,7 @@ void VolumeMachine::watch_copies(Moment at) {
             : Event(Level::info, "writes_go_on");
     effects_.push_back(Log{std::move(event)});
   }
-  if (failing_) fail_waiting();
+  if (sometimes(failing_, Mark::writes_fail_below_min)) fail_waiting();
 }
 
 Error VolumeMachine::too_few_copies() const {

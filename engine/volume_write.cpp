@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/check.hpp"
+#include "engine/sometimes.hpp"
 #include "engine/volume.hpp"
 
 namespace tidemark::engine {
@@ -102,6 +103,7 @@ void VolumeMachine::take_change(Change change, Moment at) {
   if (queued_.empty() && room_for(change)) return enter(std::move(change), at);
   if (queued_.size() >= limits_.waiting_requests_max ||
       queued_bytes_ + change.bytes > limits_.waiting_bytes_max) {
+    sometimes(Mark::waiting_limit_hit);
     return refuse(change.client, request.cookie, Errc::unavailable,
                   fmt::format("{}: {} requests with {} bytes wait already; {}", describe(request),
                               queued_.size(), queued_bytes_, in_sync_->waiting_for(numbers())));
@@ -124,11 +126,14 @@ bool VolumeMachine::room_for(const Change& change) const {
   // What a quorum committed before the own disk has it is still held in memory for that disk.
   const auto uncommitted = log_->bytes_after(std::min(committed_, durable_)) + merging_bytes_;
   // One request may always pass: the cap bounds memory, it must not forbid a large write for ever.
-  return uncommitted == 0 || uncommitted + change.bytes <= limits_.uncommitted_bytes_max;
+  const bool too_much =
+      uncommitted != 0 && uncommitted + change.bytes > limits_.uncommitted_bytes_max;
+  return !sometimes(too_much, Mark::uncommitted_limit_hit);
 }
 
 void VolumeMachine::enter(Change change, Moment at) {
-  if (change.blocks.end().value * block_bytes > size_bytes()) {  // It shrank meanwhile.
+  const bool beyond = change.blocks.end().value * block_bytes > size_bytes();
+  if (sometimes(beyond, Mark::shrank_under_waiting_write)) {  // It shrank meanwhile.
     const auto error = beyond_end(change.request);
     return refuse(change.client, change.request.cookie, error.code, error.text);
   }
@@ -136,6 +141,7 @@ void VolumeMachine::enter(Change change, Moment at) {
     return refuse(change.client, change.request.cookie, error->code, std::move(error->text));
   }
   const bool behind = overlaps_earlier(change, merging_.size());
+  sometimes(behind, Mark::write_waits_behind_merge);
   if (!behind && !has_edges(change)) return number(change, at.wall);
   if (!behind) read_edges(change);
   merging_bytes_ += change.bytes;
@@ -146,13 +152,14 @@ void VolumeMachine::enter(Change change, Moment at) {
 /// Log space is reserved before numbering: a numbered record can't be taken back (C23).
 std::optional<Error> VolumeMachine::why_no_space(const Change& change) const {
   const auto reserved = log_->cost_after(reported_durable_) + merging_cost_;
-  if (reserved + change.cost + LogHead::slack() > wal_free_bytes_) {
+  if (sometimes(reserved + change.cost + LogHead::slack() > wal_free_bytes_,
+                Mark::primary_log_full)) {
     return Error{
         Errc::no_space,
         fmt::format("{}: the log of volume {} has no space left ({} bytes free, {} reserved)",
                     describe(change.request), assignment_.spec.name, wal_free_bytes_, reserved)};
   }
-  if (in_sync_->full_member_stays()) {
+  if (sometimes(in_sync_->full_member_stays(), Mark::full_member_refuses_writes)) {
     return Error{Errc::no_space,
                  fmt::format("{}: {}", describe(change.request), in_sync_->waiting_for(numbers()))};
   }

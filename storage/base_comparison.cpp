@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/replica_store.hpp"
 
 namespace tidemark::storage {
@@ -119,7 +120,8 @@ Task<Result<engine::GroupSums>> ReplicaStore::sum_groups(BaseQuestion question) 
     if (hold_timer_ == 0 && !changing_) flusher_->release();
     if (!ready) co_return ready.error();
     if (!sums) co_return sums.error();
-    if (stood) co_return engine::GroupSums{at, std::move(*sums)};
+    if (!engine::sometimes(!stood, engine::Mark::comparison_spoiled))
+      co_return engine::GroupSums{at, std::move(*sums)};
   }
   co_return Error{Errc::unavailable, "sum of blocks: the flusher went on meanwhile"};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/check.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 
 namespace tidemark::storage {
@@ -152,12 +153,14 @@ Task<Status> Extents::finish_creation(FileNumber number, ExtentFile& file) {
 Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   file.sums.reset();  // of an attempt that ran out of space
   file.data.reset();
-  if (!file.has_sums) co_return not_whole(number, "its checksum file is missing");
+  if (engine::sometimes(!file.has_sums, engine::Mark::extent_file_missing))
+    co_return not_whole(number, "its checksum file is missing");
   auto sums =
       co_await open_when_unlocked(disk_, timers_, layout_.path_of(number, "sum"), OpenOptions());
   if (!sums) co_return sums.error();
   file.sums = *sums;
-  if (!file.has_data) {  // a crash during creation
+  if (engine::sometimes(!file.has_data,
+                        engine::Mark::extent_file_half_created)) {  // a crash during creation
     auto finished = co_await finish_creation(number, file);
     co_return finished;
   }
@@ -261,7 +264,8 @@ Task<Status> Extents::room_for(std::span<const ExtentRun> runs) {
   if (blocks == 0) co_return Done{};
   const auto space = disk_.space(layout_.directory);
   if (!space) co_return space.error();
-  if (space->free_bytes < reserve_bytes_ + blocks * block_bytes) {
+  if (engine::sometimes(space->free_bytes < reserve_bytes_ + blocks * block_bytes,
+                        engine::Mark::extents_full)) {
     co_return Error{
         Errc::no_space,
         fmt::format("write of {} new blocks in {}: no space left, {} bytes are free and {} "
@@ -472,6 +476,7 @@ Task<Status> Extents::cut_held(std::uint64_t end) {
     if (block < behind) runs.push_back({between(block, behind), {}, {}});
   }
   if (runs.empty()) co_return Done{};
+  engine::sometimes(engine::Mark::extents_cut);
   auto punched = co_await write_held(std::move(runs));
   if (!punched) co_return punched;
   auto synced = co_await sync();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 #include "storage/extents.hpp"
 
@@ -72,7 +73,7 @@ Task<Result<std::uint64_t>> Extents::rewrite_rotten_sums() {
       rotten += *noted;
     }
   }
-  if (rotten == 0) co_return rotten;
+  if (!engine::sometimes(rotten != 0, engine::Mark::checksums_rewritten)) co_return rotten;
   // Held: no file may go while its table is written.
   const BlockRange all{engine::BlockIndex(), engine::volume_blocks_max};
   const auto held = co_await guard_.acquire(all, RangeGuard::Use::read);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/sometimes.hpp"
+
 namespace tidemark::storage {
 namespace {
 
@@ -131,8 +133,10 @@ Task<Status> Flusher::round(Lsn to) {
 void Flusher::round_done(Status status) {
   running_ = false;
   if (!status && status.error().code == engine::Errc::no_space) {
+    engine::sometimes(engine::Mark::flush_paused_for_space);
     pause(status.error());
   } else if (!status) {
+    engine::sometimes(engine::Mark::flush_failed);
     failure_ = status.error();
     if (on_failed) on_failed(status.error());
   } else {

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "engine/record/checksum.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/bytes.hpp"
 #include "storage/disk_tasks.hpp"
 
@@ -149,7 +150,8 @@ Task<Status> ForkFiles::remove_unfinished() {
   auto names = co_await list_directory(disk_, directory_);
   if (!names) co_return names.error();
   for (const auto& name : *names) {
-    if (!name.ends_with(fresh_suffix)) continue;
+    if (!engine::sometimes(name.ends_with(fresh_suffix), engine::Mark::fork_left_unfinished))
+      continue;
     auto removed = co_await remove_file(disk_, directory_ + "/" + name);
     if (!removed) co_return removed;
   }
@@ -169,6 +171,7 @@ Task<bool> ForkFiles::drop_oldest(std::size_t count, std::string kept) {
   for (std::size_t i = 0; i + count < sealed.size(); ++i) {
     auto removed = co_await remove_file(disk_, directory_ + "/" + sealed[i].second);
     if (!removed) co_return false;
+    engine::sometimes(engine::Mark::fork_dropped);
     events_.event(engine::Event(engine::Level::warning, "fork_dropped")
                       .with("directory", directory_)
                       .with("fork", sealed[i].second)
@@ -193,6 +196,7 @@ Task<Status> ForkFiles::seal(Wal& wal, ForkHead head) {
     co_return sealed;
   }
   if (sealed.error().code != Errc::no_space) co_return sealed;
+  engine::sometimes(engine::Mark::fork_not_sealed_for_space);
   (void)co_await remove_unfinished();  // It gives its space back.
   tell_not_sealed(head, sealed.error().text);
   co_return Done{};
@@ -233,7 +237,8 @@ Task<std::optional<ForkHead>> ForkFiles::head_of(const std::string& path) {
 
 Task<Status> ForkFiles::seal_to(Wal& wal, ForkHead head, const std::string& path) {
   const auto earlier = co_await head_of(path);
-  if (earlier && earlier->complete()) co_return Done{};  // By an attempt that a crash ended.
+  if (engine::sometimes(earlier && earlier->complete(), engine::Mark::fork_sealed_before_crash))
+    co_return Done{};  // By an attempt that a crash ended.
   const auto fresh = path + std::string(fresh_suffix);
   OpenOptions options;
   options.create = true;
@@ -255,6 +260,7 @@ Task<Status> ForkFiles::seal_to(Wal& wal, ForkHead head, const std::string& path
   if (!kept) co_return kept;
   kept = co_await sync_directory(disk_, directory_.substr(0, directory_.rfind('/')));
   if (!kept) co_return kept;
+  engine::sometimes(engine::Mark::fork_sealed);
   tell_sealed(sealed.head, sealed.short_of);
   co_return Done{};
 }

@@ -4,6 +4,7 @@
 
 #include "engine/messages.hpp"
 #include "engine/record/checksum.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/bytes.hpp"
 #include "storage/disk_tasks.hpp"
 
@@ -80,7 +81,9 @@ std::optional<MissingBlocks> MissingFile::decode(std::span<const std::byte> byte
 
 Task<Result<std::optional<MissingBlocks>>> MissingFile::load(std::uint64_t blocks) {
   auto file = co_await open_when_unlocked(disk_, timers_, path_, {});
-  if (!file && file.error().code == Errc::not_found) co_return std::optional<MissingBlocks>();
+  const bool gone = !file && file.error().code == Errc::not_found;
+  if (engine::sometimes(gone, engine::Mark::missing_list_gone))
+    co_return std::optional<MissingBlocks>();
   if (!file) co_return file.error();
   const auto size = disk_.size(*file);
   if (!size) co_return size.error();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 #include "storage/replica_store.hpp"
 
@@ -183,7 +184,8 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
   auto saved = co_await missing_file_.save(missing);
   const bool full = !saved && saved.error().code == Errc::no_space;
   // Without the file all is missing, which is so; the reset itself gives space back.
-  if (all && full) saved = co_await missing_file_.remove();
+  if (engine::sometimes(all && full, engine::Mark::reset_on_full_disk))
+    saved = co_await missing_file_.remove();
   if (!saved && !full) co_return failed(saved.error());
   if (!saved) co_return saved;
   touched_walk_.reset();
@@ -279,7 +281,10 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
   std::vector<ExtentRun> runs;
   for (std::uint64_t i = 0; i < range.count; ++i) {
     const auto block = range.first + i;
-    if (!missing_->blocks.has(block) && !overwrites) continue;
+    if (engine::sometimes(!missing_->blocks.has(block),
+                          engine::Mark::base_block_written_meanwhile) &&
+        !overwrites)
+      continue;
     const bool joins = !runs.empty() && runs.back().range.end() == block;
     if (!joins) runs.push_back({{block, 0}, {}, {}});
     auto& run = runs.back();
@@ -317,6 +322,7 @@ Task<Status> ReplicaStore::bound_unsaved() {
   auto saved = co_await save_missing_held();
   if (saved) co_return Done{};
   if (saved.error().code != Errc::no_space) co_return failed(saved.error());
+  engine::sometimes(engine::Mark::missing_list_not_saved);
   copied_saved_ = copied_;  // The file names too much; it is not tried again for every block.
   co_return Done{};
 }
@@ -404,6 +410,7 @@ Task<Result<BasePiece>> ReplicaStore::read_base(BlockIndex first, std::uint32_t 
     // rebuild has to reach.
     const auto dirty = dirty_.find(first);
     if (run.error().code != Errc::corrupt || !dirty) co_return run.error();
+    engine::sometimes(engine::Mark::base_read_half_written);
     co_return BasePiece{{{first, 1}, {}, {}}, std::max(flusher_->ceiling(), dirty->lsn)};
   }
   co_return BasePiece{std::move(*run), flusher_->ceiling()};

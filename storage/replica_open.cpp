@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 #include "storage/replica_store.hpp"
 
@@ -56,7 +57,7 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
                                        superblock_.extent_file_bytes, config_.limits.reserve_bytes);
   wal_ = std::make_unique<Wal>(wal_context(config_, key_, superblock_.segment_bytes),
                                wal_limits(config_.limits));
-  if (superblock_.resetting) {
+  if (engine::sometimes(superblock_.resetting, engine::Mark::reset_finished_by_start)) {
     auto cleared = co_await extents_->clear();
     if (!cleared) co_return cleared.error();
   }
@@ -69,6 +70,7 @@ Task<Result<OpenedStore>> ReplicaStore::open() {
   auto log = co_await recover_log_of_superblock();
   if (!log) co_return log.error();
   clean_ = superblock_.clean && log->damage.empty() && log->end.lsn == superblock_.durable;
+  engine::sometimes(clean_, engine::Mark::opened_cleanly_stopped);
   auto settled = co_await settle_superblock(*log);
   if (!settled) co_return settled.error();
   start(std::move(*log));
@@ -87,6 +89,7 @@ Task<Status> ReplicaStore::create() {
   const auto parent = config_.directory.substr(0, config_.directory.rfind('/'));
   if (std::find(names->begin(), names->end(), "superblock") != names->end()) {
     // Of a try that ended before its names were durable, perhaps.
+    engine::sometimes(engine::Mark::creation_begun_again);
     auto named = co_await sync_directory(disk, config_.directory);
     if (named) named = co_await sync_directory(disk, parent);
     co_return named;
@@ -144,6 +147,7 @@ Task<Status> ReplicaStore::find_missing_file() {
   }
   auto missing = co_await missing_file_.load(engine::volume_blocks_max);
   if (!missing) co_return missing.error();
+  engine::sometimes(missing->has_value(), engine::Mark::half_copy_opened);
   missing_ = std::move(*missing);
   co_return Done{};
 }
@@ -275,6 +279,7 @@ Task<Status> ReplicaStore::record_held(std::function<void(Superblock&)> change, 
     written = co_await superblock_file_.write(next);
     unknown = !written;
   }
+  engine::sometimes(!written && !unknown, engine::Mark::superblock_not_written_for_space);
   if (unknown && opened()) fail(written.error());
   if (written) superblock_ = std::move(next);
   co_return written;
@@ -290,6 +295,7 @@ Task<Status> ReplicaStore::checkpointed(CheckpointState at,
   if (room) {
     (void)co_await touched_.add(next, records);
   } else {
+    engine::sometimes(engine::Mark::index_skipped_for_space);
     (void)co_await touched_.skip(next);
   }
   // Before the log may be pruned: what was flushed is not asked for again, nor written over.

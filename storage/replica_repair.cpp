@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "engine/record/checksum.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/replica_store.hpp"
 
 namespace tidemark::storage {
@@ -98,7 +99,7 @@ Task<Status> ReplicaStore::mended(BlockIndex block) {
   auto& damaged = extents_->damaged();
   for (int look = 0; look < repair_looks_max; ++look) {
     if (stopped_ || failure_ || damaged.find(block) == nullptr) break;
-    if (damaged.given_up(block)) {
+    if (engine::sometimes(damaged.given_up(block), engine::Mark::repair_nobody_could_help)) {
       damaged.try_again(block);
       progressed();
     }
@@ -119,6 +120,7 @@ Task<Status> ReplicaStore::mended(BlockIndex block) {
 
 /// What extents_->read(range) gives, once its damaged blocks are repaired.
 Task<Result<std::vector<ExtentPiece>>> ReplicaStore::read_repaired(BlockRange range) {
+  engine::sometimes(engine::Mark::reader_waits_for_repair);
   const auto first_of_all = extents_->damaged().wait_for(range);
   for (auto block = range.first; block < range.end(); block = block.next()) {
     auto whole = co_await extents_->read({block, 1});
@@ -209,7 +211,9 @@ Task<Status> ReplicaStore::repair_noted(const BlockCopy& copy, std::uint64_t id,
   if (stopped_ || failure_) co_return Error{Errc::unavailable, "repair: the store is stopping"};
   auto& damaged = extents_->damaged();
   const auto* noted = damaged.find(copy.block);
-  if (noted == nullptr || noted->id != id) co_return Done{};  // flushed over meanwhile
+  if (engine::sometimes(noted == nullptr || noted->id != id,
+                        engine::Mark::damaged_block_flushed_over))
+    co_return Done{};  // flushed over meanwhile
   at = std::max(at, std::min(noted->at, flusher_->ceiling()));
   auto now = co_await extents_->read_held(copy.block);
   if (now) {  // only the reading failed
@@ -228,6 +232,7 @@ Task<Status> ReplicaStore::repair_noted(const BlockCopy& copy, std::uint64_t id,
   }
   if (verdict == CopyVerdict::newest && copy.flush_lsn > flusher_->ceiling()) {
     if (hold_timer_ != 0) co_return Error{Errc::unavailable, "repair: the copy is being compared"};
+    engine::sometimes(engine::Mark::repair_by_newer_content);
     flusher_->raise_ceiling(copy.flush_lsn);
   }
   auto written = co_await write_repaired(copy);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 #include "storage/replica_store.hpp"
 
@@ -72,7 +73,7 @@ bool ReplicaStore::scrubbing() const {
 void ReplicaStore::resume_scrub() {
   const auto value = config_.kv.get(scrub_key(config_.spec, config_.replica));
   const auto place = value ? engine::decode_scrub(*value) : std::nullopt;
-  if (place) begin_scrub(*place);
+  if (engine::sometimes(place.has_value(), engine::Mark::scrub_resumed)) begin_scrub(*place);
 }
 
 void ReplicaStore::begin_scrub(engine::ScrubPlace place) {
@@ -189,7 +190,7 @@ Task<Status> ReplicaStore::scrub_superblock(std::uint64_t number) {
   if (scrub_over(number)) co_return Done{};
   scrub_.slots_rewritten = *bad;
   scrub_.read_bytes += superblock_slots * superblock_slot_bytes;
-  if (*bad == 0) co_return Done{};
+  if (!engine::sometimes(*bad != 0, engine::Mark::superblock_slot_rewritten)) co_return Done{};
   config_.events.event(engine::Event(engine::Level::warning, "superblock_slot_rewritten")
                            .with("volume", config_.spec.name)
                            .with("slots", *bad));
@@ -209,7 +210,8 @@ Task<Done> ReplicaStore::scrub_catalog(std::uint64_t number) {
   }
   const bool over = scrub_over(number);
   if (!over) scrub_.read_bytes += checked->bytes;
-  if (checked->damage.empty()) co_return Done{};
+  if (!engine::sometimes(!checked->damage.empty(), engine::Mark::catalog_rewritten))
+    co_return Done{};
   if (!over) scrub_.catalogs_rewritten = 1;
   config_.events.event(engine::Event(engine::Level::warning, "catalog_rewritten")
                            .with("volume", config_.spec.name)

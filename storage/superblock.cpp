@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/check.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/bytes.hpp"
 #include "storage/disk_tasks.hpp"
 
@@ -279,6 +280,7 @@ std::optional<std::size_t> slot_in_force(
     const std::array<Result<Superblock>, superblock_slots>& slots) {
   const auto& [a, b] = slots;
   if (!a && !b) return std::nullopt;
+  engine::sometimes(!a || !b, engine::Mark::superblock_slot_torn);
   return !a || (b && b->generation > a->generation) ? 1 : 0;
 }
 
@@ -388,7 +390,9 @@ Task<Result<std::size_t>> SuperblockFile::rotten_slots() {
     newest = newest || (slot && slot->generation == generation_);
   }
   // Two whole slots without the last one written: that write was lost.
-  co_return rotten == 0 && !newest ? std::size_t{1} : rotten;
+  co_return engine::sometimes(rotten == 0 && !newest, engine::Mark::superblock_write_lost)
+      ? std::size_t{1}
+      : rotten;
 }
 
 Task<Status> SuperblockFile::write(Superblock block) {

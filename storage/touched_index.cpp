@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/record/checksum.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/bytes.hpp"
 
 namespace tidemark::storage {
@@ -103,7 +104,8 @@ void TouchedIndex::open(TouchedBoundary checkpoint) {
     auto found = decode_touched(volume_blocks_, value);
     // Its records were not yet all in the extents: they are flushed, and added, again.
     const bool beyond = found && found->run.before.lsn >= checkpoint.lsn;
-    if (beyond || !found || key(found->run) != name) {
+    if (engine::sometimes(beyond, engine::Mark::touched_run_beyond_checkpoint) || !found ||
+        key(found->run) != name) {
       useless_.push_back(name);
       if (!beyond)
         drop(found ? fmt::format("{} has another key's value", name) : found.error().text);
@@ -319,6 +321,7 @@ Task<Status> TouchedIndex::commit(KvBatch batch) {
 }
 
 void TouchedIndex::give_up(const Error& error) {
+  engine::sometimes(engine::Mark::touched_index_lost);
   lost_ = true;
   begin_ = checkpoint();
   runs_.clear();
@@ -328,6 +331,7 @@ void TouchedIndex::give_up(const Error& error) {
 }
 
 void TouchedIndex::shortened(const std::string& problem) const {
+  engine::sometimes(engine::Mark::touched_index_shortened);
   events_.event(engine::Event(engine::Level::warning, "touched_index_shortened")
                     .with("volume", volume_)
                     .with("problem", problem));

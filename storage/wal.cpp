@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 #include "storage/wal_reader.hpp"
 
@@ -138,7 +139,8 @@ Task<Result<engine::Slice>> Wal::read_payload(Lsn lsn, engine::BlockRange range)
 
 /// What a truncation erased under the reader is not damaged.
 engine::Error Wal::cause_of(engine::Error failure, Lsn lsn) const {
-  if (failure.code == engine::Errc::corrupt && !index_.find(lsn).segment) return cut_meanwhile(lsn);
+  const bool cut = failure.code == engine::Errc::corrupt && !index_.find(lsn).segment;
+  if (engine::sometimes(cut, engine::Mark::log_cut_under_reader)) return cut_meanwhile(lsn);
   return failure;
 }
 
@@ -176,6 +178,7 @@ Task<Result<std::uint64_t>> Wal::mend_headers() {
     if (found && std::ranges::equal(found->bytes(), written.bytes())) continue;
     auto again = co_await write_file(context_.disk, segment->file, 0, std::move(written));
     if (!again) co_return again.error();
+    engine::sometimes(engine::Mark::segment_header_mended);
     ++mended;
   }
   co_return mended;
@@ -192,6 +195,7 @@ Task<Result<bool>> Wal::drain() {
   while (!failure_ && !writer_->drained()) {
     const bool stuck = writer_->starved() && !writer_->in_flight() && !pool_.hopeful();
     if (stuck && (!may_grow || may_grow())) {
+      engine::sometimes(engine::Mark::stopped_with_full_log);
       writer_->pause();
       co_return false;
     }
@@ -261,6 +265,7 @@ Task<Status> Wal::erase_behind(Lsn to) {
   const bool forgets_to_erase = engine::planted(engine::Bug::truncated_tail_returns);
   auto& log = index_.segments();
   while (!log.empty() && log.back()->header.first > to) {
+    engine::sometimes(engine::Mark::segments_cut_by_truncation);
     auto segment = log.back();
     log.pop_back();
     if (!forgets_to_erase) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/sometimes.hpp"
 #include "storage/wal.hpp"
 
 namespace tidemark::storage {
@@ -112,6 +113,7 @@ Task<Done> Wal::read_segment() {
 
 /// What is older than what the index has is lost.
 void Wal::history_ends(const std::string& damage) {
+  engine::sometimes(engine::Mark::unread_history_damaged);
   forget_unread();
   set_base();
   writer_->pump();

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 
 namespace tidemark::storage {
@@ -82,7 +83,8 @@ Task<Status> look_at(const WalContext& context, SegmentSequence start, std::uint
       found.refused.push_back({segment_name(slot), segment, std::move(other)});
       co_return Done{};
     }
-    if (!header && !all_zero(block->bytes())) {
+    if (engine::sometimes(!header && !all_zero(block->bytes()),
+                          engine::Mark::segment_header_doubtful)) {
       found.doubtful.push_back(std::move(segment));
       co_return Done{};
     }
@@ -90,6 +92,7 @@ Task<Status> look_at(const WalContext& context, SegmentSequence start, std::uint
   if (*size == context.segment_bytes) {
     found.others.push_back(std::move(segment));
   } else {
+    engine::sometimes(engine::Mark::segment_unfinished);
     found.unfinished.push_back(segment_name(slot));
   }
   co_return Done{};
@@ -145,7 +148,8 @@ Task<Status> begin_at_checkpoint(ScanState& state, Segment& segment) {
   const auto header = decode_batch_header(state.context->key, block->bytes(), named->offset);
   const bool there = header && header->sequence == named->sequence &&
                      header->first <= input.checkpoint && input.checkpoint <= header->last();
-  if (there) state.begin_with(segment, *header);
+  if (!engine::sometimes(!there, engine::Mark::named_batch_not_there))
+    state.begin_with(segment, *header);
   co_return Done{};
 }
 
@@ -235,6 +239,7 @@ LogEnd end_at_checkpoint(const RecoveryInput& input) {
 void give_up_history(ScanState& state) {
   auto& log = state.log;
   if (!log.damage.empty() || log.end.lsn >= state.input->checkpoint) return;
+  engine::sometimes(engine::Mark::history_given_up);
   state.given_up = log.log.back();
   log.log.clear();
   log.end = end_at_checkpoint(*state.input);
@@ -258,6 +263,8 @@ Task<Status> judge_tail(ScanState& state, ReadLog& read) {
   const auto x = log.end.lsn.next();
   auto evidence = co_await gather_evidence(state, read);
   if (!evidence) co_return evidence.error();
+  engine::sometimes(evidence->proves >= x || state.input->proved_durable >= x,
+                    engine::Mark::log_promise_broken);
   auto proves = evidence->proves;
   auto where = evidence->where;
   if (state.input->proved_durable >= proves) {
@@ -270,6 +277,7 @@ Task<Status> judge_tail(ScanState& state, ReadLog& read) {
   if (planted(Bug::torn_tail_is_corruption) && read.torn) corrupt = true;
   if (planted(Bug::corruption_is_torn_tail) && log.end.lsn >= state.input->checkpoint)
     corrupt = false;
+  engine::sometimes(read.torn && !corrupt, engine::Mark::torn_tail_found);
   if (corrupt) log.damage = describe_damage(state, proves, where);
   co_return Done{};
 }
@@ -277,6 +285,7 @@ Task<Status> judge_tail(ScanState& state, ReadLog& read) {
 /// Nothing behind an unfinished truncation counts, so nothing there is judged.
 void judge_truncation(ScanState& state) {
   auto& log = state.log;
+  engine::sometimes(engine::Mark::truncation_finished_by_start);
   const auto to = *state.input->truncate_to;
   if (log.end.lsn < to) log.damage = describe_damage(state, to, "a truncation");
 }
@@ -339,6 +348,7 @@ Task<Result<ReadLog>> read_log(const WalContext& context, const RecoveryInput& i
     if (!kept) log.spares.push_back(*it);  // before rot that cut off the history
   }
   read.beyond.assign(scanned, segments.end());
+  engine::sometimes(!read.beyond.empty(), engine::Mark::segments_behind_hole);
   read.doubtful = std::move(found->doubtful);
   read.tail = state.tail();
   read.gave_up = state.given_up != nullptr;

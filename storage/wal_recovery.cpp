@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 #include "storage/wal_reading.hpp"
 
@@ -40,7 +41,7 @@ Task<Status> cut_tail(const WalContext& context, ReadLog& read, bool truncating)
   auto erased = co_await erase_beyond(context, read);
   if (!erased) co_return erased.error();
   const auto upto = truncating ? context.segment_bytes : read.torn_upto;
-  if (read.tail && upto != 0) {
+  if (engine::sometimes(read.tail && upto != 0, engine::Mark::tail_erased)) {
     auto cut = co_await erase_segment_from(context.disk, read.tail, read.tail->used, upto);
     if (!cut) co_return cut.error();
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 
 namespace tidemark::storage {
@@ -97,7 +98,7 @@ Task<Result<std::optional<FoundBatch>>> read_batch(const ScanState& state, Segme
     co_return std::optional<FoundBatch>();
   }
   auto places = decode_batch_heads(key, *header, bytes->first(header->head_area()));
-  if (!places) {
+  if (engine::sometimes(!places, engine::Mark::batch_heads_torn)) {
     why = places.error().text;
     co_return std::optional<FoundBatch>();
   }
@@ -108,7 +109,7 @@ Task<Result<std::optional<FoundBatch>>> read_batch(const ScanState& state, Segme
     }
     auto whole =
         verify_payloads(key, *places, bytes->subspan(header->head_area()), state.input->checkpoint);
-    if (!whole) {
+    if (engine::sometimes(!whole, engine::Mark::batch_payload_torn)) {
       why = whole.error().text;
       co_return std::optional<FoundBatch>();
     }
@@ -225,7 +226,8 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
     if (continues) {
       const auto& h = (*batch)->header;
       continues = h.first == log.end.lsn.next() && h.before == log.end.digest;
-      if (!continues) why = "a batch of another past: it is not chained to the record before";
+      if (engine::sometimes(!continues, engine::Mark::batch_of_another_past))
+        why = "a batch of another past: it is not chained to the record before";
     }
     if (!continues) {
       if (log.end.lsn < state.input->checkpoint && !goes_on_with(state, behind)) {
@@ -265,6 +267,7 @@ Task<Status> scan_segment(ScanState& state, SegmentPtr segment, SegmentPtr behin
       state.stopped = state.enough;
     }
     auto place = place_of((*batch)->header);
+    engine::sometimes(count < (*batch)->header.count, engine::Mark::cut_batch_read);
     place.count = count;
     segment->batches.push_back(place);
     segment->used += place.bytes();

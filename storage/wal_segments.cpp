@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 
 namespace tidemark::storage {
@@ -101,12 +102,13 @@ void SegmentPool::top_up(bool may_grow) {
   if (busy_ || stopped_) return;
   collect_retired();
   const auto done = [this](Status status) { done_with_one(std::move(status)); };
-  if (has_too_many()) {
+  if (engine::sometimes(has_too_many(), engine::Mark::spare_segment_deleted)) {
     busy_ = true;
     return scope_.run(delete_one(), done);
   }
   if (retry_ != 0 || !wants_more()) return;
-  if (creatable() == 0) return retry_later();
+  if (engine::sometimes(creatable() == 0, engine::Mark::segments_stop_at_reserve))
+    return retry_later();
   busy_ = true;
   scope_.run(create_one(), done);
 }
@@ -114,7 +116,8 @@ void SegmentPool::top_up(bool may_grow) {
 void SegmentPool::done_with_one(Status status) {
   busy_ = false;
   if (quiet_) return std::exchange(quiet_, nullptr)(Done{});
-  if (!status && status.error().code == Errc::no_space) {
+  if (engine::sometimes(!status && status.error().code == Errc::no_space,
+                        engine::Mark::segment_not_created_for_space)) {
     retry_later();
     if (on_spare) on_spare();
     return;

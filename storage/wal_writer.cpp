@@ -5,6 +5,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::storage {
 
@@ -53,6 +54,7 @@ void WalWriter::restart(LogEnd end, bool after_chunk_end) {
 }
 
 void WalWriter::cut_unissued(Lsn to, engine::WallTime mono_time) {
+  engine::sometimes(engine::Mark::unissued_records_cut);
   CHECK(slots_.empty());
   CHECK(issued_ <= to);
   CHECK(to <= end_.lsn);
@@ -117,7 +119,7 @@ bool WalWriter::must_roll(const engine::Record& next) const {
 bool WalWriter::roll() {
   auto segment = pool_.take();
   starved_ = segment == nullptr;
-  if (starved_) {
+  if (engine::sometimes(starved_, engine::Mark::log_starved)) {
     if (on_starved) on_starved();
     return false;
   }
@@ -234,6 +236,7 @@ void WalWriter::write(std::uint64_t offset, std::vector<engine::Slice> data, Slo
 void WalWriter::written(std::uint64_t id, engine::Status status) {
   if (failed_) return;
   if (!status && !engine::planted(engine::Bug::failed_write_counts)) {
+    engine::sometimes(engine::Mark::log_write_failed);
     failed_ = true;  // durable stays where it is; what completes behind the gap does not count
     if (on_failed) on_failed(status.error());
     return;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/check.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::storage {
 namespace {
@@ -77,8 +78,8 @@ void WatchedDisk::judge() {
   const auto age = oldest();
   const bool now = age >= limits_.degraded_after;
   if (now != std::exchange(stuck_, now)) {
-    if (now && on_stuck) on_stuck(age);
-    if (!now && on_recovered) on_recovered();
+    if (engine::sometimes(now, engine::Mark::disk_stuck) && on_stuck) on_stuck(age);
+    if (engine::sometimes(!now, engine::Mark::disk_unstuck) && on_recovered) on_recovered();
   }
   if (age < limits_.eject_after || std::exchange(ejected_, true)) return;
   if (on_ejected) on_ejected(age);

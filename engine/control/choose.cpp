@@ -6,6 +6,7 @@
 
 #include "engine/planted.hpp"
 #include "engine/quorum.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::control {
 namespace {
@@ -106,7 +107,7 @@ Choice choose(const VolumeRecord& volume, const Promises& promises) {
   if (best == nullptr) return choice;
   if (volume.spec.mode == Mode::sync_quorum) {
     const auto poll = count_votes(volume, promises);
-    if (poll.votes < poll.needed) return {};
+    if (sometimes(poll.votes < poll.needed, Mark::too_few_votes)) return {};
     choice.exact = poll.voters - poll.accounted < poll.required;
   }
   choice.winner = best->replica;
@@ -120,6 +121,7 @@ Choice choose(const VolumeRecord& volume, const Promises& promises) {
     choice.winner = volume.wanted;
     choice.why = numbers(volume, wanted->second);
   } else {
+    sometimes(Mark::wished_primary_refused);
     choice.wanted_refused = refusal(volume, promises, *best);
   }
   return choice;
@@ -133,6 +135,7 @@ Choice choose_forced(const VolumeRecord& volume, const Promises& promises) {
                    wanted->second.base == BaseState::complete;
   if (!can) return choice;
   choice.winner = volume.wanted;
+  sometimes(Mark::promotion_forced);
   choice.forced = true;
   choice.exact = false;
   choice.why = numbers(volume, wanted->second) + ", forced by an operator";

@@ -5,6 +5,7 @@
 
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::control {
 
@@ -55,6 +56,7 @@ std::optional<Refused> ControlPlane::unwelcome(const Register& m) const {
                                m.node.name, node.incarnation),
                    {}};
   }
+  sometimes(!node.readmit, Mark::wiped_node_refused);
   const bool admitted = node.readmit && (!node.readmit_uuid || node.readmit_uuid == m.node.uuid);
   if (admitted && session_of(node.id) == nullptr) return std::nullopt;
   return Refused{RefusalCode::wrong_node,
@@ -196,8 +198,9 @@ std::string ControlPlane::objection(const Volume& volume, const Session& from,
   const auto& record = volume.record;
   const auto* self = record.on_node(from.node);
   if (record.deleting) return "the volume is being deleted";
-  if (!record.settled()) return "a promotion is under way";
-  if (m.epoch != record.epoch || m.version != record.version) {
+  if (sometimes(!record.settled(), Mark::set_proposed_amid_promotion))
+    return "a promotion is under way";
+  if (sometimes(m.epoch != record.epoch || m.version != record.version, Mark::cas_lost)) {
     return fmt::format("(epoch {}, version {}) was to be replaced, but ({}, {}) stands", m.epoch,
                        m.version, record.epoch, record.version);
   }
@@ -220,7 +223,8 @@ std::string ControlPlane::objection(const Volume& volume, const Session& from,
     const bool known = node != nodes_.end() && node->second.id == member->node;
     // Between the primary's witness and this request the member may have started again (KIP-903).
     const bool unchanged = stands != nullptr && *stands == entry;
-    if (!unchanged && known && entry.incarnation < node->second.incarnation) {
+    const bool again = !unchanged && known && entry.incarnation < node->second.incarnation;
+    if (sometimes(again, Mark::member_started_again)) {
       return fmt::format("{} has started again since, as incarnation {}", member->node.name,
                          node->second.incarnation);
     }
@@ -354,6 +358,7 @@ void ControlPlane::leave(Volume& volume, ReplicaId replica) const {
   const bool may_come = known != nodes_.end() && known->second.id == member->node;
   if (may_come) record.gone.push_back(*member);
   const bool votes = record.spec.mode == Mode::sync_quorum && !record.deleting;
+  sometimes(votes && record.in_set(replica) != nullptr, Mark::voter_removed);
   if (!votes || planted(Bug::voter_leaves_at_once)) {
     std::erase_if(record.in_sync, [&](const SetMember& m) { return m.replica == replica; });
   }

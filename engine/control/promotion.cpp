@@ -7,6 +7,7 @@
 #include "engine/check.hpp"
 #include "engine/control/control_plane.hpp"
 #include "engine/record/record.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::control {
 
@@ -52,12 +53,15 @@ Effects ControlPlane::on_message(LinkKey link, const Promise& m, const Moment& a
   if (record.settled()) {
     const bool reigns = m.replica == record.primary && m.epoch == record.epoch &&
                         m.incarnation == record.primary_incarnation;
-    if (m.ended && reigns) begin_fencing(*volume, record.epoch, m.problem, at, out);
+    const bool over = m.ended && reigns;
+    if (sometimes(over, Mark::reign_ended_by_itself))
+      begin_fencing(*volume, record.epoch, m.problem, at, out);
     return out;
   }
   if (m.ended) return out;  // What it says is being done already.
   if (!m.accepted && m.epoch > record.fencing) {
     // Only a control plane restored from an old copy of its catalog finds itself outpaced (C18).
+    sometimes(Mark::control_plane_outpaced);
     begin_fencing(*volume, m.epoch, record.fencing_reason, at, out);
     return out;
   }
@@ -66,6 +70,7 @@ Effects ControlPlane::on_message(LinkKey link, const Promise& m, const Moment& a
   const bool former = m.incarnation < nodes_.at(session->node.name).incarnation;
   const auto known = volume->promises.find(m.replica);
   const bool first = known == volume->promises.end();
+  sometimes(late || former, Mark::promise_late);
   if (late || former || (!first && known->second.accepted)) return out;
   volume->promises[m.replica] = m;
   if (first || m.accepted) {
@@ -116,7 +121,9 @@ void ControlPlane::choose_when_ready(Volume& volume, const Moment& at, Effects& 
   if (!(all && wanted) && at.now - volume.fencing_since < promise_wait_) return;
   const auto choice =
       volume.forced ? choose_forced(record, volume.promises) : choose(record, volume.promises);
+  sometimes(!choice.winner, Mark::nobody_to_choose);
   if (!choice.winner) return;  // Whoever of the set comes back is asked, and then chosen.
+  sometimes(!all, Mark::chosen_without_all);
   reign(volume, choice, at, out);
 }
 
@@ -134,10 +141,12 @@ void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at,
   record.primary = *choice.winner;
   record.primary_incarnation = promise.incarnation;
   record.marks = choice.exact ? std::uint8_t{0} : static_cast<std::uint8_t>(EpochBody::cache_lost);
+  sometimes(!choice.exact && !choice.forced, Mark::reign_lost_a_cache);
   if (choice.forced) {
     record.marks = static_cast<std::uint8_t>(record.marks | EpochBody::forced);
     record.in_sync.clear();  // What they hold may be another past.
   }
+  sometimes(untold != 0, Mark::loss_told_again);
   record.marks = static_cast<std::uint8_t>(record.marks | untold);
   volume.forced = false;
   record.wanted = ReplicaId();

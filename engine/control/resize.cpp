@@ -7,6 +7,7 @@
 // is found in the log.
 #include "engine/control/control_plane.hpp"
 #include "engine/planted.hpp"
+#include "engine/sometimes.hpp"
 
 namespace tidemark::engine::control {
 
@@ -74,12 +75,13 @@ Effects ControlPlane::on_message(LinkKey link, const Configured& m) {
   if (!reigns || m.epoch != record.epoch || m.version != record.version) return out;
   // In sync_all the set counts whole: one that is no member any more has to leave it first.
   const bool all = whole && m.configuration.mode == Mode::sync_all;
-  if (all && record.left_voter() != nullptr) return out;
+  if (sometimes(all && record.left_voter() != nullptr, Mark::mode_waits_for_left_voter)) return out;
   const auto before = record.spec.configuration();
   if (whole) {
     record.spec.configure(m.configuration);
     record.wish.reset();
   } else {
+    sometimes(Mark::size_recorded_alone);
     record.spec.size_bytes = m.configuration.size_bytes;
   }
   record.version = Version(record.version.value + 1);

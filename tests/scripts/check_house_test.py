@@ -75,6 +75,23 @@ class CheckHouse(unittest.TestCase):
                 done = self.check("--archives", str(self.root / "build"))
                 self.assertEqual(done.returncode, 1, done.stdout)
 
+    def test_a_mark_stands_at_exactly_one_place_and_in_no_header(self):
+        self.write("engine/sometimes.hpp", '#pragma once\n#define TIDEMARK_MARKS(X) \\\n  X(here, "it came here") \\\n  X(there, "it came there")\n')
+        self.write("engine/one.cpp", "void f() { sometimes(Mark::here); }\n")
+        self.write("storage/other.cpp", "void g() { engine::sometimes(x, engine::Mark::there); }\n")
+        done = self.check()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        again = self.write("actors/again.cpp", "void h() { engine::sometimes(engine::Mark::here); }\n")
+        self.assertIn("mark here stands at 2 places", self.check().stdout)
+        again.unlink()
+        header = self.write("engine/in.hpp", "#pragma once\ninline void f() { sometimes(Mark::here); }\n")
+        self.assertIn("engine/in.hpp: marks stand in .cpp files", self.check().stdout)
+        header.unlink()
+        (self.root / "storage/other.cpp").unlink()
+        done = self.check()
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("mark there stands nowhere", done.stdout)
+
     def test_a_build_folder_without_the_core_is_no_proof(self):
         (self.root / "empty").mkdir()
         self.assertEqual(self.check("--archives", str(self.root / "empty")).returncode, 1)
