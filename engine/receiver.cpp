@@ -8,6 +8,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/sometimes.hpp"
+#include "engine/walked.hpp"
 
 namespace tidemark::engine::inflow {
 namespace {
@@ -306,6 +307,7 @@ void Receiver::after_store_work(ReceiverEffects& out) {
 void Receiver::become(ReceiverState to, ReceiverEffects& out) {
   if (state_ == to) return;
   CHECK(allowed(state_, to));
+  walked(state_, to);
   out.push_back(Log{Event(Level::info, "receiver_state_changed")
                         .with("replica", assignment_.self)
                         .with("from", to_string(state_))

@@ -8,6 +8,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/sometimes.hpp"
+#include "engine/walked.hpp"
 
 namespace tidemark::engine::outflow {
 namespace {
@@ -303,6 +304,7 @@ void Sender::release_pin(SenderEffects& out) {
 void Sender::become(PeerState to, SenderEffects& out) {
   if (state_ == to) return;
   CHECK(allowed(state_, to));
+  walked(state_, to);
   out.push_back(Log{Event(level_of_change(to), "peer_state_changed")
                         .with("replica", config_.peer)
                         .with("from", to_string(state_))

@@ -7,6 +7,7 @@
 #include "engine/planted.hpp"
 #include "engine/sender.hpp"
 #include "engine/sometimes.hpp"
+#include "engine/walked.hpp"
 
 namespace tidemark::engine::outflow {
 namespace {
@@ -204,6 +205,7 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   }
   outcome_ = outcome.proof;
   decided_ = outcome;
+  decided(outcome.row);
   const bool equal = h.their_digest && h.their_digest == h.our_digest;
   known_ = KnownFacts{*h.facts, at.now, false, h.compared, h.their_digest, true, equal};
   if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;

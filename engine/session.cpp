@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/check.hpp"
+#include "engine/walked.hpp"
 
 namespace tidemark::engine {
 
@@ -154,6 +155,7 @@ std::optional<MonoTime> Session::budget_due() const {
 
 void Session::become(SessionPhase to, MonoTime now) {
   CHECK(allowed(phase_, to));
+  walked(phase_, to);
   phase_ = to;
   last_progress_ = now;
 }

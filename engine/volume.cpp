@@ -6,6 +6,7 @@
 #include "engine/check.hpp"
 #include "engine/planted.hpp"
 #include "engine/sometimes.hpp"
+#include "engine/walked.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -177,6 +178,7 @@ VolumeEffects VolumeMachine::on(const RoleStopRequested& event) {
 
 void VolumeMachine::become(VolumeState to) {
   CHECK(allowed(state_, to));
+  walked(state_, to);
   effects_.push_back(Log{Event(Level::info, "volume_became")
                              .with("from", to_string(state_))
                              .with("to", to_string(to))
