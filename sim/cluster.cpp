@@ -21,6 +21,7 @@ constexpr std::uint64_t volume_tag = 7;
 /// Asks a node's actor for an operator; the world's own actor.
 struct AskNode {
   actors::Node node;
+  LifePtr life;  ///< The node's, now.
   engine::AdminAsk ask;
   std::shared_ptr<std::function<void(engine::AdminReply)>> done;
 };
@@ -40,13 +41,17 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tidemark::sim::AskNode)
 namespace tidemark::sim {
 namespace {
 
+engine::AdminReply node_died() { return {0, 503, "{\"error\":\"the node died\"}"}; }
+
 caf::behavior Asker::make_behavior() {
   return {[this](const AskNode& m) {
     request(m.node, caf::infinite, actors::AdminRequest{m.ask})
-        .then([done = m.done](const actors::AdminAnswered& answer) { (*done)(answer.reply); },
-              [done = m.done](const caf::error&) {
-                (*done)(engine::AdminReply{0, 503, "{\"error\":\"the node died\"}"});
-              });
+        .then(
+            // What a process that is over still said was not heard.
+            [done = m.done, life = m.life](const actors::AdminAnswered& answer) {
+              (*done)(life->alive ? answer.reply : node_died());
+            },
+            [done = m.done](const caf::error&) { (*done)(node_died()); });
   }};
 }
 
@@ -133,6 +138,10 @@ Cluster::Cluster(ClusterOptions options)
       options_.nodes});
   for (std::uint32_t i = 0; i < options_.nodes; ++i) {
     nodes_.push_back(std::make_unique<SimNode>(world_, i));
+    const EndsAt ends_at = [this, i](DurableStep step, std::string_view where, StepMoment moment) {
+      return crash_points_.ends_at(i, step, where, moment);
+    };
+    nodes_[i]->disk().ends_at = nodes_[i]->kv().ends_at = ends_at;
   }
   asker_ = system_->spawn<Asker>();
   teller_ = add_client();
@@ -215,7 +224,20 @@ engine::Result<Door> Cluster::open(std::uint32_t n, std::weak_ptr<engine::FrontC
   return Door{n, node.life()->id, std::move(port).value()};
 }
 
-bool Cluster::step(engine::MonoTime limit) { return !failed() && scheduler_->step(limit); }
+bool Cluster::step(engine::MonoTime limit) {
+  if (failed()) return false;
+  const bool stepped = scheduler_->step(limit);
+  end_struck();
+  return stepped;
+}
+
+// Its life was over from the moment on at which it came there; what is left of it goes now.
+void Cluster::end_struck() {
+  const auto struck = crash_points_.take_struck();
+  if (!struck) return;
+  world_.trace.note(now(), fmt::format("crash point {}", crash_point_name(struck->point)));
+  kill(struck->node, struck->power ? Kill::power : Kill::process);
+}
 
 void Cluster::run_for(std::uint64_t nanoseconds) {
   const auto end = now() + nanoseconds;
@@ -290,7 +312,8 @@ void Cluster::admin_later(const std::string& method, const std::string& path,
   request.path = path;
   request.body = body;
   auto shared = std::make_shared<std::function<void(engine::AdminReply)>>(std::move(done));
-  caf::anon_send(asker_, AskNode{nodes_[at]->actor(), std::move(request), std::move(shared)});
+  caf::anon_send(asker_, AskNode{nodes_[at]->actor(), nodes_[at]->life(), std::move(request),
+                                 std::move(shared)});
 }
 
 engine::AdminReply Cluster::admin(const std::string& method, const std::string& path,

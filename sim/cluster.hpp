@@ -23,6 +23,7 @@
 #include "sim/checkers/history.hpp"
 #include "sim/checkers/logs.hpp"
 #include "sim/client.hpp"
+#include "sim/crash_points.hpp"
 #include "sim/node.hpp"
 #include "sim/snapshot.hpp"
 
@@ -111,6 +112,8 @@ class Cluster {
   /// Removes every block.
   void heal();
   bool alive(std::uint32_t node) const { return nodes_[node]->alive(); }
+  /// Where a process is to end between two durable steps. Whose came there is dead before the next event.
+  CrashPoints& crash_points() { return crash_points_; }
   /// What the control plane remembers, and the same put back: a host restored from a backup. The
   /// host must be down.
   std::map<std::string, std::string> control_records() const;
@@ -231,6 +234,7 @@ class Cluster {
   void ask_configure(const Rules& rules);
   bool wants(const Rules& rules) const;
   bool step(engine::MonoTime limit);
+  void end_struck();
   void delivered(const Life& receiver, const engine::Message& message);
   engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
 
@@ -246,6 +250,7 @@ class Cluster {
   std::unique_ptr<Answers> answers_;
   std::unique_ptr<ClientWorld> client_world_;
   Counts counts_;
+  CrashPoints crash_points_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<bool> isolated_;
   std::vector<std::shared_ptr<Client>> clients_;

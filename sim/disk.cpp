@@ -92,12 +92,25 @@ void SimDisk::complete_unless_held(std::uint64_t delay, DiskOp op, storage::File
            });
 }
 
-void SimDisk::status_later(std::uint64_t delay, const char* kind, Status status, OnStatus done) {
-  complete(delay, kind, [status = std::move(status), done = std::move(done)] { done(status); });
+bool SimDisk::ends(DurableStep step, const std::string& path, StepMoment moment) {
+  if (!image_.ends_at || !image_.ends_at(step, path, moment)) return false;
+  life_->alive = false;
+  return true;
+}
+
+void SimDisk::change_names(DurableStep step, const std::string& path, bool does, const char* kind,
+                           const std::function<Status()>& change, OnStatus done) {
+  if (does && ends(step, path, StepMoment::before)) return;
+  complete(latency(20, 80), kind, [this, step, path, status = change(), done = std::move(done)] {
+    if (status && ends(step, path, StepMoment::after)) return;
+    done(status);
+  });
 }
 
 void SimDisk::open(const std::string& path, storage::OpenOptions options, OnOpen done) {
   if (!life_->alive) return;
+  const bool creates = options.create && !image_.exists(path);
+  if (creates && ends(DurableStep::create, path, StepMoment::before)) return;
   note(options.create ? "create" : "open", path, options.dsync, options.lock);
   auto inode = image_.open(path, options.create);
   engine::Result<storage::FilePtr> result = Error{Errc::busy, ""};
@@ -109,7 +122,11 @@ void SimDisk::open(const std::string& path, storage::OpenOptions options, OnOpen
     result = storage::FilePtr(std::make_shared<OpenFile>(*inode, path, options));
   }
   complete(latency(5, 50), "opened",
-           [result = std::move(result), done = std::move(done)] { done(result); });
+           [this, creates, path, result = std::move(result), done = std::move(done)] {
+             const bool created = creates && result;
+             if (created && ends(DurableStep::create, path, StepMoment::after)) return;
+             done(result);
+           });
 }
 
 void SimDisk::write(const storage::FilePtr& file, std::uint64_t offset,
@@ -122,6 +139,7 @@ void SimDisk::write(const storage::FilePtr& file, std::uint64_t offset,
     bytes += slice.size();
   }
   if (open.direct()) CHECK(offset % page_bytes == 0);
+  if (ends(DurableStep::write, open.path(), StepMoment::before)) return;
   note("write", open.path(), offset, bytes);
   note_content(data);
   const auto id = ++last_write_;
@@ -130,7 +148,9 @@ void SimDisk::write(const storage::FilePtr& file, std::uint64_t offset,
   const auto delay = transfer + (open.dsync() ? latency(60, 250) : latency(15, 60));
   complete_unless_held(delay, DiskOp::write, file, [this, id, done = std::move(done)] {
     const auto writing = std::move(writing_.extract(id).mapped());
-    done(land(writing));
+    auto landed = land(writing);
+    if (landed && ends(DurableStep::write, writing.file->path(), StepMoment::after)) return;
+    done(std::move(landed));
   });
 }
 
@@ -168,6 +188,7 @@ void SimDisk::read(const storage::FilePtr& file, std::uint64_t offset, std::size
 
 void SimDisk::sync(const storage::FilePtr& file, OnStatus done) {
   if (!life_->alive) return;
+  if (ends(DurableStep::sync, file->path(), StepMoment::before)) return;
   note("sync", opened(file).path(), 0, 0);
   const auto upto = opened(file).inode().sequence();
   complete(latency(100, 600), "synced", [this, file, upto, done = std::move(done)] {
@@ -179,6 +200,7 @@ void SimDisk::sync(const storage::FilePtr& file, OnStatus done) {
       return;
     }
     inode.synced(upto);
+    if (ends(DurableStep::sync, file->path(), StepMoment::after)) return;
     done(Done{});
   });
 }
@@ -188,27 +210,31 @@ void SimDisk::punch(const storage::FilePtr& file, std::uint64_t offset, std::uin
   if (!life_->alive) return;
   CHECK(offset % page_bytes == 0);
   CHECK(bytes % page_bytes == 0);
+  if (ends(DurableStep::punch, file->path(), StepMoment::before)) return;
   note("punch", opened(file).path(), offset, bytes);
-  complete(latency(20, 100), "punched", [file, offset, bytes, done = std::move(done)] {
+  complete(latency(20, 100), "punched", [this, file, offset, bytes, done = std::move(done)] {
     auto& open = opened(file);
     Inode::Change change;
     change.page = offset / page_bytes;
     change.pages.resize(bytes / page_bytes);
     change.punch = true;
     open.inode().apply(std::move(change), open.dsync());
+    if (ends(DurableStep::punch, file->path(), StepMoment::after)) return;
     done(Done{});
   });
 }
 
 void SimDisk::resize(const storage::FilePtr& file, std::uint64_t bytes, OnStatus done) {
   if (!life_->alive) return;
+  if (ends(DurableStep::resize, file->path(), StepMoment::before)) return;
   note("resize", opened(file).path(), 0, bytes);
-  complete(latency(10, 50), "resized", [file, bytes, done = std::move(done)] {
+  complete(latency(10, 50), "resized", [this, file, bytes, done = std::move(done)] {
     auto& open = opened(file);
     Inode::Change change;
     change.resize = true;
     change.size = bytes;
     open.inode().apply(std::move(change), open.dsync());
+    if (ends(DurableStep::resize, file->path(), StepMoment::after)) return;
     done(Done{});
   });
 }
@@ -216,26 +242,36 @@ void SimDisk::resize(const storage::FilePtr& file, std::uint64_t bytes, OnStatus
 void SimDisk::rename(const std::string& from, const std::string& to, OnStatus done) {
   if (!life_->alive) return;
   note("rename", from + " " + to, 0, 0);
-  status_later(latency(20, 80), "renamed", image_.rename(from, to), std::move(done));
+  change_names(
+      DurableStep::rename, from, image_.exists(from), "renamed",
+      [&] { return image_.rename(from, to); }, std::move(done));
 }
 
 void SimDisk::remove(const std::string& path, OnStatus done) {
   if (!life_->alive) return;
   note("remove", path, 0, 0);
-  status_later(latency(20, 80), "removed", image_.remove(path), std::move(done));
+  change_names(
+      DurableStep::remove, path, image_.exists(path), "removed",
+      [&] { return image_.remove(path); }, std::move(done));
 }
 
 void SimDisk::make_directory(const std::string& path, OnStatus done) {
   if (!life_->alive) return;
   note("make_directory", path, 0, 0);
-  status_later(latency(20, 80), "made_directory", image_.make_directory(path), std::move(done));
+  change_names(
+      DurableStep::make_directory, path, !image_.exists(path), "made_directory",
+      [&] { return image_.make_directory(path); }, std::move(done));
 }
 
 void SimDisk::sync_directory(const std::string& path, OnStatus done) {
   if (!life_->alive) return;
+  if (ends(DurableStep::sync_directory, path, StepMoment::before)) return;
   note("sync_directory", path, 0, 0);
-  complete(latency(100, 600), "synced_directory",
-           [this, path, done = std::move(done)] { done(image_.sync_directory(path)); });
+  complete(latency(100, 600), "synced_directory", [this, path, done = std::move(done)] {
+    auto synced = image_.sync_directory(path);
+    if (synced && ends(DurableStep::sync_directory, path, StepMoment::after)) return;
+    done(std::move(synced));
+  });
 }
 
 void SimDisk::list(const std::string& path,

@@ -65,8 +65,13 @@ class SimDisk final : public storage::Disk {
   /// The same for an operation that the image may hold.
   void complete_unless_held(std::uint64_t delay, DiskOp op, storage::FilePtr file,
                             std::function<void()> due);
+  /// True: the process ends here. Nothing that it does from now on has an effect, and whoever runs it
+  /// kills it before anything else happens.
+  bool ends(DurableStep step, const std::string& path, StepMoment moment);
+  /// A step that shows at once; `does`: it will succeed.
+  void change_names(DurableStep step, const std::string& path, bool does, const char* kind,
+                    const std::function<engine::Status()>& change, OnStatus done);
   engine::Status land(const Writing& writing);
-  void status_later(std::uint64_t delay, const char* kind, engine::Status status, OnStatus done);
   std::uint64_t latency(std::uint64_t low_microseconds, std::uint64_t high_microseconds);
   std::string failed(const char* what, const std::string& path, std::uint64_t offset) const;
 

@@ -20,6 +20,7 @@
 
 #include "engine/buffer.hpp"
 #include "engine/result.hpp"
+#include "sim/crash_points.hpp"
 #include "sim/random.hpp"
 
 namespace tidemark::sim {
@@ -126,6 +127,7 @@ class DiskImage {
   bool stuck = false;  ///< Takes operations and completes none.
   /// Operations of which this says true do not complete until it says false; null: none.
   std::function<bool(DiskOp, const std::string& path)> holds;
+  EndsAt ends_at;  ///< Null: processes end between steps only when they are told to.
   /// What a killed process had submitted lands within so many nanoseconds, or never.
   std::uint64_t late_landing_max = 4'000'000;
   LateWrites late_writes = LateWrites::as_the_seed_says;

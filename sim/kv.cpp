@@ -20,7 +20,7 @@ std::vector<std::pair<std::string, std::string>> SimKv::scan(const std::string& 
 }
 
 void SimKv::commit(storage::KvBatch batch, OnStatus done) {
-  if (!life_->alive) return;
+  if (!life_->alive || ends(batch, StepMoment::before)) return;
   trace_.mix(std::string_view("kv"));
   for (const auto& [key, value] : batch.changes) {
     trace_.mix(std::string_view(key));
@@ -58,7 +58,15 @@ void SimKv::complete_next() {
     return;
   }
   apply(image_, batch);
+  if (ends(batch, StepMoment::after)) return;
   done(engine::Done{});
+}
+
+bool SimKv::ends(const storage::KvBatch& batch, StepMoment moment) {
+  if (!image_.ends_at || batch.changes.empty()) return false;
+  if (!image_.ends_at(DurableStep::commit, batch.changes.front().first, moment)) return false;
+  life_->alive = false;
+  return true;
 }
 
 void SimKv::apply(KvImage& image, const storage::KvBatch& batch) {

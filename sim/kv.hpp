@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/crash_points.hpp"
 #include "sim/events.hpp"
 #include "sim/life.hpp"
 #include "sim/trace.hpp"
@@ -21,6 +22,7 @@ struct KvImage {
   std::map<std::string, std::string> pairs;
   std::uint64_t fail_commits = 0;  ///< So many next batches end with an error.
   bool rotten = false;             ///< What is on the disk; memory is right until the process ends.
+  EndsAt ends_at;                  ///< As of a disk.
 };
 
 class SimKv final : public storage::Kv {
@@ -38,6 +40,8 @@ class SimKv final : public storage::Kv {
 
  private:
   void complete_next();
+  /// As SimDisk::ends.
+  bool ends(const storage::KvBatch& batch, StepMoment moment);
   static void apply(KvImage& image, const storage::KvBatch& batch);
 
   Events& events_;

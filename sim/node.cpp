@@ -74,7 +74,9 @@ void SimNode::wipe() {
   const auto low = random_.next();
   id_.uuid = engine::make_uuid(high, low);
   incarnation_ = {};
+  auto ends_at = std::move(kv_.ends_at);
   kv_ = {};
+  kv_.ends_at = std::move(ends_at);
   disk_.format({directory(), directory() + "/volumes"});
 }
 
