@@ -51,6 +51,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "rot_ahead",
     "lost_writes",
     "core_alone",
+    "crash_point",
 };
 
 }  // namespace

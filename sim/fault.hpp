@@ -54,6 +54,7 @@ enum class Fault : std::uint8_t {
   rot_ahead,            ///< What rots on one copy the extents of the others do not have yet.
   lost_writes,          ///< Two disks said that they have what they do not, checksums and all.
   core_alone,           ///< As few copies are left as the rules allow, and have to serve.
+  crash_point,          ///< A process ends between two durable steps, and while it recovers again.
   count_,
 };
 std::string_view to_string(Fault fault);

@@ -190,10 +190,8 @@ void Faults::removed_copy() {
   auto others = copies_beside(primary);
   const auto node = others.back();
   others.pop_back();
-  const auto ask = [&](std::string_view action) {
-    return fmt::format("{{\"action\":\"{}\",\"node\":\"{}\"}}", action, cluster_.node(node).name());
-  };
-  const std::string path = "/v1/volumes/data/replicas";
+  const auto body =
+      fmt::format("{{\"action\":\"remove\",\"node\":\"{}\"}}", cluster_.node(node).name());
   auto& disk = cluster_.node(copies_beside(node).front()).disk();
   if (random_.chance(1, 2)) disk.slow_factor = random_.between(1, 200);
   // Who stays beside the primary lacks what it has to have first.
@@ -204,7 +202,7 @@ void Faults::removed_copy() {
   }
   if (make_busy) make_busy();
   cluster_.run_for(random_.below(50) * millisecond);
-  cluster_.admin_later("POST", path, ask("remove"), [](engine::AdminReply) {});
+  cluster_.admin_later("POST", "/v1/volumes/data/replicas", body, [](engine::AdminReply) {});
   cluster_.run_for(random_.below(20) * millisecond);
   if (!others.empty() && random_.chance(lacks ? 2 : 1, 3)) {
     cluster_.kill(primary, how());
@@ -216,11 +214,7 @@ void Faults::removed_copy() {
   }
   for (const auto other : others) lags.erase(other);
   disk.slow_factor = 1;
-  for (int attempt = 0; attempt < 80 && !cluster_.failed(); ++attempt) {
-    const auto reply = cluster_.admin("POST", path, ask("add"));
-    if (reply.status == 200 || reply.status == 202) break;
-    cluster_.run_for(250 * millisecond);
-  }
+  add_copy(node);
   whole_soon();
 }
 
@@ -420,6 +414,8 @@ void Faults::happen(Fault fault) {
       return lost_writes();
     case Fault::core_alone:
       return core_alone();
+    case Fault::crash_point:
+      return crash_point();
     case Fault::count_:
       break;
   }

@@ -96,6 +96,13 @@ class Faults {
   std::size_t core_size(const VolumeView& seen) const;
   void break_node(std::uint32_t node);
   void mend_nodes(const std::vector<std::uint32_t>& nodes);
+  void crash_point();
+  std::uint32_t node_to_end(Provocation by);
+  void provoke(Provocation by, std::uint32_t node);
+  void reign_of_who_lacks(std::uint32_t node);
+  void recover_again(std::uint32_t node);
+  engine::AdminReply ask_for_copy(std::string_view action, std::uint32_t node);
+  void add_copy(std::uint32_t node);
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);
