@@ -60,6 +60,8 @@ void run_options(CLI::App* app, Words& words) {
   plant_option(app, words, "Run with a planted bug: a run that notices it fails");
   app->add_flag("--verbose", words.verbose, "Print every event as it happens; one run only");
   app->add_flag("--twice", words.twice, "Run twice; both must leave the same trace");
+  app->add_flag("--coverage", words.coverage,
+                "Print each rare branch, transition and crash point, and how often it was reached");
   json_option(app, words);
 }
 

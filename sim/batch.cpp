@@ -73,7 +73,8 @@ void run_and_say(const BatchOptions& options, std::uint64_t seed, int fd) {
                             {"steps", outcome.steps},
                             {"frames", outcome.frames},
                             {"virtual_ms", outcome.virtual_milliseconds}}) +
-              tally("fault", outcome.faults) + tally("ask", outcome.asked) + "\n");
+              tally("fault", outcome.faults) + tally("ask", outcome.asked) +
+              words(outcome.coverage) + "\n");
 }
 
 extern "C" void end_silently(int) { std::_Exit(1); }
@@ -109,6 +110,7 @@ Worker spawn(const BatchOptions& options, std::uint64_t from) {
 void count_pairs(std::istringstream& words, BatchResult& result) {
   std::string word;
   while (words >> word) {
+    if (result.coverage.take(word)) continue;
     const auto equals = word.find('=');
     const auto colon = word.find(':');
     if (equals == std::string::npos || colon == std::string::npos) continue;

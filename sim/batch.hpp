@@ -26,7 +26,8 @@ struct BatchResult {
   /// By kind and name, over all seeds that did not fail: "sum" has operations, steps, frames, virtual_ms and
   /// crashes_and_cuts, "fault" how often each struck, "ask" what clients asked for.
   std::map<std::string, std::map<std::string, std::uint64_t>> tallies;
-  std::vector<SeedFailure> failures;  ///< By seed.
+  Coverage coverage = nothing_reached();  ///< Of the seeds that did not fail.
+  std::vector<SeedFailure> failures;      ///< By seed.
   bool interrupted = false;  ///< By SIGINT or SIGTERM; the rest is what was done until then.
 
   std::uint64_t sum(const std::string& name) const;

@@ -42,7 +42,7 @@ constexpr std::array<std::string_view, 10> step_names{
     "create", "write",  "sync",           "punch",          "resize",
     "rename", "remove", "make_directory", "sync_directory", "commit"};
 
-struct Step {
+struct PlacedStep {
   DurableStep step;
   Place place;
   Provocation by;
@@ -52,7 +52,7 @@ using S = DurableStep;
 using P = Place;
 using By = Provocation;
 /// Each makes two points: before and after it.
-constexpr std::array<Step, 52> steps{{
+constexpr std::array<PlacedStep, 52> steps{{
     {S::create, P::segment, By::new_copy},
     {S::write, P::segment, By::load},
     {S::sync, P::segment, By::restart},
@@ -87,7 +87,7 @@ constexpr std::array<Step, 52> steps{{
     {S::sync, P::fresh_fork, By::forced},
     {S::rename, P::fresh_fork, By::forced},
     {S::remove, P::fresh_fork, By::forced},
-    {S::remove, P::fork, By::removed_copy},
+    {S::remove, P::fork, By::removed_fork},
     {S::sync_directory, P::volumes, By::new_copy},
     {S::make_directory, P::replica, By::new_copy},
     {S::sync_directory, P::replica, By::left_behind},
@@ -100,7 +100,7 @@ constexpr std::array<Step, 52> steps{{
     {S::remove, P::extents, By::removed_copy},
     {S::make_directory, P::forks, By::forced},
     {S::sync_directory, P::forks, By::forced},
-    {S::remove, P::forks, By::removed_copy},
+    {S::remove, P::forks, By::removed_fork},
     {S::commit, P::control, By::decision},
     {S::commit, P::role, By::promotion},
     {S::commit, P::touched, By::load},
@@ -156,7 +156,7 @@ std::optional<Place> place_of_key(std::string_view key) {
   return found == key_places.end() ? std::nullopt : std::optional(found->second);
 }
 
-const Step& step_of(CrashPoint point) { return steps.at(point / 2); }
+const PlacedStep& step_of(CrashPoint point) { return steps.at(point / 2); }
 
 }  // namespace
 
@@ -173,7 +173,7 @@ std::optional<CrashPoint> crash_point_of(DurableStep step, std::string_view wher
                                          StepMoment moment) {
   const auto place = step == DurableStep::commit ? place_of_key(where) : place_of(where);
   if (!place) return std::nullopt;
-  const auto found = std::find_if(steps.begin(), steps.end(), [&](const Step& s) {
+  const auto found = std::find_if(steps.begin(), steps.end(), [&](const PlacedStep& s) {
     return s.step == step && s.place == *place;
   });
   CHECK(found != steps.end());
@@ -182,6 +182,17 @@ std::optional<CrashPoint> crash_point_of(DurableStep step, std::string_view wher
 }
 
 Provocation provocation_of(CrashPoint point) { return step_of(point).by; }
+
+std::optional<CrashPoint> first_end_for(CrashPoint point) {
+  const auto& wanted = step_of(point);
+  if (wanted.step != DurableStep::remove) return std::nullopt;
+  // What is renamed once it is whole stays under its first name when that does not come about.
+  const auto found = std::find_if(steps.begin(), steps.end(), [&](const PlacedStep& s) {
+    return s.step == DurableStep::rename && s.place == wanted.place;
+  });
+  if (found == steps.end()) return std::nullopt;
+  return 2 * static_cast<std::size_t>(found - steps.begin());
+}
 
 bool CrashPoints::ends_at(std::uint32_t node, DurableStep step, std::string_view where,
                           StepMoment moment) {

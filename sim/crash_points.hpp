@@ -51,6 +51,7 @@ enum class Provocation : std::uint8_t {
   left_behind,   ///< The node is away until others' logs do not reach back to it.
   forced,        ///< Another copy than those that have all becomes the primary.
   removed_copy,  ///< An operator removes the node's copy, and adds it again.
+  removed_fork,  ///< The same of a copy that has put aside what was lost.
   resize,
   full_disk,
   promotion,
@@ -58,6 +59,9 @@ enum class Provocation : std::uint8_t {
   scrub,
 };
 Provocation provocation_of(CrashPoint point);
+/// Where a process has to end first, so that another one comes by a point that removes what it left; nothing for the
+/// other points.
+std::optional<CrashPoint> first_end_for(CrashPoint point);
 
 /// Whether the process ends at this step, now.
 using EndsAt = std::function<bool(DurableStep step, std::string_view where, StepMoment moment)>;

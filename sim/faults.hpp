@@ -97,6 +97,7 @@ class Faults {
   void break_node(std::uint32_t node);
   void mend_nodes(const std::vector<std::uint32_t>& nodes);
   void crash_point();
+  bool came_by();
   std::uint32_t node_to_end(Provocation by);
   void provoke(Provocation by, std::uint32_t node);
   void reign_of_who_lacks(std::uint32_t node);

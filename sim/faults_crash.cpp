@@ -18,10 +18,14 @@ constexpr std::uint64_t comes_by_within = 3 * second;
 /// Points that an opening and what follows it come by.
 constexpr std::uint64_t points_of_a_recovery = 48;
 
+bool removes(Provocation by) {
+  return by == Provocation::removed_copy || by == Provocation::removed_fork;
+}
+
 /// Bytes of one copy go, or are not asked for: the others have to be whole.
 bool needs_whole(Provocation by) {
   return by == Provocation::new_copy || by == Provocation::left_behind ||
-         by == Provocation::forced || by == Provocation::removed_copy;
+         by == Provocation::forced || removes(by);
 }
 
 }  // namespace
@@ -35,16 +39,29 @@ void Faults::crash_point() {
     // The control plane's host has to decide what becomes of a copy.
     if (needs_whole(by) && node == 0) continue;
     auto& points = cluster_.crash_points();
-    points.arm(node, point, random_.chance(1, 3));
+    const auto first = first_end_for(point);
+    points.arm(node, first.value_or(point), random_.chance(1, 3));
     provoke(by, node);
-    cluster_.run_until([&] { return !points.armed(); }, comes_by_within);
-    const bool ended = !points.armed();
-    points.disarm();
+    bool ended = came_by();
+    if (ended && first) {
+      points.arm(node, point, random_.chance(1, 3));
+      cluster_.boot(node);
+      ended = came_by();
+    }
     if (ended) recover_again(node);
     cluster_.boot(node);
-    if (by == Provocation::removed_copy) add_copy(node);
+    if (removes(by)) add_copy(node);
   }
   whole_soon();
+}
+
+/// Whether the node came by its point within some seconds, and ended there.
+bool Faults::came_by() {
+  auto& points = cluster_.crash_points();
+  cluster_.run_until([&] { return !points.armed(); }, comes_by_within);
+  const bool ended = !points.armed();
+  points.disarm();
+  return ended;
 }
 
 std::uint32_t Faults::node_to_end(Provocation by) {
@@ -76,6 +93,10 @@ void Faults::provoke(Provocation by, std::uint32_t node) {
       return cluster_.boot(node);
     case Provocation::forced:
       return reign_of_who_lacks(node);
+    case Provocation::removed_fork:
+      reign_of_who_lacks(node);
+      if (!whole_soon()) return;
+      [[fallthrough]];
     case Provocation::removed_copy:
       ask_for_copy("remove", node);
       return;
@@ -119,10 +140,7 @@ void Faults::recover_again(std::uint32_t node) {
     cluster_.run_for(pause());
     points.arm_any(node, random_.below(points_of_a_recovery), random_.chance(1, 3));
     cluster_.boot(node);
-    cluster_.run_until([&] { return !points.armed(); }, comes_by_within);
-    const bool ended = !points.armed();
-    points.disarm();
-    if (!ended) return;
+    if (!came_by()) return;
   }
   cluster_.run_for(pause());
 }

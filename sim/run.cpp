@@ -188,6 +188,7 @@ UnderWay under_way;
 
 Outcome run_plan(const Plan& plan, const RunOptions& options) {
   engine::plant(options.bug);
+  forget_reached();
   Outcome outcome;
   outcome.seed = plan.seed;
   outcome.configuration = describe(plan);
@@ -210,6 +211,7 @@ Outcome run_plan(const Plan& plan, const RunOptions& options) {
     outcome.counts = cluster.counts();
     outcome.asked = outcome.counts.asked;
     outcome.faults = faults.counts();
+    outcome.coverage = reached(cluster.crash_points());
     if (outcome.failure) outcome.last_events = cluster.world().trace.last(events_reported);
     under_way = {};
   }

@@ -11,6 +11,7 @@
 
 #include "engine/planted.hpp"
 #include "sim/cluster.hpp"
+#include "sim/coverage.hpp"
 #include "sim/plan.hpp"
 
 namespace tidemark::sim {
@@ -35,6 +36,7 @@ struct Outcome {
   std::uint64_t crashes_and_cuts = 0;
   std::map<std::string, std::uint64_t> asked;
   std::map<std::string, std::uint64_t> faults;
+  Coverage coverage;
   Counts counts;
   std::string configuration;             ///< The drawn options, on one line.
   std::vector<std::string> last_events;  ///< Of a failure.

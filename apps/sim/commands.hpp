@@ -26,6 +26,7 @@ struct Words {
   std::uint64_t restarts = 1;
   bool verbose = false;
   bool twice = false;
+  bool coverage = false;
   bool json = false;
 };
 

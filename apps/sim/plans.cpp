@@ -55,7 +55,7 @@ int run_file(const Words& words) {
   sim::report_aborts();
   const sim::RunOptions run{plan->seed, words.bug, words.verbose, words.file};
   return tell(words.twice ? sim::run_plan_twice(*plan, run) : sim::run_plan(*plan, run), run,
-              words.json);
+              words);
 }
 
 int shrink_plan(const Words& words) {

@@ -6,8 +6,6 @@
 
 #include <cstdio>
 
-#include "apps/sim/commands.hpp"
-
 namespace tidemark::simulator {
 
 std::string pairs(const std::map<std::string, std::uint64_t>& counts) {
@@ -39,23 +37,34 @@ double cpu_seconds() {
   return seconds;
 }
 
-int tell(const sim::Outcome& outcome, const sim::RunOptions& run, bool json) {
+void tell_coverage(const sim::Coverage& coverage, const Words& words) {
+  if (words.coverage) fmt::print("{}", sim::listing(coverage));
+  fmt::print("{}\n", sim::summary(coverage));
+}
+
+void add_coverage(boost::json::object& object, const sim::Coverage& coverage, const Words& words) {
+  for (auto& [kind, counts] : sim::json_of(coverage, words.coverage)) object[kind] = counts;
+}
+
+int tell(const sim::Outcome& outcome, const sim::RunOptions& run, const Words& words) {
   if (outcome.failure) std::fputs(sim::report(run, outcome).c_str(), stderr);
-  if (json) {
-    print({{"seed", outcome.seed},
-           {"ok", !outcome.failure},
-           {"trace", hex(outcome.trace)},
-           {"operations", outcome.operations},
-           {"steps", outcome.steps},
-           {"frames", outcome.frames},
-           {"records", outcome.records},
-           {"virtual_ms", outcome.virtual_milliseconds},
-           {"crashes_and_cuts", outcome.crashes_and_cuts},
-           {"asked", json_of(outcome.asked)},
-           {"faults", json_of(outcome.faults)},
-           {"class", outcome.failure ? outcome.failure->cls : ""},
-           {"text", outcome.failure ? outcome.failure->text : ""},
-           {"repeat", sim::command(run)}});
+  if (words.json) {
+    boost::json::object object{{"seed", outcome.seed},
+                               {"ok", !outcome.failure},
+                               {"trace", hex(outcome.trace)},
+                               {"operations", outcome.operations},
+                               {"steps", outcome.steps},
+                               {"frames", outcome.frames},
+                               {"records", outcome.records},
+                               {"virtual_ms", outcome.virtual_milliseconds},
+                               {"crashes_and_cuts", outcome.crashes_and_cuts},
+                               {"asked", json_of(outcome.asked)},
+                               {"faults", json_of(outcome.faults)},
+                               {"class", outcome.failure ? outcome.failure->cls : ""},
+                               {"text", outcome.failure ? outcome.failure->text : ""},
+                               {"repeat", sim::command(run)}};
+    add_coverage(object, outcome.coverage, words);
+    print(object);
     return outcome.failure ? failed : ok;
   }
   fmt::print("seed={} {}\n", outcome.seed, outcome.configuration);
@@ -67,6 +76,7 @@ int tell(const sim::Outcome& outcome, const sim::RunOptions& run, bool json) {
   fmt::print("crashes_and_cuts={} steps={} frames={} records={} virtual_ms={}\n",
              outcome.crashes_and_cuts, outcome.steps, outcome.frames, outcome.records,
              outcome.virtual_milliseconds);
+  tell_coverage(outcome.coverage, words);
   fmt::print("{} trace={}\n", outcome.failure ? "FAILED" : "ok", hex(outcome.trace));
   return outcome.failure ? failed : ok;
 }

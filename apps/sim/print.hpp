@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "apps/sim/commands.hpp"
 #include "sim/batch.hpp"
 #include "sim/run.hpp"
 
@@ -19,7 +20,11 @@ std::string hex(std::uint64_t trace);
 void print(const boost::json::object& object);
 
 /// One run, as two sorts of readers want it; the exit status.
-int tell(const sim::Outcome& outcome, const sim::RunOptions& run, bool json);
+int tell(const sim::Outcome& outcome, const sim::RunOptions& run, const Words& words);
+/// What was reached, for people; each name if `words` ask for that.
+void tell_coverage(const sim::Coverage& coverage, const Words& words);
+/// The same as members of `object`.
+void add_coverage(boost::json::object& object, const sim::Coverage& coverage, const Words& words);
 
 class Stopwatch {
  public:

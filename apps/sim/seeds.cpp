@@ -6,7 +6,8 @@
 namespace tidemark::simulator {
 namespace {
 
-void tell_json(const sim::BatchOptions& batch, const sim::BatchResult& result, double seconds) {
+void tell_json(const Words& words, const sim::BatchOptions& batch, const sim::BatchResult& result,
+               double seconds) {
   boost::json::array failures;
   for (const auto& f : result.failures) {
     failures.push_back({{"seed", f.seed}, {"class", f.cls}, {"text", f.text}});
@@ -19,6 +20,7 @@ void tell_json(const sim::BatchOptions& batch, const sim::BatchResult& result, d
                              {"cpu_seconds", cpu_seconds()},
                              {"traces", hex(result.traces)}};
   for (const auto& [kind, counts] : result.tallies) object[kind] = json_of(counts);
+  add_coverage(object, result.coverage, words);
   object["failures"] = std::move(failures);
   print(object);
 }
@@ -32,6 +34,7 @@ void tell_people(const Words& words, const sim::BatchResult& result, double seco
     if (kind != "sum") fmt::print("{}:{}\n", kind, pairs(counts));
   }
   const auto rate = [&](std::uint64_t n) { return static_cast<double>(n) / seconds; };
+  tell_coverage(result.coverage, words);
   const auto sums = result.tallies.contains("sum") ? result.tallies.at("sum")
                                                    : std::map<std::string, std::uint64_t>{};
   fmt::print("{}seeds={} failed={}{} traces={}\n", result.interrupted ? "interrupted: " : "",
@@ -48,7 +51,7 @@ void tell_people(const Words& words, const sim::BatchResult& result, double seco
 int one_seed(const Words& words) {
   sim::report_aborts();
   const sim::RunOptions run{*words.seed, words.bug, words.verbose, {}};
-  return tell(words.twice ? sim::run_seed_twice(run) : sim::run_seed(run), run, words.json);
+  return tell(words.twice ? sim::run_seed_twice(run) : sim::run_seed(run), run, words);
 }
 
 int many_seeds(const Words& words) {
@@ -62,7 +65,7 @@ int many_seeds(const Words& words) {
   const Stopwatch watch;
   const auto result = sim::run_batch(batch);
   if (words.json) {
-    tell_json(batch, result, watch.seconds());
+    tell_json(words, batch, result, watch.seconds());
   } else {
     tell_people(words, result, watch.seconds());
   }

@@ -107,10 +107,24 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual((status, out), (2, ""))
                 self.assertIn(why, err)
 
+    def test_a_batch_says_what_it_reached_of_all_that_is_to_reach(self):
+        status, out, err = sim("--seeds", "2")
+        self.assertEqual(status, 0, err)
+        counts = re.search(r"^marks=(\d+)/(\d+) edges=(\d+)/(\d+) crash_points=(\d+)/(\d+)$", out, re.M)
+        self.assertIsNotNone(counts, out)
+        self.assertNotIn("never mark", out)
+        status, named, err = sim("--seeds", "2", "--coverage")
+        never = re.findall(r"^never mark (\w+) ", named, re.M)
+        self.assertEqual(len(never), int(counts[2]) - int(counts[1]))
+        status, out, err = sim("--seeds", "2", "--coverage", "--json")
+        marks = json.loads(out)["marks"]
+        self.assertEqual((marks["hit"], marks["total"]), (int(counts[1]), int(counts[2])))
+        self.assertEqual(sorted(name for name, times in marks["times"].items() if times == 0), sorted(never))
+
     def test_help_says_every_option_and_command(self):
         status, out, _ = sim("--help")
         self.assertEqual(status, 0)
-        for option in ("--seed", "--seeds", "--jobs", "--plant", "--verbose", "--twice", "--json", "plan", "run", "shrink", "hunt", "bugs"):
+        for option in ("--seed", "--seeds", "--jobs", "--plant", "--verbose", "--twice", "--coverage", "--json", "plan", "run", "shrink", "hunt", "bugs"):
             self.assertRegex(out, rf"(?m)^ +(tidemark-sim )?{option}\b")
 
 

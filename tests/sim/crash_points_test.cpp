@@ -114,6 +114,15 @@ BOOST_AUTO_TEST_CASE(a_path_tells_what_kind_of_file_it_is) {
   BOOST_TEST(!crash_point_of(DurableStep::commit, "elsewhere", before).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(what_a_process_left_is_removed_by_the_next_one) {
+  const auto removal = point(DurableStep::remove, replica + "/missing.new", after);
+  const auto first = first_end_for(removal);
+  BOOST_REQUIRE(first.has_value());
+  BOOST_TEST(crash_point_name(*first) == "rename/fresh-missing/before");
+  BOOST_TEST(!first_end_for(point(DurableStep::remove, replica + "/missing", after)).has_value());
+  BOOST_TEST(!first_end_for(*first).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(before_a_write_nothing_of_it_is_there) {
   OneLife one;
   const auto write = [&](storage::Disk& d) { d.write(one.file, 0, {page('x')}, one.done()); };
