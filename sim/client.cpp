@@ -76,6 +76,7 @@ void Client::connect() {
     ++connection_;
     ++counts_.connections;
     reign_ = world_.history.opened(door->life);
+    world_.registers.opened(reign_, world_.events.now());
     world_.trace.note(world_.events.now(),
                       fmt::format("client {} connects to node{}, reign {}", id_, node + 1, reign_));
     turn_later();
@@ -136,6 +137,7 @@ bool Client::ask(const Ask& ask, OnAnswer done) {
   if (zeros || ask.op == FrontOp::write) {
     const auto cells = ask.op == FrontOp::trim ? inner_blocks(ask.cells) : ask.cells;
     op = world_.history.write_begun(id_, reign_, now, cells, zeros);
+    world_.registers.write_begun(op, reign_, now, cells, zeros);
   }
   auto r = request(ask, op);
   ++counts_.asked[word(ask)];
@@ -144,10 +146,17 @@ bool Client::ask(const Ask& ask, OnAnswer done) {
                                        ask.cells.first, ask.cells.count, op));
   }
   pending_.emplace(r.cookie, Pending{ask, op, now, std::move(done)});
+  tell_waiting();
   std::vector<FrontRequest> requests;
   requests.push_back(std::move(r));
   port_->submit(std::move(requests));
   return true;
+}
+
+// Cookies are counted up: the first one is the oldest.
+void Client::tell_waiting() {
+  world_.registers.waits(
+      id_, pending_.empty() ? std::nullopt : std::optional(pending_.begin()->second.began));
 }
 
 // Answers travel to the client: they are lost with its connection.
@@ -167,6 +176,7 @@ void Client::received(std::uint64_t connection, const FrontReply& reply) {
                        fmt::format("client {} has no request {}", id_, reply.cookie));
   }
   const auto pending = std::move(pending_.extract(found).mapped());
+  tell_waiting();
   ++answered_;
   ++counts_.answered;
   judge(pending, reply);
@@ -200,7 +210,8 @@ void Client::judge(const Pending& pending, const FrontReply& reply) {
       [[fallthrough]];
     case FrontOp::trim:
     case FrontOp::write_zeroes:
-      return world_.history.write_answered(pending.op, now, pending.ask.fua);
+      world_.history.write_answered(pending.op, now, pending.ask.fua);
+      return world_.registers.write_answered(pending.op, now);
     case FrontOp::flush:
       return world_.history.flushed(reign_, pending.began);
     case FrontOp::read:
@@ -225,6 +236,7 @@ void Client::judge_read(const Pending& pending, const FrontReply& reply) {
                                             : read_stamp(piece.data.bytes().subspan(at, cell_bytes),
                                                          world_.volume_tag, cell);
       world_.history.cell_read(reign_, pending.began, now, cell, value);
+      world_.registers.cell_read(reign_, pending.began, now, cell, value);
     }
   }
   if (cell != end) world_.fail("read_shape", "a read is shorter than what was asked");
@@ -252,6 +264,7 @@ void Client::connection_lost(const std::string& why) {
   ++counts_.cuts;
   counts_.unknown += pending_.size();
   pending_.clear();
+  tell_waiting();
   port_.reset();
   connect_later(random_.between(100, 20'000) * us);
 }

@@ -14,6 +14,7 @@
 #include "engine/front.hpp"
 #include "sim/checkers/answers.hpp"
 #include "sim/checkers/history.hpp"
+#include "sim/checkers/registers.hpp"
 #include "sim/events.hpp"
 #include "sim/random.hpp"
 #include "sim/trace.hpp"
@@ -40,6 +41,7 @@ struct ClientWorld {
   Events& events;
   Trace& trace;
   History& history;
+  Registers& registers;
   Answers& answers;
   std::uint64_t volume_tag = 0;
   std::string volume;
@@ -112,6 +114,8 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   void judge(const Pending& pending, const engine::FrontReply& reply);
   void judge_read(const Pending& pending, const engine::FrontReply& reply);
   engine::FrontRequest request(const Ask& ask, OpId op);
+  /// Tells the judge since when the oldest request waits.
+  void tell_waiting();
 
   ClientWorld& world_;
   Counts& counts_;

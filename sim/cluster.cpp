@@ -125,6 +125,8 @@ Cluster::Cluster(ClusterOptions options)
   history_ = std::make_unique<History>(options_.blocks * cells_per_block,
                                        options_.blocks_max * cells_per_block,
                                        options_.ack == engine::AckPolicy::durable, lossy, failing);
+  registers_ = std::make_unique<Registers>(options_.blocks * cells_per_block,
+                                           options_.blocks_max * cells_per_block, lossy, failing);
   logs_ = std::make_unique<Logs>(!lossy, failing);
   answers_ = std::make_unique<Answers>(volume_tag, failing);
   scheduler_->on_step = [this](const Step& s) {
@@ -133,7 +135,7 @@ Cluster::Cluster(ClusterOptions options)
   };
   scheduler_->on_print = [this](const std::string& line) { fail("exception", line); };
   client_world_ = std::make_unique<ClientWorld>(ClientWorld{
-      world_.events, world_.trace, *history_, *answers_, volume_tag, volume,
+      world_.events, world_.trace, *history_, *registers_, *answers_, volume_tag, volume,
       [this](std::uint32_t n, std::weak_ptr<engine::FrontClient> c) { return open(n, c); }, failing,
       options_.nodes});
   for (std::uint32_t i = 0; i < options_.nodes; ++i) {
@@ -164,7 +166,7 @@ void Cluster::fail(std::string cls, std::string what) {
   failure_ = Failure{std::move(cls), std::move(what)};
 }
 
-// The only thing of the engine that the history believes:
+// The only thing of the engine that the judges of reads believe:
 // that a reign began with the loss of a cache.
 void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   answers_->delivered(receiver.node, message);
@@ -172,10 +174,14 @@ void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   if (assign != nullptr) heard_[receiver.node] = assign->assignment;
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;
   last_epoch_ = assign->assignment.epoch;
-  if ((assign->assignment.marks & engine::EpochBody::cache_lost) != 0) history_->cache_lost();
+  if ((assign->assignment.marks & engine::EpochBody::cache_lost) != 0) {
+    history_->cache_lost();
+    registers_->lost();
+  }
   if ((assign->assignment.marks & engine::EpochBody::forced) != 0) {
     forced_ = true;
     history_->forced();
+    registers_->lost();
     logs_->forced(last_epoch_);
   }
 }

@@ -22,6 +22,7 @@
 #include "sim/checkers/answers.hpp"
 #include "sim/checkers/history.hpp"
 #include "sim/checkers/logs.hpp"
+#include "sim/checkers/registers.hpp"
 #include "sim/client.hpp"
 #include "sim/crash_points.hpp"
 #include "sim/node.hpp"
@@ -197,6 +198,7 @@ class Cluster {
   World& world() { return world_; }
   SimScheduler& scheduler() { return *scheduler_; }
   History& history() { return *history_; }
+  const Registers& registers() const { return *registers_; }
   Logs& logs() { return *logs_; }
   Counts& counts() { return counts_; }
   std::shared_ptr<Client> add_client() { return add_client(world_.random.fork()); }
@@ -246,6 +248,7 @@ class Cluster {
   std::unique_ptr<caf::actor_system> system_;
   SimScheduler* scheduler_ = nullptr;
   std::unique_ptr<History> history_;
+  std::unique_ptr<Registers> registers_;
   std::unique_ptr<Logs> logs_;
   std::unique_ptr<Answers> answers_;
   std::unique_ptr<ClientWorld> client_world_;

@@ -8,6 +8,7 @@ namespace tidemark::sim {
 bool Cluster::begin_resize(std::uint64_t blocks) {
   if (history_->resizing() || blocks * cells_per_block == history_->size()) return false;
   history_->resize_begun(now(), blocks * cells_per_block);
+  registers_->resize_begun(now(), blocks * cells_per_block);
   ask_resize(blocks);
   return true;
 }
@@ -26,6 +27,7 @@ void Cluster::ask_resize(std::uint64_t blocks) {
     if (!done) return ask_resize_again(blocks, number);
     ++resizes_asked_;
     history_->resize_ended(now());
+    registers_->resize_ended(now());
   };
   std::uint32_t at = 0;
   while (at + 1 < size() && !alive(at)) ++at;
