@@ -50,7 +50,8 @@ TcpConnection::TcpConnection(Socket socket, Direction own, std::shared_ptr<TcpSh
       timer_(socket_.get_executor()),
       own_(own),
       shared_(std::move(shared)),
-      id_(++shared_->last_id) {}
+      id_(++shared_->last_id),
+      intake_(opposite(own)) {}
 
 // --- the greeting --------------------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ void TcpConnection::arm(std::chrono::milliseconds wait, void (TcpConnection::*ex
 }
 
 void TcpConnection::greeting_expired() {
-  if (phase_ == Phase::open || state_ != State::up) return;
+  if (terms_.phase == Phase::open || state_ != State::up) return;
   if (own_ == Direction::from_connector) {
     return down(fmt::format("connect to {}: no answer within {} ms", peer_,
                             shared_->limits.connect_wait.count()));
@@ -117,17 +118,14 @@ void TcpConnection::greeting_expired() {
 }
 
 void TcpConnection::learn(const Message& message) {
+  terms_.learn(message);
   if (std::holds_alternative<engine::HelloOk>(message)) {
-    phase_ = Phase::open;
     ++timer_round_;
     timer_.cancel();
   }
   const auto* hello = std::get_if<engine::Hello>(&message);
   if (hello == nullptr) return;
-  phase_ = Phase::answering;
-  purpose_ = hello->purpose;
-  if (hello->volume) volume_.emplace(hello->volume);
-  peer_ += fmt::format(" {}", to_string(purpose_));
+  peer_ += fmt::format(" {}", to_string(hello->purpose));
   if (own_ == Direction::from_acceptor) peer_ += " of " + printable(hello->node.name);
 }
 
@@ -143,7 +141,7 @@ void TcpConnection::cancel_greeting(Error error) {
 
 void TcpConnection::send(const Message& message) {
   if (state_ != State::up || overflown_) return;
-  CHECK(allowed(purpose_, own_, phase_, type_of(message)));
+  CHECK(allowed(terms_.purpose, own_, terms_.phase, type_of(message)));
   queue_.push(message);
   learn(message);
   count_refusal(shared_->counters.refusals_sent, message);
@@ -220,7 +218,7 @@ void TcpConnection::all_sent() {
 void TcpConnection::read() {
   if (reading_ || state_ == State::dead) return;
   reading_ = true;
-  const auto room = reader_.room();
+  const auto room = intake_.room();
   const auto to = [](std::span<std::byte> s) {
     return boost::asio::mutable_buffer(s.data(), s.size());
   };
@@ -238,7 +236,7 @@ void TcpConnection::on_read(const error_code& error, std::size_t bytes) {
   if (error == boost::asio::error::eof) return down(fmt::format("{} closed the connection", peer_));
   if (error) return down(fmt::format("receive from {}: {}", peer_, error.message()));
   shared_->counters.bytes_received += bytes;
-  reader_.filled(bytes);
+  intake_.filled(bytes);
   pump();
 }
 
@@ -247,7 +245,7 @@ void TcpConnection::on_read(const error_code& error, std::size_t bytes) {
 void TcpConnection::pump() {
   const auto self = shared_from_this();
   while (state_ == State::up && has_receiver()) {
-    if (!take_frame()) break;
+    if (!take_message()) break;
   }
   if (state_ == State::up && has_receiver()) read();
 }
@@ -255,31 +253,16 @@ void TcpConnection::pump() {
 /// Reads to the end of the stream, for nobody: it tells when the peer has everything.
 void TcpConnection::read_on() {
   if (reading_) return;
-  reader_.discard();
+  intake_.discard();
   read();
 }
 
 /// False when no whole frame is there, or everything is over.
-bool TcpConnection::take_frame() {
-  const auto header = reader_.header();
-  if (!header) return breach(RefusalCode::protocol, header.error().text), false;
-  if (*header == nullptr) return false;
-  const auto type = (*header)->type;
-  if (!header_judged_ && !allowed(purpose_, opposite(own_), phase_, type)) {
-    return breach(RefusalCode::protocol,
-                  fmt::format("{} may not come here now", rule_of(type).name)),
-           false;
-  }
-  header_judged_ = true;
-  auto frame = reader_.take();
-  if (!frame) return false;
-  header_judged_ = false;
-  auto message = decode(frame->header, frame->head, std::move(frame->body), volume_);
-  if (!message) {
-    const bool damaged = message.error().code != Errc::invalid;
-    return breach(damaged ? RefusalCode::bad_data : RefusalCode::protocol, message.error().text),
-           false;
-  }
+bool TcpConnection::take_message() {
+  auto next = intake_.next(terms_);
+  if (const auto* b = std::get_if<Breach>(&next)) return breach(b->code, b->text), false;
+  auto* message = std::get_if<Message>(&next);
+  if (message == nullptr) return false;
   ++shared_->counters.frames_received;
   count_refusal(shared_->counters.refusals_received, *message);
   deliver(std::move(*message));
@@ -318,7 +301,7 @@ void TcpConnection::close() {
 }
 
 void TcpConnection::refuse(const Refused& refused) {
-  if (allowed(purpose_, own_, phase_, FrameType::refused)) send(refused);
+  if (allowed(terms_.purpose, own_, terms_.phase, FrameType::refused)) send(refused);
   close();
 }
 

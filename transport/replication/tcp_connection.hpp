@@ -16,8 +16,7 @@
 #include <string>
 
 #include "transport/link.hpp"
-#include "transport/replication/frame_reader.hpp"
-#include "transport/replication/phase.hpp"
+#include "transport/replication/intake.hpp"
 #include "transport/replication/send_queue.hpp"
 #include "transport/replication/tcp_options.hpp"
 
@@ -67,7 +66,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   void refuse(const engine::Refused& refused);
 
   bool waits_for_answer() const {
-    return own_ == Direction::from_acceptor && phase_ != Phase::open;
+    return own_ == Direction::from_acceptor && terms_.phase != Phase::open;
   }
 
  private:
@@ -89,7 +88,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   void read();
   void on_read(const boost::system::error_code& error, std::size_t bytes);
   void pump();
-  bool take_frame();
+  bool take_message();
   void deliver(engine::Message message);
   bool has_receiver() const { return greeted_ || !events_.expired(); }
   void resume();
@@ -107,19 +106,16 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   const std::uint64_t id_;
 
   State state_ = State::up;
-  Phase phase_ = Phase::greeting;
-  engine::Purpose purpose_ = engine::Purpose::control;  ///< Means something from the Hello on.
-  std::optional<engine::VolumeKey> volume_;
+  Terms terms_;
   std::string peer_;
 
   Greeted greeted_;
   std::weak_ptr<LinkEvents> events_;
   std::optional<std::string> untold_down_;  ///< Waits for a receiver.
 
-  FrameReader reader_;
+  Intake intake_;
   SendQueue queue_;
-  bool reading_ = false;        ///< A read is under way.
-  bool header_judged_ = false;  ///< The type of the frame at the front may come.
+  bool reading_ = false;  ///< A read is under way.
   bool flush_scheduled_ = false;
   bool overflown_ = false;
   std::uint64_t timer_round_ =
