@@ -111,6 +111,7 @@ Cluster::Cluster(ClusterOptions options)
   const auto low = world_.random.next();
   world_.cluster = engine::make_uuid(high, low);
   world_.net.on_codec_error = [this](const std::string& what) { fail("codec", what); };
+  world_.net.on_flip_believed = [this](const std::string& what) { fail("flip_believed", what); };
   world_.net.on_delivery = [this](const Life& to, const engine::Message& m) { delivered(to, m); };
 
   SimScheduler::install(config_, world_.random, world_.events, world_.trace);

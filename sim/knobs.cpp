@@ -1,6 +1,7 @@
 #include "sim/knobs.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace tidemark::sim {
 namespace {
@@ -15,7 +16,8 @@ void setting(const Turned& t, std::uint64_t value) {
 }
 template <auto Field>
 void weather(const Turned& t, std::uint64_t value) {
-  t.weather.*Field = value;
+  auto& field = t.weather.*Field;
+  field = static_cast<std::remove_reference_t<decltype(field)>>(value);
 }
 
 using S = actors::Settings;
@@ -44,6 +46,13 @@ const std::vector<Knob>& knobs() {
       {"spike_max", 0, 1 * second, weather<&W::spike_max>},
       {"bytes_per_microsecond", 1, 100'000, weather<&W::bytes_per_microsecond>},
       {"stale_control_one_in", 0, 1'000'000, weather<&W::stale_control_one_in>},
+      {"bytes", 0, 1, weather<&W::bytes>},
+      {"fragment_one_in", 0, 1'000'000, weather<&W::fragment_one_in>},
+      {"flip_one_in", 0, 1'000'000, weather<&W::flip_one_in>},
+      {"drains", 0, 1, weather<&W::drains>},
+      {"unheard_one_in", 0, 1'000'000, weather<&W::unheard_one_in>},
+      {"shared_capacity", 0, 1, weather<&W::shared_capacity>},
+      {"narrow_max", 1, 1'000, weather<&W::narrow_max>},
   };
   return all;
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "sim/wire.hpp"
 #include "transport/replication/greeting.hpp"
 
@@ -36,23 +38,47 @@ transport::Network::Outcome judge(engine::Result<engine::Message> answer,
 
 // --- the hub -------------------------------------------------------------------------------------
 
+Path& SimNet::path(std::uint32_t from, std::uint32_t to) {
+  const auto [found, made] = paths_.try_emplace({from, to});
+  if (made && weather.narrow_max > 1 && random_.chance(1, 3)) {
+    found->second.narrow = random_.between(1, weather.narrow_max);
+  }
+  return found->second;
+}
+
 void SimNet::block(std::uint32_t from, std::uint32_t to) {
-  if (!blocked_.emplace(from, to).second) return;
+  auto& between = path(from, to);
+  if (std::exchange(between.blocked, true)) return;
+  between.blocked_since = events_.now();
   for (const auto& wire : wires_between(from, to)) wire->path_blocked();
 }
 
 void SimNet::open(std::uint32_t from, std::uint32_t to) {
-  if (blocked_.erase({from, to}) == 0) return;
+  if (!std::exchange(path(from, to).blocked, false)) return;
   for (const auto& wire : wires_between(from, to)) wire->path_opened();
 }
 
 void SimNet::open_all() {
-  const auto closed = blocked_;
-  for (const auto& [from, to] : closed) open(from, to);
+  for (auto& [ends, between] : paths_) {
+    between.flip_one_in = 0;
+    free(ends.first, ends.second);
+    open(ends.first, ends.second);
+  }
 }
 
-bool SimNet::blocked(std::uint32_t from, std::uint32_t to) const {
-  return blocked_.contains({from, to});
+bool SimNet::blocked(std::uint32_t from, std::uint32_t to) { return path(from, to).blocked; }
+
+void SimNet::clog(std::uint32_t from, std::uint32_t to, std::uint64_t gap) {
+  if (std::exchange(path(from, to).clog_gap, gap) == 0 || gap != 0) return;
+  for (const auto& wire : wires_between(from, to)) wire->path_opened();
+}
+
+void SimNet::flip(std::uint32_t from, std::uint32_t to, std::uint64_t one_in) {
+  path(from, to).flip_one_in = one_in;
+}
+
+void SimNet::half_open(std::uint32_t a, std::uint32_t b) {
+  for (const auto& wire : wires_between(a, b)) wire->half_open();
 }
 
 void SimNet::cut(std::uint32_t a, std::uint32_t b) {
@@ -136,20 +162,32 @@ void SimNetwork::connect(const engine::Endpoint& to, engine::Hello hello,
   net_.events_.after(connect_wait, life_, "connect_wait",
                      [wire] { wire->fail("no answer within 3000 ms"); });
   const auto& weather = net_.weather;
-  const auto delay = net_.random_.between(weather.delay_min, weather.delay_max);
+  auto delay = net_.random_.between(weather.delay_min, weather.delay_max);
   if (net_.blocked(life_->node, node) || net_.blocked(node, life_->node)) return;
+  if (const auto gap = net_.path(life_->node, node).clog_gap; gap != 0) {
+    delay += net_.random_.below(gap);
+  }
   // The world's event: whoever listens when it arrives.
-  net_.events_.after(delay, nullptr, "connect", [&net = net_, to, wire, hello] {
-    const auto place = net.places_.find(to);
-    if (place == net.places_.end() || place->second.process == nullptr) {
-      wire->fail("connection refused");
-      return;
-    }
-    auto* process = place->second.process;
-    wire->reached(process->life_, fmt::format("{} {}", hello.node.name, to_string(hello.purpose)));
-    net.events_.after(0, process->life_, "accept",
-                      [process, wire, hello] { process->arrive(wire, hello); });
-  });
+  net_.events_.after(delay, nullptr, "connect",
+                     [&net = net_, to, wire, hello] { reach(net, to, wire, hello); });
+}
+
+void SimNetwork::reach(SimNet& net, const engine::Endpoint& to, const std::shared_ptr<Wire>& wire,
+                       const engine::Hello& hello) {
+  if (wire->over()) return;
+  const auto place = net.places_.find(to);
+  if (place == net.places_.end() || place->second.process == nullptr) {
+    wire->fail("connection refused");
+    return;
+  }
+  auto* process = place->second.process;
+  wire->reached(process->life_, fmt::format("{} {}", hello.node.name, to_string(hello.purpose)));
+  if (net.weather.bytes) {
+    return wire->greet(hello, [process](const std::shared_ptr<Wire>& arrived,
+                                        const engine::Hello& h) { process->accept(arrived, h); });
+  }
+  net.events_.after(0, process->life_, "accept",
+                    [process, wire, hello] { process->arrive(wire, hello); });
 }
 
 void SimNetwork::arrive(const std::shared_ptr<Wire>& wire, const engine::Hello& hello) {
@@ -158,14 +196,18 @@ void SimNetwork::arrive(const std::shared_ptr<Wire>& wire, const engine::Hello& 
     if (net_.on_codec_error) net_.on_codec_error(decoded.error().text);
     return;
   }
-  const auto& arrived = std::get<engine::Hello>(*decoded);
+  wire->learn_hello(hello);
+  accept(wire, std::get<engine::Hello>(*decoded));
+}
+
+void SimNetwork::accept(const std::shared_ptr<Wire>& wire, const engine::Hello& hello) {
   auto link = std::make_shared<SimLink>(wire, Wire::acceptor);
-  if (const auto refused = transport::flaw_of(arrived, cluster_)) {
+  if (const auto refused = transport::flaw_of(hello, cluster_)) {
     link->send(*refused);
     link->close();
     return;
   }
-  if (accept_) accept_({arrived, std::move(link)});
+  if (accept_) accept_({hello, std::move(link)});
 }
 
 }  // namespace tidemark::sim

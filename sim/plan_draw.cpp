@@ -19,6 +19,7 @@ enum Kind : std::uint64_t {
   of_places,
   of_settings,
   of_weather,
+  of_streams,
   of_shape,
   of_clients,
   of_asks,
@@ -103,6 +104,24 @@ void draw_weather(Plan& plan) {
   if (random.chance(1, 2)) knobs["stale_control_one_in"] = random.between(2, 8);
 }
 
+/// How connections fare as streams of bytes: byte mode in most plans, and in some of them cuts, flips, and ends that are
+/// not heard.
+void draw_streams(Plan& plan) {
+  auto random = Random::at(plan.seed, of_streams, 0);
+  auto& knobs = plan.knobs;
+  if (random.chance(1, 2)) knobs["shared_capacity"] = 1;
+  if (random.chance(1, 3)) knobs["narrow_max"] = random.between(2, 10);
+  if (!random.chance(4, 5)) return;
+  knobs["bytes"] = 1;
+  if (random.chance(1, 2)) {
+    knobs["fragment_one_in"] = random.chance(1, 4) ? random.between(2, 4) : random.between(5, 60);
+  }
+  // A thousand frames or two pass in a run: none, one or some of them.
+  if (random.chance(1, 4)) knobs["flip_one_in"] = random.between(200, 4'000);
+  if (random.chance(1, 2)) knobs["drains"] = 1;
+  if (random.chance(1, 4)) knobs["unheard_one_in"] = random.between(2, 6);
+}
+
 void draw_clients(Plan& plan) {
   auto random = Random::at(plan.seed, of_shape, 0);
   const auto shape = draw_shape(random);
@@ -167,6 +186,7 @@ Plan expand(std::uint64_t seed) {
   draw_places(plan);
   draw_settings(plan);
   draw_weather(plan);
+  draw_streams(plan);
   draw_clients(plan);
   draw_faults(plan);
   plan.cold_restart = Random::at(seed, of_end, 0).chance(1, 16);

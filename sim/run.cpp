@@ -7,6 +7,7 @@
 
 #include "sim/faults.hpp"
 #include "sim/plan.hpp"
+#include "sim/weather.hpp"
 #include "sim/workload.hpp"
 
 namespace tidemark::sim {
@@ -211,6 +212,7 @@ Outcome run_plan(const Plan& plan, const RunOptions& options) {
     outcome.counts = cluster.counts();
     outcome.asked = outcome.counts.asked;
     outcome.faults = faults.counts();
+    add_to(outcome.faults, cluster.world().net.counts());
     outcome.coverage = reached(cluster.crash_points());
     if (outcome.failure) outcome.last_events = cluster.world().trace.last(events_reported);
     under_way = {};

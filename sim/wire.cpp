@@ -3,25 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "engine/check.hpp"
-#include "transport/replication/frame.hpp"
+#include "transport/replication/tcp_options.hpp"
 
 namespace tidemark::sim {
 namespace {
 
-using engine::Errc;
-using engine::Error;
 using engine::Message;
 using transport::Direction;
-using transport::Frame;
-using transport::Phase;
 
 constexpr std::uint64_t ms = engine::millisecond;
-// How long an unacknowledged connection lasts: TCP_USER_TIMEOUT and keepalive of a daemon.
-constexpr std::uint64_t give_up_min = 500 * ms;
-constexpr std::uint64_t give_up_max = 5'000 * ms;
 
 Direction direction(int from) {
   return from == Wire::connector ? Direction::from_connector : Direction::from_acceptor;
@@ -31,14 +25,18 @@ Direction direction(int from) {
 
 Wire::Wire(SimNet& net, std::uint64_t id, const engine::Hello& hello, LifePtr from,
            std::uint32_t to_node, std::string peer)
-    : net_(net), id_(id), purpose_(hello.purpose) {
-  if (hello.volume) volume_.emplace(hello.volume);
+    : net_(net),
+      id_(id),
+      purpose_(hello.purpose),
+      pipes_{Pipe(Direction::from_connector), Pipe(Direction::from_acceptor)} {
   auto& end = ends_[connector];
   end.node = from->node;
   end.life = std::move(from);
   end.peer = std::move(peer);
-  end.phase = Phase::answering;
+  end.terms.learn(hello);
   ends_[acceptor].node = to_node;
+  end.path = &net_.path(end.node, to_node);
+  ends_[acceptor].path = &net_.path(to_node, end.node);
 }
 
 bool Wire::between(std::uint32_t a, std::uint32_t b) const {
@@ -49,11 +47,18 @@ bool Wire::between(std::uint32_t a, std::uint32_t b) const {
 
 std::uint64_t Wire::draw(std::uint64_t below) { return net_.random_.below(below); }
 
+// --- the greeting --------------------------------------------------------------------------------
+
 void Wire::reached(LifePtr to, std::string peer) {
   auto& end = ends_[acceptor];
   end.life = std::move(to);
   end.peer = std::move(peer);
-  end.phase = Phase::answering;
+}
+
+void Wire::greet(const engine::Hello& hello, Greeted greeted) {
+  greeted_ = std::move(greeted);
+  write(connector, hello);
+  if (ends_[connector].closed) transmit_end(connector);  // Its process went meanwhile.
 }
 
 void Wire::fail(const std::string& reason) {
@@ -63,72 +68,68 @@ void Wire::fail(const std::string& reason) {
   if (ends_[acceptor].life) down_later(acceptor, "the peer gave up", draw(200) * 1000);
 }
 
-bool Wire::path_is_blocked(int from) const {
-  return net_.blocked(ends_[index(from)].node, ends_[index(other(from))].node);
-}
+void Wire::answer(Message message) { std::exchange(answered_, nullptr)(std::move(message)); }
 
-engine::MonoTime Wire::arrival(int from, std::size_t bytes) {
-  const auto& weather = net_.weather;
-  auto delay = net_.random_.between(weather.delay_min, weather.delay_max);
-  delay += bytes * 1000 / weather.bytes_per_microsecond;
-  if (weather.spike_one_in != 0 && net_.random_.chance(1, weather.spike_one_in)) {
-    delay += net_.random_.below(weather.spike_max);
-  }
-  if (purpose_ == engine::Purpose::records) {
-    const auto lag = net_.records_lag.find(ends_[index(other(from))].node);
-    if (lag != net_.records_lag.end()) delay += lag->second;
-  }
-  auto& end = ends_[index(from)];
-  end.last_arrival = std::max(net_.events_.now() + delay, end.last_arrival.next());
-  return end.last_arrival;
-}
+// --- sending -------------------------------------------------------------------------------------
 
 void Wire::send(int from, const Message& message) {
   auto& end = ends_[index(from)];
-  if (broken_ || end.closed || end.down || !end.life || !end.life->alive) return;
-  CHECK(transport::allowed(purpose_, direction(from), end.phase, transport::type_of(message)));
-  if (std::holds_alternative<engine::HelloOk>(message)) end.phase = Phase::open;
-  auto frame = transport::encode(message);
-  auto& trace = net_.trace_;
-  trace.mix(id_ * 2 + static_cast<std::uint64_t>(from));
-  trace.mix(std::span<const std::byte>(frame.head));
-  for (const auto& slice : frame.body) trace.mix(slice.bytes());
-  if (trace.verbose) {
-    trace.note(net_.events_.now(),
-               fmt::format("  net {} -> {} wire {} {} {} bytes", end.life->name, end.peer, id_,
-                           engine::name(message), frame.bytes()));
-  }
-  ++net_.frames_;
-  net_.frame_bytes_ += frame.bytes();
-  end.unsent += frame.bytes();
-  transmit(from, std::move(frame));
+  if (over() || end.closed || end.down || !end.life || !end.life->alive) return;
+  CHECK(
+      transport::allowed(purpose_, direction(from), end.terms.phase, transport::type_of(message)));
+  if (std::holds_alternative<engine::HelloOk>(message)) end.terms.learn(message);
+  write(from, message);
+  if (pipe(from).unsent_bytes() <= transport::TcpLimits{}.queued_bytes_max) return;
+  net_.events_.after(0, end.life, "overflow",
+                     [self = shared_from_this(), from] { self->overflow(from); });
 }
 
-void Wire::transmit(int from, Frame frame) {
+void Wire::write(int from, const Message& message) {
   auto& end = ends_[index(from)];
-  if (path_is_blocked(from) || !end.held.empty()) {
-    end.held.push_back(std::move(frame));
-    return;
+  const auto bytes = pipe(from).write(message);
+  net_.trace_.mix(id_ * 2 + static_cast<std::uint64_t>(from));
+  if (net_.trace_.verbose) {
+    net_.trace_.note(net_.events_.now(),
+                     fmt::format("  net {} -> {} wire {} {} {} bytes", end.life->name, end.peer,
+                                 id_, engine::name(message), bytes));
   }
-  const int to = other(from);
-  const auto when = arrival(from, frame.bytes());
-  net_.events_.at(
-      when, ends_[index(to)].life, "frame",
-      [self = shared_from_this(), to, frame = std::move(frame)] { self->arrive(to, frame); });
+  ++net_.counts_.frames;
+  net_.counts_.frame_bytes += bytes;
+  flip_perhaps(from, bytes);
+  push(from);
 }
 
-void Wire::arrive(int to, const Frame& frame) {
-  auto& sender = ends_[index(other(to))];
-  sender.unsent -= std::min(sender.unsent, frame.bytes());
-  if (broken_) return;
-  auto message = transport::decode(frame, volume_);
-  if (!message) {
-    if (net_.on_codec_error) net_.on_codec_error(message.error().text);
-    return;
-  }
-  ends_[index(to)].stalled.push_back(std::move(message).value());
-  let_pass(to);
+// Headers and heads as often as the much longer bodies. Nothing flips inside a machine.
+void Wire::flip_perhaps(int from, std::size_t bytes) {
+  const auto& end = ends_[index(from)];
+  const auto weather = net_.weather.flip_one_in;
+  const auto fault = end.path->flip_one_in;
+  if (!net_.weather.bytes || end.node == ends_[index(other(from))].node) return;
+  const bool flips = (weather != 0 && net_.random_.chance(1, weather)) ||
+                     (fault != 0 && net_.random_.chance(1, fault));
+  if (!flips) return;
+  constexpr std::array<std::size_t, 3> within{transport::frame_header_bytes, 160, ~std::size_t{0}};
+  const auto bit = draw(8 * std::min(bytes, within[draw(within.size())]));
+  pipe(from).damage(bit);
+  ++net_.counts_.flips;
+  net_.trace_.note(net_.events_.now(),
+                   fmt::format("  wire {}: bit {} of a frame of {} bytes flips", id_, bit, bytes));
 }
+
+void Wire::overflow(int from) {
+  if (over() || ends_[index(from)].closed) return;
+  const auto bytes = pipe(from).unsent_bytes();
+  sever(net_.weather.drains);
+  down(from, fmt::format("{} takes no data: {} bytes wait", peer(from), bytes));
+  if (ends_[index(other(from))].life) down_later(other(from), "connection reset", draw(20) * ms);
+}
+
+std::size_t Wire::queued_bytes(int from) const {
+  const auto& end = ends_[index(from)];
+  return over() || end.closed || end.down ? 0 : pipes_[index(from)].unsent_bytes();
+}
+
+// --- receiving -----------------------------------------------------------------------------------
 
 void Wire::let_pass(int to) {
   constexpr std::uint64_t ask_again = 1 * ms;
@@ -159,6 +160,10 @@ void Wire::deliver(int to, Message message) {
   auto& end = ends_[index(to)];
   if (end.closed || end.down) return;
   if (to == connector && answered_) return answer(std::move(message));
+  if (to == acceptor && greeted_) {
+    const auto greeted = std::exchange(greeted_, nullptr);
+    return greeted(shared_from_this(), std::get<engine::Hello>(message));
+  }
   end.inbox.push_back(std::move(message));
   pump(to);
 }
@@ -182,130 +187,12 @@ void Wire::pump(int to) {
   }
 }
 
-void Wire::answer(Message message) {
-  const auto answered = std::exchange(answered_, nullptr);
-  if (std::holds_alternative<engine::HelloOk>(message)) ends_[connector].phase = Phase::open;
-  answered(std::move(message));
-}
-
 void Wire::attach(int end_index, std::weak_ptr<transport::LinkEvents> events) {
   auto& end = ends_[index(end_index)];
   end.events = std::move(events);
   if (end.inbox.empty() && !end.untold_down) return;
   net_.events_.after(0, end.life, "pump",
                      [self = shared_from_this(), end_index] { self->pump(end_index); });
-}
-
-void Wire::close(int from) {
-  auto& end = ends_[index(from)];
-  if (std::exchange(end.closed, true)) return;
-  end.inbox.clear();
-  if (broken_ || end.down || !end.life || !end.life->alive) return;
-  transmit_end(from);
-}
-
-// The end of a stream travels behind what was sent before.
-void Wire::transmit_end(int from) {
-  auto& end = ends_[index(from)];
-  const int to = other(from);
-  if (!ends_[index(to)].life) {
-    broken_ = true;
-    return;
-  }
-  if (path_is_blocked(from)) {
-    end.fin_held = true;
-    return;
-  }
-  net_.events_.at(arrival(from, 0), ends_[index(to)].life, "closed",
-                  [self = shared_from_this(), to] {
-                    self->broken_ = true;
-                    self->down(to, "closed by the peer");
-                  });
-}
-
-void Wire::release(int from) {
-  auto& end = ends_[index(from)];
-  if (end.closed) return;
-  // What the kernel had taken may still get there.
-  if (end.life && end.life->alive && !broken_ && draw(2) == 0) {
-    broken_ = true;
-    end.closed = true;
-    if (ends_[index(other(from))].life) {
-      down_later(other(from), "connection reset", 20'000 + draw(200'000));
-    }
-    return;
-  }
-  close(from);
-}
-
-void Wire::break_off(const std::string& reason, std::uint64_t delay_max) {
-  if (std::exchange(broken_, true)) return;
-  for (const int end : {connector, acceptor}) {
-    if (ends_[index(end)].life) down_later(end, reason, draw(delay_max));
-  }
-}
-
-void Wire::life_ended(const Life& life, bool silent) {
-  for (const int gone : {connector, acceptor}) {
-    if (ends_[index(gone)].life.get() != &life) continue;
-    const int left = other(gone);
-    ends_[index(gone)].closed = true;
-    if (!ends_[index(left)].life || broken_) continue;
-    if (silent) {
-      broken_ = true;
-      down_later(left, "no answer from the peer", give_up_min + draw(give_up_max - give_up_min));
-    } else if (draw(2) == 0) {
-      broken_ = true;
-      down_later(left, "connection reset", 20'000 + draw(500'000));
-    } else {
-      transmit_end(gone);
-    }
-  }
-}
-
-void Wire::down_later(int end, const std::string& reason, std::uint64_t delay) {
-  net_.events_.after(delay, ends_[index(end)].life, "down",
-                     [self = shared_from_this(), end, reason] { self->down(end, reason); });
-}
-
-void Wire::down(int end_index, const std::string& reason) {
-  auto& end = ends_[index(end_index)];
-  if (end.closed || std::exchange(end.down, true)) return;
-  if (end_index == connector && answered_) {
-    const auto answered = std::exchange(answered_, nullptr);
-    answered(Error{Errc::unavailable, fmt::format("connect to {}: {}", end.peer, reason)});
-    return;
-  }
-  end.untold_down = reason;
-  pump(end_index);
-}
-
-void Wire::path_blocked() {
-  if (broken_) return;
-  for (const int end : {connector, acceptor}) {
-    if (!ends_[index(end)].life) continue;
-    net_.events_.after(give_up_min + draw(give_up_max - give_up_min), ends_[index(end)].life,
-                       "give_up",
-                       [self = shared_from_this(), end] { self->give_up_if_blocked(end); });
-  }
-}
-
-void Wire::give_up_if_blocked(int end) {
-  if (broken_ || !(path_is_blocked(connector) || path_is_blocked(acceptor))) return;
-  broken_ = true;
-  down(end, "no answer from the peer");
-  if (ends_[index(other(end))].life) {
-    down_later(other(end), "no answer from the peer", draw(give_up_max));
-  }
-}
-
-void Wire::path_opened() {
-  for (const int from : {connector, acceptor}) {
-    auto& end = ends_[index(from)];
-    if (path_is_blocked(from)) continue;
-    for (auto& frame : std::exchange(end.held, {})) transmit(from, std::move(frame));
-    if (std::exchange(end.fin_held, false)) transmit_end(from);
-  }
 }
 
 void Wire::inject(Message message) {

@@ -1,5 +1,10 @@
-// One connection of the simulated network: two ends, frames on their way,
-// and an end of its own time.
+// One connection of the simulated network: two ends, a stream of bytes each way, and an end of its
+// own time.
+//
+//   up -- cut, reset, process gone --> severed: nothing leaves any more; what is on its way may arrive
+//    \------------------------------------> broken: nothing is delivered any more
+//
+//   in either of them the ends are told one by one: an end that was told is `down`
 #pragma once
 
 #include <array>
@@ -11,6 +16,7 @@
 #include <string>
 
 #include "sim/network.hpp"
+#include "sim/pipe.hpp"
 
 namespace tidemark::sim {
 
@@ -19,12 +25,18 @@ class Wire final : public std::enable_shared_from_this<Wire> {
   static constexpr int connector = 0;
   static constexpr int acceptor = 1;
   using Answered = std::function<void(engine::Result<engine::Message>)>;
+  using Greeted = std::function<void(const std::shared_ptr<Wire>&, const engine::Hello&)>;
 
   Wire(SimNet& net, std::uint64_t id, const engine::Hello& hello, LifePtr from,
        std::uint32_t to_node, std::string peer);
 
   bool between(std::uint32_t a, std::uint32_t b) const;
-  bool open() const { return !broken_ && ends_[connector].phase == transport::Phase::open; }
+  /// Its connector was answered, and may be told more.
+  bool open() const {
+    return !over() && !answered_ && ends_[connector].terms.phase == transport::Phase::open;
+  }
+  /// Nothing is sent over it any more.
+  bool over() const { return broken_ || severed_; }
   engine::Purpose purpose() const { return purpose_; }
   std::uint32_t connector_node() const { return ends_[connector].node; }
   const std::string& peer(int end) const { return ends_[index(end)].peer; }
@@ -33,23 +45,34 @@ class Wire final : public std::enable_shared_from_this<Wire> {
   void await_answer(Answered answered) { answered_ = std::move(answered); }
   /// The connection has reached the acceptor's process.
   void reached(LifePtr to, std::string peer);
+  /// Byte mode: the Hello goes its way as bytes; who gets it at the acceptor's.
+  void greet(const engine::Hello& hello, Greeted greeted);
+  /// Else: it is there.
+  void learn_hello(const engine::Hello& hello) { ends_[acceptor].terms.learn(hello); }
   /// Nobody is there, or nobody answered in time.
   void fail(const std::string& reason);
   /// A message out of an earlier time, or once more, for the connector.
   void inject(engine::Message message);
 
   void send(int from, const engine::Message& message);
-  std::size_t queued_bytes(int end) const { return ends_[index(end)].unsent; }
+  /// Handed to send() and not with the peer's machine; 0 for an end that is over.
+  std::size_t queued_bytes(int end) const;
   void close(int end);
   /// The owner's handle is gone.
   void release(int end);
   void attach(int end, std::weak_ptr<transport::LinkEvents> events);
 
-  /// Nothing is delivered any more; the ends hear of it after `delay` each.
+  /// Nothing leaves any more; the ends hear of it after `delay` each.
   void break_off(const std::string& reason, std::uint64_t delay_max);
+  /// The same; one end hears of it soon, the other after seconds.
+  void half_open();
   void life_ended(const Life& life, bool silent);
   void path_blocked();
+  /// Or freed of its clog.
   void path_opened();
+
+  /// What the end sends, as bytes.
+  Pipe& pipe(int from) { return pipes_[index(from)]; }
 
  private:
   struct End {
@@ -57,44 +80,67 @@ class Wire final : public std::enable_shared_from_this<Wire> {
     std::uint32_t node = 0;
     std::string peer;
     bool closed = false;  ///< Its owner closed or dropped it: it hears nothing more.
+    bool deaf = false;    ///< It refused what came: nothing more is read.
     bool down = false;    ///< It was told that the connection is over.
     std::weak_ptr<transport::LinkEvents> events;
     std::deque<engine::Message> stalled;     ///< Arrived, and held by the world's filter.
     bool asks_again = false;                 ///< An event is due that asks the filter anew.
     std::deque<engine::Message> inbox;       ///< Waits for a receiver.
     std::optional<std::string> untold_down;  ///< Waits for a receiver.
-    std::size_t unsent = 0;
-    engine::MonoTime last_arrival{};    ///< Of what this end sends.
-    std::deque<transport::Frame> held;  ///< What this end sent into a blocked path.
-    bool fin_held = false;
-    transport::Phase phase = transport::Phase::greeting;
+    engine::MonoTime last_arrival{};         ///< Of what this end sends.
+    bool trickles = false;                   ///< An event is due that lets a little pass a clog.
+    transport::Terms terms;
+    Path* path = nullptr;  ///< From here to the other end.
   };
 
   static std::size_t index(int end) { return static_cast<std::size_t>(end); }
   static int other(int end) { return 1 - end; }
-  bool path_is_blocked(int from) const;
-  engine::MonoTime arrival(int from, std::size_t bytes);
-  void transmit(int from, transport::Frame frame);
-  void transmit_end(int from);
-  void arrive(int to, const transport::Frame& frame);
+  std::uint64_t draw(std::uint64_t below);
+
+  // --- wire.cpp: messages
+  void write(int from, const engine::Message& message);
+  void flip_perhaps(int from, std::size_t bytes);
+  void overflow(int from);
   /// Gives what passes, in order; holds the rest.
   void let_pass(int to);
   void deliver(int to, engine::Message message);
   void pump(int to);
   void answer(engine::Message message);
   bool perturbed(const engine::Message& message);
+
+  // --- wire_path.cpp: bytes
+  void push(int from);
+  std::size_t piece_bytes(int from);
+  void trickle_later(int from);
+  void launch(int from, std::size_t bytes);
+  engine::MonoTime arrival(int from, std::size_t bytes);
+  void fly(int from, Pipe::Piece piece, engine::MonoTime when);
+  void expect(int from, engine::MonoTime when, const char* kind);
+  bool reads_late(int from);
+  void landed(int from);
+  void read(int to, std::span<const std::byte> bytes);
+  bool take(int to);
+  void breach(int to, const transport::Breach& what);
+  void drain_perhaps(int from);
+
+  // --- wire_end.cpp: the end
+  void transmit_end(int from);
+  void sever(bool drains);
+  std::uint64_t heard_after(std::uint64_t delay_max);
+  void leave(int gone);
   void down_later(int end, const std::string& reason, std::uint64_t delay);
   void down(int end, const std::string& reason);
-  void give_up_if_blocked(int end);
-  std::uint64_t draw(std::uint64_t below);
+  void give_up_if_blocked(int end, engine::MonoTime since);
 
   SimNet& net_;
   std::uint64_t id_;
   engine::Purpose purpose_;
-  std::optional<engine::VolumeKey> volume_;
   std::array<End, 2> ends_;
-  bool broken_ = false;  ///< Nothing is delivered any more.
+  std::array<Pipe, 2> pipes_;  ///< By the end that sends.
+  bool severed_ = false;
+  bool broken_ = false;
   Answered answered_;
+  Greeted greeted_;
 };
 
 /// The owner's handle on one end.

@@ -10,9 +10,11 @@
 #include "sim/scheduler.hpp"
 #include "sim/stamp.hpp"
 #include "sim/time.hpp"
+#include "tests/sim/line.hpp"
 
 using namespace tidemark;
 using namespace tidemark::sim;
+using tidemark::sim_tests::Line;
 
 namespace {
 
@@ -73,71 +75,6 @@ std::pair<std::uint64_t, std::vector<int>> play(std::uint64_t seed) {
   stage.run();
   return {stage.trace.hash(), seen};
 }
-
-struct Ear final : transport::LinkEvents {
-  std::vector<std::uint64_t> heard;
-  std::string down;
-  void on_message(engine::Message m) override {
-    heard.push_back(std::get<engine::Heartbeat>(m).sequence);
-  }
-  void on_down(const std::string& reason) override { down = reason; }
-};
-
-engine::Uuid uuid(std::uint64_t n) { return engine::make_uuid(n, n); }
-
-/// Two nodes with a control link from the second to the first.
-struct Line {
-  explicit Line(std::uint64_t seed) : random(seed) {
-    for (std::uint32_t i = 0; i < 2; ++i) {
-      lives[i]->id = i;
-      lives[i]->node = i;
-    }
-    a.on_incoming([this](transport::Incoming in) {
-      accepted = std::move(in.link);
-      accepted->attach(ear_a);
-      if (!refuse) {
-        accepted->send(
-            engine::HelloOk{engine::protocol_version, {"a", uuid(1)}, engine::Incarnation(1)});
-      } else {
-        accepted->send(engine::Refused{engine::RefusalCode::wrong_node, "no", {}});
-        accepted->close();
-      }
-    });
-  }
-  void connect() {
-    engine::Hello hello;
-    hello.purpose = engine::Purpose::control;
-    hello.cluster = uuid(9);
-    hello.node = {"b", uuid(2)};
-    hello.incarnation = engine::Incarnation(1);
-    b.connect("a:1", hello, [this](transport::Network::Outcome r) {
-      if (r) {
-        link = r->link;
-        link->attach(ear_b);
-      } else {
-        error = r.error().text;
-      }
-    });
-    run();
-  }
-  void run() {
-    while (!events.empty()) events.fire();
-  }
-  void beat(std::uint64_t n) { link->send(engine::Heartbeat{n}); }
-
-  Random random;
-  Trace trace;
-  Events events{random, trace};
-  SimNet net{events, trace, Random(7)};
-  LifePtr lives[2] = {std::make_shared<Life>(), std::make_shared<Life>()};
-  SimNetwork a{net, lives[0], "a:1", uuid(9)};
-  SimNetwork b{net, lives[1], "b:1", uuid(9)};
-  std::shared_ptr<Ear> ear_a = std::make_shared<Ear>();
-  std::shared_ptr<Ear> ear_b = std::make_shared<Ear>();
-  transport::LinkPtr accepted, link;
-  std::string error;
-  bool refuse = false;
-};
 
 }  // namespace
 
