@@ -52,6 +52,14 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "lost_writes",
     "core_alone",
     "crash_point",
+    "ring",
+    "bridge",
+    "one_way_all",
+    "flapping",
+    "clog",
+    "flip",
+    "half_open",
+    "late",
 };
 
 }  // namespace

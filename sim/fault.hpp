@@ -55,6 +55,14 @@ enum class Fault : std::uint8_t {
   lost_writes,          ///< Two disks said that they have what they do not, checksums and all.
   core_alone,           ///< As few copies are left as the rules allow, and have to serve.
   crash_point,          ///< A process ends between two durable steps, and while it recovers again.
+  ring,                 ///< Each node hears only its neighbour.
+  bridge,               ///< Two groups that share one node.
+  one_way_all,          ///< A node can send and hears nothing, or the other way round.
+  flapping,             ///< A link is cut and healed ten times and more, fast.
+  clog,                 ///< Hardly anything gets through for a while, then all at once.
+  flip,                 ///< Bits flip on a link.
+  half_open,            ///< Connections are over, and one end of each does not hear of it for long.
+  late,                 ///< What goes over connections of one purpose takes longer than all else.
   count_,
 };
 std::string_view to_string(Fault fault);

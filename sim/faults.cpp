@@ -63,19 +63,6 @@ void Faults::kill_several(std::size_t count, bool power) {
   }
 }
 
-void Faults::partition(bool one_way) {
-  const auto a = random_.chance(1, 2) ? primary_or_any() : any_node();
-  if (one_way) {
-    const auto b =
-        (a + 1 + static_cast<std::uint32_t>(random_.below(cluster_.size() - 1))) % cluster_.size();
-    cluster_.block(a, b);
-  } else {
-    cluster_.isolate(a);
-  }
-  cluster_.run_for(pause());
-  cluster_.heal();
-}
-
 void Faults::wipe() {
   if (!whole_soon()) return;
   const auto node = replica_node();
@@ -416,6 +403,22 @@ void Faults::happen(Fault fault) {
       return core_alone();
     case Fault::crash_point:
       return crash_point();
+    case Fault::ring:
+      return part_as_ring();
+    case Fault::bridge:
+      return part_as_bridge();
+    case Fault::one_way_all:
+      return one_way_all();
+    case Fault::flapping:
+      return flap();
+    case Fault::clog:
+      return clog();
+    case Fault::flip:
+      return flip_bits();
+    case Fault::half_open:
+      return half_open();
+    case Fault::late:
+      return late();
     case Fault::count_:
       break;
   }

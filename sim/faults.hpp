@@ -104,6 +104,17 @@ class Faults {
   void recover_again(std::uint32_t node);
   engine::AdminReply ask_for_copy(std::string_view action, std::uint32_t node);
   void add_copy(std::uint32_t node);
+  void part_as_ring();
+  void part_as_bridge();
+  void one_way_all();
+  void flap();
+  void clog();
+  void flip_bits();
+  void half_open();
+  void late();
+  std::vector<std::uint32_t> all_nodes();
+  std::uint32_t hub();
+  std::uint32_t another_node(std::uint32_t node);
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);
