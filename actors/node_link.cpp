@@ -58,8 +58,7 @@ void NodeShell::said(std::uint64_t key, engine::Message message) {
     return run(m->volume, slot(m->volume).role.on_unassign(*m));
   }
   if (auto* m = std::get_if<engine::SetDecided>(&message)) {
-    auto* s = find(m->volume);
-    if (s != nullptr && s->volume) self_->send(*s->volume, SetAnswered{std::move(*m)});
+    if (auto* s = find(m->volume)) run(m->volume, s->role.on_set_decided(*m));
     return;
   }
   if (std::holds_alternative<engine::Registered>(message)) {

@@ -101,6 +101,7 @@ class NodeShell {
   void perform(const engine::VolumeId& id, engine::roles::StartRole& effect);
   void perform(const engine::VolumeId& id, engine::roles::StopRole& effect);
   void perform(const engine::VolumeId& id, engine::roles::Reassign& effect);
+  void perform(const engine::VolumeId& id, engine::roles::TellPrimary& effect);
   void perform(const engine::VolumeId& id, engine::roles::FenceReceiver& effect);
   void perform(const engine::VolumeId& id, engine::roles::DestroyStore& effect);
   void perform(const engine::VolumeId& id, engine::roles::Reply& effect);

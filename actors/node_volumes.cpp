@@ -189,7 +189,7 @@ void NodeShell::perform(const VolumeId& id, roles::StartRole& effect) {
                             {s.env, effect.assignment, *s.store, *s.facts, node, pace_});
   } else {
     s.receiver = spawn_receiver(self_->home_system(), {s.env, effect.assignment, *s.store, *s.facts,
-                                                       effect.promised, node});
+                                                       effect.promised, effect.forgotten, node});
   }
   env_->events.event(Event(Level::info, "role_started")
                          .with("volume", effect.assignment.spec.name)
@@ -225,6 +225,11 @@ void NodeShell::perform(const VolumeId& id, roles::Reassign& effect) {
   auto& s = slot(id);
   if (s.volume) self_->send(*s.volume, Reassigned{std::move(effect.assignment)});
   if (s.receiver) self_->send(*s.receiver, Reassigned{std::move(effect.assignment)});
+}
+
+void NodeShell::perform(const VolumeId& id, roles::TellPrimary& effect) {
+  auto& s = slot(id);
+  if (s.volume) self_->send(*s.volume, SetAnswered{std::move(effect.decided)});
 }
 
 void NodeShell::perform(const VolumeId& id, roles::FenceReceiver& effect) {

@@ -280,6 +280,7 @@ inflow::ReceiverConfig config_of(const ReceiverSeed& seed) {
   config.assignment = seed.assignment;
   config.incarnation = seed.env->incarnation;
   config.promised = seed.promised;
+  config.forgotten = seed.forgotten;
   auto& n = config.numbers;
   n.received = f.end;
   n.digest = f.digest;

@@ -58,6 +58,7 @@ struct ReceiverSeed {
   Store store;                    ///< Opened.
   StoreFacts facts;
   engine::Epoch promised;
+  engine::Epoch forgotten;  ///< engine::LocalVolume::forgotten.
   Node node;
 };
 Receiver spawn_receiver(caf::actor_system& system, ReceiverSeed seed);

@@ -53,6 +53,16 @@ struct SetMember {
   auto operator<=>(const SetMember&) const = default;
 };
 
+/// How a reign began.
+struct Reign {
+  Epoch epoch;
+  Version version;      ///< Its first: behind every one that anybody was told of before (C18).
+  bool forced = false;  ///< An operator chose its primary though that may lack committed records.
+  auto operator<=>(const Reign&) const = default;
+};
+/// So many of a volume's last reigns are named in its assignments.
+inline constexpr std::size_t reigns_max = 16;
+
 struct Assignment {
   VolumeSpec spec;
   Epoch epoch;
@@ -68,6 +78,7 @@ struct Assignment {
   /// What an operator wants instead of the spec's; the primary makes it a record of the log, and
   /// says when that is committed.
   std::optional<Configuration> wanted;
+  std::vector<Reign> reigns;  ///< The last reigns_max, this one included; epochs rising.
   auto operator<=>(const Assignment&) const = default;
 
   /// What the log is to say in the end.

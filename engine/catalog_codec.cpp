@@ -75,6 +75,14 @@ void CatalogWriter::set(const std::vector<SetMember>& value) {
   });
 }
 
+void CatalogWriter::reigns(const std::vector<Reign>& value) {
+  list(value, [&](const Reign& r) {
+    number(r.epoch.value);
+    number(r.version.value);
+    byte(r.forced);
+  });
+}
+
 void CatalogWriter::assignment(const Assignment& value) {
   spec(value.spec);
   number(value.epoch.value);
@@ -93,6 +101,7 @@ void CatalogWriter::assignment(const Assignment& value) {
   });
   set(value.in_sync);
   wanted(value.wanted);
+  reigns(value.reigns);
 }
 
 CatalogReader::CatalogReader(std::string_view bytes, CatalogKind kind) : rest_(bytes) {
@@ -176,6 +185,16 @@ std::vector<SetMember> CatalogReader::set() {
   });
 }
 
+std::vector<Reign> CatalogReader::reigns() {
+  return list([&] {
+    Reign r;
+    r.epoch = Epoch(number());
+    r.version = Version(number());
+    r.forced = flag();
+    return r;
+  });
+}
+
 Assignment CatalogReader::assignment() {
   Assignment value;
   value.spec = spec();
@@ -197,6 +216,7 @@ Assignment CatalogReader::assignment() {
   });
   value.in_sync = set();
   value.wanted = wanted();
+  value.reigns = reigns();
   return value;
 }
 
@@ -208,6 +228,9 @@ std::string encode(const LocalVolume& value) {
   to.byte(value.incomplete);
   to.text(value.damage.substr(0, catalog_string_bytes_max));
   to.assignment(value.assignment);
+  to.number(value.told.epoch.value);
+  to.number(value.told.version.value);
+  to.number(value.forgotten.value);
   return to.take();
 }
 
@@ -220,6 +243,9 @@ std::optional<LocalVolume> decode_local_volume(std::string_view bytes) {
   value.incomplete = from.flag();
   value.damage = from.text();
   value.assignment = from.assignment();
+  value.told.epoch = Epoch(from.number());
+  value.told.version = Version(from.number());
+  value.forgotten = Epoch(from.number());
   if (!from.done()) return std::nullopt;
   return value;
 }

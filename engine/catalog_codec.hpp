@@ -16,6 +16,7 @@
 #include "engine/assignment.hpp"
 #include "engine/check.hpp"
 #include "engine/result.hpp"
+#include "engine/told_set.hpp"
 #include "engine/types.hpp"
 
 namespace tidemark::engine {
@@ -28,7 +29,7 @@ enum class CatalogKind : std::uint8_t {
   control_volume = 4,
   control_counters = 5,
 };
-inline constexpr std::uint8_t catalog_version = 3;
+inline constexpr std::uint8_t catalog_version = 4;
 inline constexpr std::size_t catalog_string_bytes_max = 4096;
 inline constexpr std::size_t catalog_list_max = 64;
 
@@ -48,6 +49,7 @@ class CatalogWriter {
   void spec(const VolumeSpec& value);
   void wanted(const std::optional<Configuration>& value);
   void set(const std::vector<SetMember>& value);
+  void reigns(const std::vector<Reign>& value);
   void assignment(const Assignment& value);
   template <class List, class Put>
   void list(const List& values, Put put) {
@@ -75,6 +77,7 @@ class CatalogReader {
   VolumeSpec spec();
   std::optional<Configuration> wanted();
   std::vector<SetMember> set();
+  std::vector<Reign> reigns();
   Assignment assignment();
   /// A value of an enumeration [1, last].
   template <class E>
@@ -109,6 +112,10 @@ struct LocalVolume {
   bool incomplete = false;  ///< It was made for a replica that needs a rebuild before it counts.
   std::string damage;       ///< Not empty: the vote is withdrawn, for good (C13).
   Assignment assignment;    ///< The last one accepted.
+  ToldSet told;  ///< Not below that: the primary's node hears of a set before its assignment.
+  /// The last reign that began without knowing of a set that was told here (forgets()); 0: none, or an operator has
+  /// forced one since. It cuts nothing that was written before it (C18).
+  Epoch forgotten;
   auto operator<=>(const LocalVolume&) const = default;
 };
 std::string encode(const LocalVolume& value);

@@ -33,7 +33,7 @@ namespace tidemark::engine {
 
 // --- any connection ------------------------------------------------------------------------------
 
-inline constexpr std::uint16_t protocol_version = 2;
+inline constexpr std::uint16_t protocol_version = 3;
 
 /// What a connection is for; fixed by its Hello.
 enum class Purpose : std::uint8_t {
@@ -141,6 +141,9 @@ struct Facts {
   Lsn retained;    ///< Lowest LSN whose record it can still read; received.next() if none.
   Lsn committed;   ///< What it knows committed, bounded by what it proved it shares (C10).
   Epoch promised;
+  /// A reign that began without knowing of a set that the replica's node was told of; 0: none. What was written before
+  /// it may have been committed by that set, though nothing here says so any more (C18).
+  Epoch forgotten;
   Incarnation incarnation;
   BaseState base = BaseState::complete;
   std::optional<BaseProgress> rebuild;  ///< base == incomplete: nothing if all of it is missing.

@@ -65,13 +65,47 @@ Effects ReplicaRole::on_assign(const Assignment& arriving) {
                       .incomplete = arriving.in_set(arriving.self) == nullptr &&
                                     arriving.spec.mode != Mode::best_effort,
                       .damage = {},
-                      .assignment = {}};
+                      .assignment = {},
+                      .told = {},
+                      .forgotten = {}};
     }
+    hear(arriving, out);
     local_->assignment = arriving;
     persist(out);
   }
   acknowledge(out);
   pump(out);
+  return out;
+}
+
+/// What the assignment's reigns forgot of what was told here, and what it tells itself.
+void ReplicaRole::hear(const Assignment& arriving, Effects& out) {
+  auto& local = *local_;
+  const bool decided = std::ranges::any_of(arriving.reigns, [&](const Reign& reign) {
+    return reign.forced && reign.epoch > local.forgotten;
+  });
+  if (decided) local.forgotten = Epoch();
+  const auto reign = forgets(local.told, arriving.reigns);
+  if (reign && *reign > local.forgotten) {
+    local.forgotten = *reign;
+    out.push_back(Report{Event(Level::error, "set_forgotten")
+                             .with("volume", arriving.spec.name)
+                             .with("epoch", *reign)
+                             .with("told_epoch", local.told.epoch)
+                             .with("told_version", local.told.version)});
+  }
+  local.told = std::max(local.told, ToldSet{arriving.epoch, arriving.version});
+}
+
+Effects ReplicaRole::on_set_decided(const SetDecided& m) {
+  Effects out;
+  if (!serving()) return out;
+  const ToldSet told{m.epoch, m.version};
+  if (m.epoch == running_->epoch && told > local_->told) {
+    local_->told = told;
+    persist(out);
+  }
+  out.push_back(TellPrimary{m});
   return out;
 }
 
@@ -313,7 +347,7 @@ void ReplicaRole::pump(Effects& out) {
     held_.reset();
     running_ = local_->assignment;
     reign_ended_ = false;
-    out.push_back(StartRole{*running_, promised()});
+    out.push_back(StartRole{*running_, promised(), local_->forgotten});
     return;
   }
   if (running_->version != local_->assignment.version) {

@@ -53,6 +53,7 @@ struct OpenStore {
 struct StartRole {
   Assignment assignment;
   Epoch promised;
+  Epoch forgotten;  ///< LocalVolume::forgotten.
 };
 /// Answer: on_role_stopped.
 struct StopRole {
@@ -61,6 +62,10 @@ struct StopRole {
 /// Same role and epoch, newer version. No answer.
 struct Reassign {
   Assignment assignment;
+};
+/// To the primary that runs: what the control plane said of the set. No answer.
+struct TellPrimary {
+  SetDecided decided;
 };
 /// Answer: on_fenced.
 struct FenceReceiver {
@@ -78,8 +83,8 @@ struct Reply {
 struct Report {
   Event event;
 };
-using Effect = std::variant<Persist, OpenStore, StartRole, StopRole, Reassign, FenceReceiver,
-                            DestroyStore, Reply, Report>;
+using Effect = std::variant<Persist, OpenStore, StartRole, StopRole, Reassign, TellPrimary,
+                            FenceReceiver, DestroyStore, Reply, Report>;
 using Effects = std::vector<Effect>;
 
 inline constexpr std::string_view local_prefix = "volume/";
@@ -99,6 +104,8 @@ class ReplicaRole {
   Effects start();
 
   Effects on_assign(const Assignment& arriving);
+  /// The primary acts on a set only once its node could tell, after a crash, that it was told of it (C18).
+  Effects on_set_decided(const SetDecided& m);
   Effects on_fence(const Fence& m);
   Effects on_unassign(const Unassign& m);
   Effects on_opened(const Result<Held>& held);
@@ -127,6 +134,7 @@ class ReplicaRole {
   enum class Step : std::uint8_t { none, opening, stopping, fencing, destroying };
   enum class StoreState : std::uint8_t { closed, open, lost };
 
+  void hear(const Assignment& arriving, Effects& out);
   void pump(Effects& out);
   void answer_fence(Effects& out);
   bool wants_role() const;

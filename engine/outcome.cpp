@@ -40,6 +40,7 @@ constexpr std::array<NamedRule, static_cast<std::size_t>(Row::count_)> rules = {
     {{Row::forked_below_checkpoint, Kind::rebuild_full, NotYet::none}, "forked_below_checkpoint"},
     {{Row::checkpoint_beyond_common_point, Kind::refuse, NotYet::none},
      "checkpoint_beyond_common_point"},
+    {{Row::set_forgotten, Kind::refuse, NotYet::none}, "set_forgotten"},
     {{Row::acknowledged_records_lost, Kind::rebuild_full, NotYet::none},
      "acknowledged_records_lost"},
     {{Row::digests_unequal_touched, Kind::rebuild_delta, NotYet::none}, "digests_unequal_touched"},
@@ -164,12 +165,11 @@ Row row_of(const OutcomeFacts& f) {
 
   const bool excused = loss_excused(f.history, r.history, cp, std::max(r.committed, r.checkpoint));
   if (planted(Bug::truncates_below_committed) && cp < r.committed) return Row::diverged_tail;
-  if (cp < r.committed) {
-    return excused ? forked(f, Row::forked_below_committed) : Row::committed_beyond_common_point;
-  }
-  if (cp < r.checkpoint) {
-    return excused ? forked(f, Row::forked_below_checkpoint) : Row::checkpoint_beyond_common_point;
-  }
+  if (cp < r.committed && !excused) return Row::committed_beyond_common_point;
+  if (cp < r.checkpoint && !excused) return Row::checkpoint_beyond_common_point;
+  if (cuts_forgotten(r.history, cp, r.received, r.forgotten)) return Row::set_forgotten;
+  if (cp < r.committed) return forked(f, Row::forked_below_committed);
+  if (cp < r.checkpoint) return forked(f, Row::forked_below_checkpoint);
   if (r.durable < f.witnessed) return Row::acknowledged_records_lost;
   if (f.our_digest && f.their_digest && *f.our_digest != *f.their_digest) {
     return delta_known(f) ? Row::digests_unequal_touched : Row::digests_unequal;
@@ -242,6 +242,12 @@ std::string reason(Row row, const OutcomeFacts& f) {
     case Row::forked_below_checkpoint:
     case Row::checkpoint_beyond_common_point:
       return fmt::format("its extents hold {} and {}", r.checkpoint, parting(row, f));
+    case Row::set_forgotten:
+      return fmt::format(
+          "({},{}] may have been committed by a set that the control plane had forgotten when "
+          "epoch {} began; `tidemark promote --force` of the copy that is right decides, or "
+          "`tidemark replica replace` of this one",
+          cp, r.received, r.forgotten);
     case Row::acknowledged_records_lost:
       return fmt::format("it acknowledged {} and now has {} on disk", f.witnessed, r.durable);
     case Row::digests_unequal_touched:
@@ -387,6 +393,16 @@ bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn com
   };
   return cut_by(ours, common_point, cuts) ||
          std::ranges::any_of(writers(theirs, common_point, no_end), perhaps);
+}
+
+bool cuts_forgotten(const EpochHistory& theirs, Lsn common_point, Lsn end, Epoch forgotten) {
+  if (!forgotten || end <= common_point) return false;
+  if (!theirs.at(common_point.next())) return true;  // Who wrote it is not known any more.
+  return std::ranges::any_of(writers(theirs, common_point, end), [&](const EpochStart& reign) {
+    const bool alone =
+        planted(Bug::first_mode_excuses) ? reign.best_effort_perhaps() : reign.best_effort_only();
+    return reign.epoch < forgotten && !alone;
+  });
 }
 
 bool abandoned(const EpochHistory& ours, Epoch epoch, Lsn lsn) {

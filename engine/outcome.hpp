@@ -51,6 +51,7 @@ enum class OutcomeRow : std::uint8_t {
   committed_beyond_common_point,   ///< refuse: cp < C (C18).
   forked_below_checkpoint,         ///< rebuild_full: cp < K, excused likewise.
   checkpoint_beyond_common_point,  ///< refuse: cp < K, so its extents hold what our log does not.
+  set_forgotten,  ///< refuse: R > cp, and a set may have committed that which our control plane forgot (C18).
   acknowledged_records_lost,  ///< rebuild_full: durable below what it acknowledged to us (C13).
   digests_unequal_touched,    ///< rebuild_delta: equal histories, other content behind a place
                               ///< from which on both know what they touched (C21).
@@ -135,6 +136,11 @@ bool loss_excused(const EpochHistory& ours, const EpochHistory& theirs, Lsn comm
 /// of it any more: one of our reigns that began there was forced or best_effort, or one of its own
 /// there was best_effort for a while (C6). See decision 0007.
 bool loss_possible(const EpochHistory& ours, const EpochHistory& theirs, Lsn common_point);
+
+/// Whether the replica's records behind `common_point`, up to `end`, may have been committed by a set that the reign
+/// `forgotten` began without knowing of: some reign before that wrote one of them, and was not best_effort all the
+/// time (C18). `forgotten` zero: no.
+bool cuts_forgotten(const EpochHistory& theirs, Lsn common_point, Lsn end, Epoch forgotten);
 
 /// Whether `lsn` as the reign of `epoch` had it is not in our log: a later reign of ours began at
 /// or before it.

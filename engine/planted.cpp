@@ -55,6 +55,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "clean_stop_outlives_link",
     "promise_fences_nobody",
     "voter_leaves_at_once",
+    "forgotten_set_is_ignored",
 };
 
 #ifdef TIDEMARK_PLANTED

@@ -59,7 +59,8 @@ enum class Bug : std::uint8_t {
   clean_stop_outlives_link,  ///< A clean stop proves exactness though a primary was here since (C4).
   promise_fences_nobody,     ///< A replica that promised goes on with the primary before (C2).
   voter_leaves_at_once,  ///< A voter that an operator removes is out of the count at once (C12).
-  count_,                ///< Not a bug: how many there are.
+  forgotten_set_is_ignored,  ///< A reign out of a backup cuts as any other (C18).
+  count_,                    ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

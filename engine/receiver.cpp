@@ -45,6 +45,7 @@ Receiver::Receiver(ReceiverConfig config)
     : assignment_(std::move(config.assignment)),
       incarnation_(config.incarnation),
       promised_(std::max(config.promised, assignment_.epoch)),
+      forgotten_(config.forgotten),
       numbers_(std::move(config.numbers)),
       reason_("no primary has connected yet") {
   CHECK(assignment_.epoch);

@@ -95,6 +95,7 @@ struct ReceiverConfig {
   Assignment assignment;    ///< role == replica.
   Incarnation incarnation;  ///< Ours.
   Epoch promised;
+  Epoch forgotten;         ///< Facts::forgotten, of the node's record.
   ReplicaNumbers numbers;  ///< As the opened store says; received == durable.
 };
 
@@ -190,6 +191,7 @@ class Receiver {
   Assignment assignment_;
   Incarnation incarnation_;
   Epoch promised_;
+  Epoch forgotten_;  ///< Of the epochs before this role's: another one begins a new role.
   ReplicaNumbers numbers_;
   ReceiverState state_ = ReceiverState::waiting;
   std::string reason_;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "engine/check.hpp"
+#include "engine/outcome.hpp"
 #include "engine/planted.hpp"
 #include "engine/receiver.hpp"
 #include "engine/sometimes.hpp"
@@ -64,6 +65,7 @@ Facts Receiver::facts(const Probe& probe) const {
   f.retained = numbers_.retained;
   f.committed = numbers_.committed;
   f.promised = promised_;
+  f.forgotten = forgotten_;
   f.incarnation = incarnation_;
   f.base = numbers_.base;
   f.rebuild = numbers_.rebuild;
@@ -132,9 +134,14 @@ std::optional<std::string> Receiver::objection(const StartSession& start) const 
   if (start.common_point > n.received) {
     return fmt::format("it begins behind {}, the log ends at {}", start.common_point, n.received);
   }
-  if (start.common_point < n.committed && !planted(Bug::truncates_below_committed)) {
+  const bool obeys = planted(Bug::truncates_below_committed);
+  if (start.common_point < n.committed && !obeys) {
     return fmt::format("it would cut to {} what is committed up to {}", start.common_point,
                        n.committed);
+  }
+  if (cuts_forgotten(n.history, start.common_point, n.received, forgotten_) && !obeys) {
+    return fmt::format("it would cut to {} what a set that epoch {} forgot may have committed",
+                       start.common_point, forgotten_);
   }
   if (start.common_point < n.checkpoint) {
     return fmt::format("it would cut to {} what the extents hold up to {}", start.common_point,

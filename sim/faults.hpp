@@ -115,6 +115,7 @@ class Faults {
   std::vector<std::uint32_t> all_nodes();
   std::uint32_t hub();
   std::uint32_t another_node(std::uint32_t node);
+  void operator_decides(const std::vector<std::uint32_t>& candidates);
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);

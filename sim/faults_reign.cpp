@@ -390,9 +390,25 @@ void Faults::reign_out_of_a_backup() {
   cluster_.heal();
   cluster_.run_for(pause());
   cluster_.boot(primary);
-  for (int attempt = 0; attempt < 4 && !cluster_.failed() && !whole_soon(); ++attempt) {
-    cluster_.promote(primary, true);
+  operator_decides({primary, other});
+}
+
+/// The truth is one of `candidates`, and who looks at them sees only in the end which. A copy that is refused even then
+/// is given up.
+void Faults::operator_decides(const std::vector<std::uint32_t>& candidates) {
+  for (std::size_t attempt = 0; attempt < 4 && !cluster_.failed(); ++attempt) {
+    if (whole_soon()) return;
+    cluster_.promote(candidates[attempt % candidates.size()], true);
   }
+  if (whole_soon()) return;
+  const auto seen = cluster_.view();
+  for (std::uint32_t node = 1; seen && node < cluster_.size(); ++node) {
+    const auto refused = [&](const CopyView& copy) {
+      return copy.node == cluster_.node(node).name() && copy.state == "refused";
+    };
+    if (std::any_of(seen->copies.begin(), seen->copies.end(), refused)) cluster_.replace(node);
+  }
+  whole_soon();
 }
 
 }  // namespace tidemark::sim

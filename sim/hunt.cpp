@@ -63,6 +63,7 @@ constexpr std::array rules{
     Ruled{Bug::clean_stop_outlives_link, "C4"},
     Ruled{Bug::promise_fences_nobody, "C2"},
     Ruled{Bug::voter_leaves_at_once, "C12"},
+    Ruled{Bug::forgotten_set_is_ignored, "C18"},
 };
 static_assert(rules.size() + 1 == static_cast<std::size_t>(Bug::count_), "each bug has its rule");
 

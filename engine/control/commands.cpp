@@ -129,6 +129,7 @@ Result<Effects> ControlPlane::create(const CreateVolume& wish, const Moment& at)
   record.spec.id = make_uuid(at.random[1], at.random[2]);
   record.epoch = Epoch(1);
   record.version = Version(1);
+  record.begin_reign(false);
   record.nonce = at.random[0];
   for (const auto& node : *nodes) place(made, node, out);
   record.primary = record.members.front().replica;

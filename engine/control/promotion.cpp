@@ -138,6 +138,7 @@ void ControlPlane::reign(Volume& volume, const Choice& choice, const Moment& at,
   record.fencing = Epoch();
   record.nonce = at.random[0];
   record.version = Version(record.version.value + 1);
+  record.begin_reign(choice.forced);
   record.primary = *choice.winner;
   record.primary_incarnation = promise.incarnation;
   record.marks = choice.exact ? std::uint8_t{0} : static_cast<std::uint8_t>(EpochBody::cache_lost);

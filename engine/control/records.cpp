@@ -49,6 +49,11 @@ const SetMember* VolumeRecord::left_voter() const {
   return found == in_sync.end() ? nullptr : &*found;
 }
 
+void VolumeRecord::begin_reign(bool forced) {
+  if (reigns.size() == reigns_max) reigns.erase(reigns.begin());
+  reigns.push_back(Reign{epoch, version, forced});
+}
+
 const SetMember* VolumeRecord::in_set(ReplicaId replica) const {
   return first(in_sync, [&](const SetMember& m) { return m.replica == replica; });
 }
@@ -99,6 +104,7 @@ std::string encode(const VolumeRecord& volume) {
   to.number(volume.wanted.value);
   to.byte(volume.deleting);
   to.wanted(volume.wish);
+  to.reigns(volume.reigns);
   return to.take();
 }
 
@@ -120,6 +126,7 @@ std::optional<VolumeRecord> decode_volume(std::string_view bytes) {
   v.wanted = ReplicaId(from.number());
   v.deleting = from.flag();
   v.wish = from.wanted();
+  v.reigns = from.reigns();
   if (!from.done()) return std::nullopt;
   return v;
 }
@@ -150,6 +157,7 @@ Assignment assignment_for(const VolumeRecord& volume, const Placement& self, con
   a.marks = volume.marks;
   a.in_sync = volume.in_sync;
   a.wanted = volume.wish;
+  a.reigns = volume.reigns;
   for (const auto& p : volume.members) {
     Member m{.replica = p.replica, .node = p.node, .endpoint = {}, .nbd = {}};
     const auto node = nodes.find(p.node.name);

@@ -65,6 +65,7 @@ struct VolumeRecord {
   bool deleting = false;
   /// What an operator wants instead of the spec's configuration; one change at a time.
   std::optional<Configuration> wish;
+  std::vector<Reign> reigns;  ///< The last reigns_max, the one in force included; epochs rising.
   auto operator<=>(const VolumeRecord&) const = default;
 
   const Placement* member(ReplicaId replica) const;
@@ -76,6 +77,8 @@ struct VolumeRecord {
   /// In sync_quorum: a voter that is no member any more, if there is one. It has no data and no vote,
   /// and is still counted among the voters.
   const SetMember* left_voter() const;
+  /// The reign of `epoch` begins with `version`: members are told of it from here on.
+  void begin_reign(bool forced);
 };
 std::string key_of(const VolumeRecord& volume);
 std::string encode(const VolumeRecord& volume);

@@ -351,4 +351,38 @@ BOOST_AUTO_TEST_CASE(durable_ends_at_the_first_write_that_failed) {
              pair());
 }
 
+// C18. What the other copy knew to be committed was only in its memory, and its power is gone. It was told of the set that
+// committed it, and the control plane whose primary would cut it was not.
+BOOST_AUTO_TEST_CASE(a_primary_out_of_a_backup_cannot_cut_what_a_set_that_it_forgot_has_committed) {
+  const Story story = [](Stage& s) {
+    const auto backup = s.control_records();
+    s.kill(3);
+    s.write(0);
+    s.flush();
+    s.run_for(1 * second);
+    s.kill(0);
+    s.restore_control(backup);
+    s.kill(1);
+    s.kill(2, Kill::power);
+    s.boot(3);
+    s.boot(0);
+    s.run_for(1 * second);
+    s.wish(3);
+    s.run_until([&] { return s.serves(3); }, 10 * second);
+    s.must(s.serves(3), "not_staged", "node4 was not promoted");
+    s.boot(2);
+    s.later(engine::FrontOp::read, 0);
+    s.run_for(10 * second);
+    const auto copy = s.copy(2);
+    const bool refused = copy && copy->reason.find("set_forgotten") != std::string::npos;
+    s.must(refused, "not_refused", copy ? copy->state + ": " + copy->reason : "no status");
+    s.must(s.promote(2, true), "not_promoted", "the copy that has all cannot be forced to reign");
+    s.settle();
+    s.read(0);
+  };
+  must_hold(story, lazy(apart()), 3);
+  must_break(Bug::forgotten_set_is_ignored, {"committed_fork", "lost_flushed", "lost_answered"},
+             story, lazy(apart()));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -90,4 +90,37 @@ BOOST_AUTO_TEST_CASE(what_reigned_behind_the_common_point_is_not_known_and_excus
   BOOST_TEST(!loss_excused(ours, theirs, Lsn{}, Lsn(950)));
 }
 
+// C18. Epoch 5 began without knowing of a set of epoch 3, or of an earlier one.
+BOOST_AUTO_TEST_CASE(what_was_written_before_the_reign_that_forgot_a_set_is_not_cut) {
+  const EpochHistory theirs({{Epoch(1), 1, Lsn(1), 0, Mode::sync_all},
+                             {Epoch(3), 3, Lsn(51), 0, Mode::sync_all},
+                             {Epoch(5), 5, Lsn(101), 0, Mode::sync_all}});
+  const Epoch forgotten(5);
+  BOOST_TEST(cuts_forgotten(theirs, Lsn(99), Lsn(100), forgotten));
+  BOOST_TEST(cuts_forgotten(theirs, Lsn(99), Lsn(120), forgotten));
+  BOOST_TEST(cuts_forgotten(theirs, Lsn(0), Lsn(20), forgotten));
+  // Its own records, which it shared with the reign: the reigns behind it cut them as ever.
+  BOOST_TEST(!cuts_forgotten(theirs, Lsn(100), Lsn(120), forgotten));
+  BOOST_TEST(!cuts_forgotten(theirs, Lsn(110), Lsn(120), forgotten));
+  BOOST_TEST(!cuts_forgotten(theirs, Lsn(100), Lsn(100), forgotten));  // Nothing goes.
+  BOOST_TEST(!cuts_forgotten(theirs, Lsn(60), Lsn(100), Epoch()));     // Nothing was forgotten.
+}
+
+BOOST_AUTO_TEST_CASE(what_best_effort_alone_wrote_is_cut_whatever_was_forgotten) {
+  const EpochStart alone{Epoch(1), 1, Lsn(1), 0, Mode::best_effort};
+  EpochHistory theirs({alone});
+  BOOST_TEST(!cuts_forgotten(theirs, Lsn(10), Lsn(20), Epoch(5)));
+  theirs.configured(Mode::sync_all);
+  BOOST_TEST(cuts_forgotten(theirs, Lsn(10), Lsn(20), Epoch(5)));
+  const EpochHistory both({alone, {Epoch(2), 2, Lsn(15), 0, Mode::sync_all}});
+  BOOST_TEST(cuts_forgotten(both, Lsn(10), Lsn(20), Epoch(5)));
+  BOOST_TEST(!cuts_forgotten(both, Lsn(10), Lsn(14), Epoch(5)));
+}
+
+BOOST_AUTO_TEST_CASE(what_nobody_remembers_the_writer_of_is_not_cut_where_a_set_was_forgotten) {
+  const EpochHistory theirs({{Epoch(9), 9, Lsn(900), 0, Mode::sync_all}});
+  BOOST_TEST(cuts_forgotten(theirs, Lsn(), Lsn(950), Epoch(5)));
+  BOOST_TEST(!cuts_forgotten(theirs, Lsn(899), Lsn(950), Epoch(5)));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -31,6 +31,7 @@ struct Case {
   bool touched = false;
   Rebuilt rebuilt = Rebuilt::unknown;
   Search search = Search::none;
+  bool forgotten = false;
 };
 
 OutcomeFacts facts(const Case& c) {
@@ -56,6 +57,7 @@ OutcomeFacts facts(const Case& c) {
   f.replica.promised = c.promised;
   f.replica.base = c.base;
   f.replica.clean = c.clean;
+  if (c.forgotten) f.replica.forgotten = Epoch(3);
   if (c.search == Search::not_covered || c.search == Search::covered) f.equal_at = Lsn(c.cp / 2);
   f.both_touched_known = c.search == Search::covered;
   if (c.rebuilt == Rebuilt::ours) f.replica.rebuild = BaseProgress{Epoch(1), Lsn(c.cp), 3};
@@ -84,8 +86,12 @@ bool excused(const Case& c) {
 }
 /// Something beyond cp may have been flushed, known to be committed or not.
 bool possible(const Case& c) { return c.fork != Fork::none; }
+/// What goes with the tail was written before the reign that forgot a set, which may have committed it.
+bool unknown_set(const Case& c) {
+  return c.forgotten && c.R > c.cp && c.fork != Fork::best_effort_there;
+}
 bool nothing_known_lost(const Case& c) {
-  return alive(c) && c.cp >= c.C && c.cp >= c.K && c.D >= c.witnessed;
+  return alive(c) && !unknown_set(c) && c.cp >= c.C && c.cp >= c.K && c.D >= c.witnessed;
 }
 bool proved_equal(const Case& c) { return nothing_known_lost(c) && c.digests == Compared::equal; }
 bool exact_cut(const Case& c) {
@@ -110,7 +116,8 @@ bool forked_flush(const Case& c) {
 }
 /// Committed records of the replica are abandoned, as declared.
 bool forked(const Case& c) {
-  return (alive(c) && excused(c) && (c.cp < c.C || c.cp < c.K)) || forked_flush(c);
+  return (alive(c) && excused(c) && !unknown_set(c) && (c.cp < c.C || c.cp < c.K)) ||
+         forked_flush(c);
 }
 bool named(const Case& c) { return c.search == Search::covered; }
 
@@ -152,8 +159,14 @@ const auto model = std::to_array<Model>({
      [](const Case& c) { return forked(c) && !named(c) && c.cp >= c.C && c.cp < c.K; }},
     {Row::checkpoint_beyond_common_point, Kind::refuse,
      [](const Case& c) { return alive(c) && c.cp >= c.C && c.cp < c.K && !excused(c); }},
+    {Row::set_forgotten, Kind::refuse,
+     [](const Case& c) {
+       return alive(c) && unknown_set(c) && (excused(c) || (c.cp >= c.C && c.cp >= c.K));
+     }},
     {Row::acknowledged_records_lost, Kind::rebuild_full,
-     [](const Case& c) { return alive(c) && c.cp >= c.C && c.cp >= c.K && c.D < c.witnessed; }},
+     [](const Case& c) {
+       return alive(c) && !unknown_set(c) && c.cp >= c.C && c.cp >= c.K && c.D < c.witnessed;
+     }},
     {Row::digests_unequal_touched, Kind::rebuild_delta,
      [](const Case& c) {
        return nothing_known_lost(c) && c.digests == Compared::unequal && named(c);
@@ -198,10 +211,10 @@ static_assert(model.size() == static_cast<std::size_t>(Row::count_));
 std::string text(const Case& c) {
   return fmt::format(
       "R={} D={} K={} C={} H={} S={} cp={} witnessed={} base={} fork={} digests={} clean={} "
-      "touched={} rebuilt={} search={}",
+      "touched={} rebuilt={} search={} forgotten={}",
       c.R, c.D, c.K, c.C, c.H, c.S, c.cp, c.witnessed, to_string(c.base), static_cast<int>(c.fork),
       static_cast<int>(c.digests), c.clean, c.touched, static_cast<int>(c.rebuilt),
-      static_cast<int>(c.search));
+      static_cast<int>(c.search), c.forgotten);
 }
 
 /// Boost's macros cost too much for a hundred thousand cases:
@@ -238,7 +251,7 @@ BOOST_AUTO_TEST_SUITE(outcome)
 
 BOOST_AUTO_TEST_CASE(every_combination_of_facts_has_exactly_one_row) {
   std::set<OutcomeRow> seen;
-  each_log(3, [&](Case c) {
+  const auto walk = [&](Case c) {
     for (const auto fork : {Fork::none, Fork::forced_after_cp, Fork::best_effort_there,
                             Fork::sometimes_best_effort_there})
       for (const auto digests :
@@ -261,7 +274,12 @@ BOOST_AUTO_TEST_CASE(every_combination_of_facts_has_exactly_one_row) {
             }
             c.search = Search::none;
           }
-  });
+  };
+  for (const bool forgotten : {false, true})
+    each_log(3, [&](Case c) {
+      c.forgotten = forgotten;
+      walk(c);
+    });
   for (const auto base : {BaseState::incomplete, BaseState::damaged})
     for (const auto rebuilt : {Rebuilt::unknown, Rebuilt::ours, Rebuilt::abandoned})
       for (const auto digests :
@@ -277,6 +295,7 @@ BOOST_AUTO_TEST_CASE(every_combination_of_facts_has_exactly_one_row) {
                 c.touched = touched;
                 c.clean = clean;
                 c.fork = fork;
+                c.forgotten = clean;  // It has no vote: no set counted on it.
                 check(c, seen);
               });
   each_log(2, [&](Case c) {
@@ -312,6 +331,20 @@ BOOST_AUTO_TEST_CASE(a_primary_that_lacks_committed_records_is_refused) {
   BOOST_TEST(outcome.proof ==
              "committed_beyond_common_point: it knows 110 committed and the logs part at 60 "
              "(R=110 D=110 K=50 C=110 S=1 H=61 cp=60)");
+}
+
+// C18: what it knew committed it lost with its power, and the set that says so is one that its control plane forgot.
+BOOST_AUTO_TEST_CASE(a_tail_that_a_forgotten_set_may_have_committed_is_not_cut) {
+  Case c{.R = 110, .D = 110, .K = 50, .C = 60, .H = 61, .S = 1, .cp = 60};
+  BOOST_TEST((decide(facts(c)).row == OutcomeRow::diverged_tail));
+  c.forgotten = true;
+  const auto outcome = decide(facts(c));
+  BOOST_TEST((outcome.kind == OutcomeKind::refuse));
+  BOOST_TEST(outcome.proof ==
+             "set_forgotten: (60,110] may have been committed by a set that the control plane had "
+             "forgotten when epoch 3 began; `tidemark promote --force` of the copy that is right "
+             "decides, or `tidemark replica replace` of this one (R=110 D=110 K=50 C=60 S=1 H=61 "
+             "cp=60)");
 }
 
 // Nothing shows that they part at 0: the reign that both had has fallen out of the history.

@@ -21,13 +21,14 @@ inline constexpr std::uint64_t plenty = 1ull << 30;
 
 struct Rig {
   /// A replica whose log ends at `end`, all of it durable.
-  explicit Rig(std::uint64_t end = 5, BaseState base = BaseState::complete) {
+  explicit Rig(std::uint64_t end = 5, BaseState base = BaseState::complete, Epoch forgotten = {}) {
     log.epoch(1, 11);
     log.grow_to(end);
     ReceiverConfig config;
     config.assignment = assignment(1, 1, 2);
     config.incarnation = Incarnation(4);
     config.promised = Epoch(1);
+    config.forgotten = forgotten;
     auto& n = config.numbers;
     n.received = n.durable = log.end();
     n.digest = n.durable_digest = log.digest(log.end());

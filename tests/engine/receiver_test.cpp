@@ -130,6 +130,27 @@ BOOST_AUTO_TEST_CASE(a_session_without_equal_digest_or_below_committed_is_refuse
   BOOST_TEST(has(refused(7, [](StartSession& s) { s.session = SessionId{}; }), "protocol"));
 }
 
+// C18: what a set may have committed that the control plane forgot is not cut, whatever the primary says.
+BOOST_AUTO_TEST_CASE(a_session_that_cuts_what_a_forgotten_set_may_have_committed_is_refused) {
+  const auto begun = [](std::uint64_t cp, Epoch forgotten) {
+    Rig r(9, BaseState::complete, forgotten);
+    r.arrive();
+    r.prove(cp);
+    return r.say(r.start(cp, 12));
+  };
+  BOOST_TEST(has(begun(7, Epoch(2)),
+                 "bad_data: it would cut to 7 what a set that epoch 2 forgot may have committed"));
+  BOOST_TEST(has(begun(9, Epoch(2)), "session_ready 10"));  // Nothing goes.
+  BOOST_TEST(has(begun(7, Epoch(1)), "truncate 7"));        // Written in that reign.
+  Rig r(9, BaseState::complete, Epoch(2));
+  r.arrive();
+  r.say(Probe{volume(), Epoch(1), SessionId(7)});
+  const auto effects = r.receiver->on(PeerSaid{1, Probe{volume(), Epoch(1), SessionId(7)}});
+  BOOST_REQUIRE(effects.size() == 1u);
+  const auto& answer = std::get<Facts>(std::get<Answer>(effects.front()).message);
+  BOOST_CHECK(answer.forgotten == Epoch(2));
+}
+
 BOOST_AUTO_TEST_CASE(everything_stale_is_refused_at_every_entry) {
   const auto said = [](auto change) {
     Rig r(5);

@@ -337,6 +337,19 @@ BOOST_AUTO_TEST_CASE(members_out_of_order_are_refused) {
   BOOST_TEST(decode(encode(assign), std::nullopt).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(reigns_out_of_order_are_refused) {
+  Assign assign;
+  assign.assignment.spec = {test_volume(), "v", 4096, Mode::sync_all, AckPolicy::received, 3, 2};
+  auto& reigns = assign.assignment.reigns;
+  reigns = {{Epoch(2), Version(1), false}, {Epoch(1), Version(2), false}};
+  BOOST_TEST(!decode(encode(assign), std::nullopt));
+  reigns = {{Epoch(1), Version(1), false}, {Epoch(1), Version(2), false}};
+  BOOST_TEST(!decode(encode(assign), std::nullopt));
+  // Behind one that was forgotten the versions may be any.
+  reigns = {{Epoch(1), Version(2), false}, {Epoch(2), Version(1), true}};
+  BOOST_TEST(decode(encode(assign), std::nullopt).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(volumes_that_cannot_be_are_refused) {
   const VolumeSpec good{test_volume(), "vol-1", 8192, Mode::sync_all, AckPolicy::received, 3, 2};
   const auto taken = [](const VolumeSpec& spec) {

@@ -140,6 +140,7 @@ void fill(Source& s, Facts& m) {
   for (auto* lsn : {&m.received, &m.durable, &m.checkpoint, &m.retained, &m.committed})
     *lsn = s.of<Lsn>();
   m.promised = s.of<Epoch>();
+  m.forgotten = s.of<Epoch>();
   m.incarnation = s.of<Incarnation>();
   m.base = s.choice(BaseState::complete, BaseState::damaged);
   if (s.count(0, 1) == 1) m.rebuild = BaseProgress{s.of<Epoch>(), s.of<Lsn>(), s.any()};
@@ -292,6 +293,11 @@ void fill(Source& s, Assign& m) {
   a.in_sync = s.set();
   if (s.flag()) a.wanted = configuration(s);
   a.spec.below_min = s.choice(BelowMin::block, BelowMin::fail);
+  for (auto left = s.count(0, reigns_max); left > 0; --left) {
+    const auto last = a.reigns.empty() ? 0 : a.reigns.back().epoch.value;
+    const Epoch epoch(last + s.number(1, 5));
+    a.reigns.push_back({epoch, s.of<Version>(), s.flag()});
+  }
 }
 void fill(Source& s, AssignAck& m) { m = {test_volume(), s.of<Epoch>(), s.of<Version>()}; }
 void fill(Source& s, Unassign& m) { m = {test_volume(), s.of<ReplicaId>()}; }

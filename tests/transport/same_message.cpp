@@ -54,7 +54,7 @@ static_assert(all_listed(std::make_index_sequence<message_types>()));
 static_assert(wire::Wire<BlockCopy>::count == boost::pfr::tuple_size_v<BlockCopy> - 1,
               "its data is the body");
 static_assert(lists_every_member<VolumeSpec> && lists_every_member<Assignment> &&
-              lists_every_member<Member>);
+              lists_every_member<Member> && lists_every_member<Reign>);
 static_assert(lists_every_member<EpochStart> && lists_every_member<BaseProgress> &&
               lists_every_member<NodeId> && lists_every_member<SetMember>);
 

@@ -112,7 +112,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::refused, "refused", 11, 523, 0, greeting_acceptor | answering_acceptor | open_any},
 
     {FrameType::probe, "probe", 32, 32, 0, records_connector},
-    {FrameType::facts, "facts", 94, 3958, 0, records_acceptor},
+    {FrameType::facts, "facts", 102, 3966, 0, records_acceptor},
     {FrameType::ask_digest, "ask_digest", 40, 40, 0, records_connector},
     {FrameType::digest_is, "digest_is", 41, 57, 0, records_acceptor},
     {FrameType::start_session, "start_session", 107, 3955, 0, records_connector},
@@ -134,7 +134,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
 
     {FrameType::register_node, "register", 31, 605, 0, control_connector},
     {FrameType::registered, "registered", 16, 16, 0, control_acceptor},
-    {FrameType::assign, "assign", 90, 10087, 0, control_acceptor},
+    {FrameType::assign, "assign", 91, 10360, 0, control_acceptor},
     {FrameType::assign_ack, "assign_ack", 32, 32, 0, control_connector},
     {FrameType::unassign, "unassign", 24, 24, 0, control_acceptor},
     {FrameType::unassign_ack, "unassign_ack", 24, 24, 0, control_connector},

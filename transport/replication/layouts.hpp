@@ -120,8 +120,9 @@ template <>
 struct Wire<Facts>
     : Fields<Facts, F<&Facts::volume>, F<&Facts::epoch>, F<&Facts::session>, F<&Facts::received>,
              F<&Facts::durable>, F<&Facts::checkpoint>, F<&Facts::retained>, F<&Facts::committed>,
-             F<&Facts::promised>, F<&Facts::incarnation>, F<&Facts::base>, F<&Facts::rebuild>,
-             F<&Facts::clean>, F<&Facts::history>, F<&Facts::damage, Reason>> {};
+             F<&Facts::promised>, F<&Facts::forgotten>, F<&Facts::incarnation>, F<&Facts::base>,
+             F<&Facts::rebuild>, F<&Facts::clean>, F<&Facts::history>, F<&Facts::damage, Reason>> {
+};
 template <>
 struct Wire<AskDigest> : Fields<AskDigest, F<&AskDigest::volume>, F<&AskDigest::epoch>,
                                 F<&AskDigest::session>, F<&AskDigest::lsn>> {};

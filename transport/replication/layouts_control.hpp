@@ -32,8 +32,12 @@ struct Wire<Member> : Fields<Member, F<&Member::replica>, F<&Member::node>,
 template <>
 struct Wire<SetMember> : Fields<SetMember, F<&SetMember::replica>, F<&SetMember::incarnation>> {};
 
+template <>
+struct Wire<Reign> : Fields<Reign, F<&Reign::epoch>, F<&Reign::version>, F<&Reign::forced>> {};
+
 using Members = List<Member, members_max>;
 using SetMembers = List<SetMember, members_max>;
+using Reigns = List<Reign, reigns_max>;
 
 inline const char* flaw_of_assignment(const Assignment& a) {
   const auto rises = [](const auto& x, const auto& y) { return x.replica < y.replica; };
@@ -42,18 +46,22 @@ inline const char* flaw_of_assignment(const Assignment& a) {
              return !rises(x, y);
            }) == list.end();
   };
+  const auto not_later = [](const Reign& x, const Reign& y) { return x.epoch >= y.epoch; };
+  if (std::ranges::adjacent_find(a.reigns, not_later) != a.reigns.end()) {
+    return "has reigns out of order";
+  }
   if (!strictly(a.members) || !strictly(a.in_sync)) return "has members out of order";
   return a.marks > (EpochBody::forced | EpochBody::cache_lost) ? "has unknown marks" : nullptr;
 }
 template <>
 struct Wire<Assignment>
-    : Validated<
-          Assignment, flaw_of_assignment,
-          Fields<Assignment, F<&Assignment::spec>, F<&Assignment::epoch>, F<&Assignment::nonce>,
-                 F<&Assignment::version>, F<&Assignment::self>, F<&Assignment::role>,
-                 F<&Assignment::primary>, F<&Assignment::primary_incarnation>,
-                 F<&Assignment::marks>, F<&Assignment::members, Members>,
-                 F<&Assignment::in_sync, SetMembers>, F<&Assignment::wanted>>> {};
+    : Validated<Assignment, flaw_of_assignment,
+                Fields<Assignment, F<&Assignment::spec>, F<&Assignment::epoch>,
+                       F<&Assignment::nonce>, F<&Assignment::version>, F<&Assignment::self>,
+                       F<&Assignment::role>, F<&Assignment::primary>,
+                       F<&Assignment::primary_incarnation>, F<&Assignment::marks>,
+                       F<&Assignment::members, Members>, F<&Assignment::in_sync, SetMembers>,
+                       F<&Assignment::wanted>, F<&Assignment::reigns, Reigns>>> {};
 
 /// What others will connect to, and what operators will read.
 inline const char* flaw_of_register(const Register& m) {
