@@ -30,7 +30,6 @@ Reign History::opened(std::uint32_t life) {
   if (!reigns_.empty() && reigns_.back().life == life && !reigns_.back().over) {
     return static_cast<Reign>(reigns_.size());
   }
-  if (!reigns_.empty()) reigns_.back().over = true;
   reigns_.push_back({life, false, may_lose_cache_ || std::exchange(cache_lost_, false),
                      std::exchange(forced_, false)});
   // What is under way is done by this reign, if it was not done before.
@@ -74,7 +73,7 @@ void History::resize_begun(engine::MonoTime at, std::uint64_t cells) {
 void History::resize_ended(engine::MonoTime at) {
   CHECK(next_size_.has_value());
   // Committed: nothing takes it back but the loss of a log that nobody else had.
-  if (cut_) write_answered(*cut_, at, !may_lose_cache_);
+  if (cut_) write_answered(cut_.value(), at, !may_lose_cache_);
   size_ = *next_size_;
   size_since_ = at;
   next_size_.reset();
@@ -137,47 +136,36 @@ bool History::forced_between(Reign from, Reign to) const {
   return false;
 }
 
-/// Answered or seen before the read began; what is not may have come behind it.
-bool History::known_before(const Entry& e, const Read& r) const {
-  const auto& o = op(e);
-  return (answered(o) && o.ended < r.began) || (e.seen_in != 0 && e.seen_at < r.began);
+/// Answered or seen by then; what is not may have come behind what began then.
+bool History::known_before(const Entry& e, engine::MonoTime t) const {
+  return op(e).ended < t || e.seen_at < t;
 }
 
 bool History::in_force(const Entry& e, const Read& r) const {
   const auto& o = op(e);
   // What was seen or answered since counts again.
   if (forced_between(std::max(o.reign, e.seen_in), r.reign)) return false;
-  const bool was_answered = answered(o) && o.ended < r.began;
-  const bool was_seen = e.seen_in != 0 && e.seen_at < r.began;
-  if (!was_answered && !was_seen) return false;
-  if (o.flushed || e.flushed) return true;
-  if (was_answered && (o.reign >= r.reign || !excused(o.reign, r.reign))) return true;
-  return was_seen && (e.seen_in >= r.reign || !excused(e.seen_in, r.reign));
+  if (is_flushed(e)) return known_before(e, r.began);
+  return (o.ended < r.began && !excused(o.reign, r.reign)) ||
+         (e.seen_at < r.began && !excused(e.seen_in, r.reign));
 }
 
 // It can have no effect any more that it did not have when the read began.
 bool History::finished(const Entry& e, const Read& r) const {
-  const auto& o = op(e);
-  return (answered(o) && o.ended < r.began) || o.reign < r.reign ||
-         (e.seen_in != 0 && e.seen_at < r.began);
+  return known_before(e, r.began) || op(e).reign < r.reign;
 }
 
 bool History::certainly_after(const Entry& later, const Entry& earlier) const {
   const auto& a = op(earlier);
   const auto& b = op(later);
-  if (answered(a) && a.ended < b.began) return true;
-  if (a.reign < b.reign) return true;
-  // Seen by somebody before the later one began.
-  if (earlier.seen_in != 0 && earlier.seen_at < b.began) return true;
-  return a.connection == b.connection && a.reign == b.reign && earlier.op < later.op;
+  if (known_before(earlier, b.began) || a.reign < b.reign) return true;
+  return a.connection == b.connection && earlier.op < later.op;
 }
 
 const History::Entry* History::blocker(const Cell& cell, const Entry& candidate,
                                        const Read& r) const {
   for (const auto& other : cell.live) {
-    if (other.op != candidate.op && certainly_after(other, candidate) && in_force(other, r)) {
-      return &other;
-    }
+    if (certainly_after(other, candidate) && in_force(other, r)) return &other;
   }
   return nullptr;
 }
@@ -186,7 +174,7 @@ std::string History::describe(const Entry& e) const {
   const auto& o = op(e);
   return fmt::format(
       "op {} ({}{}, reign {}, connection {}, began {:.6f}{})", e.op, o.zeros ? "zeros" : "data",
-      o.flushed || e.flushed ? ", flushed" : "", o.reign, o.connection,
+      is_flushed(e) ? ", flushed" : "", o.reign, o.connection,
       static_cast<double>(o.began.value) / 1e9,
       answered(o) ? fmt::format(", answered {:.6f}", static_cast<double>(o.ended.value) / 1e9)
                   : std::string(", never answered"));
@@ -222,8 +210,7 @@ void History::cell_read(Reign reign, engine::MonoTime began, engine::MonoTime en
       return fail_("future",
                    fmt::format("cell {} holds op {} before it was asked for", index, *value));
     }
-    const bool lost = op(*blocked_by).flushed || blocked_by->flushed;
-    return fail_(lost ? "lost_flushed" : "lost_answered",
+    return fail_(is_flushed(*blocked_by) ? "lost_flushed" : "lost_answered",
                  fmt::format("cell {} read as {} in reign {}, behind it is {}", index,
                              describe(*blocked), reign, describe(*blocked_by)));
   }
@@ -233,7 +220,7 @@ void History::cell_read(Reign reign, engine::MonoTime began, engine::MonoTime en
     if (std::any_of(cell.gone.begin(), cell.gone.end(), just_gone)) return;
     add_returned_zeros(cell, candidates, r);
   }
-  settle(cell, candidates, zeros, r);
+  settle(cell, candidates, r);
 }
 
 bool History::is_flushed(const Entry& e) const { return op(e).flushed || e.flushed; }
@@ -247,7 +234,7 @@ bool History::may_return(const Cell& cell, const Entry& e, const Read& r) const 
   if (certainly_after(e, successor)) return false;
   const auto kept = [&](const Entry& other) {
     const bool behind = other.op == e.gone_for || certainly_after(other, e);
-    return other.op != e.op && behind && is_flushed(other) && known_before(other, r) &&
+    return behind && is_flushed(other) && known_before(other, r.began) &&
            !forced_between(std::max(op(other).reign, other.seen_in), r.reign);
   };
   return std::none_of(cell.live.begin(), cell.live.end(), kept) &&
@@ -282,7 +269,7 @@ void History::judge_missing(Cell& cell, std::uint64_t index, OpId value, const R
       back.gone_at = {};
       cell.gone.erase(cell.gone.begin() + (&e - cell.gone.data()));
       cell.live.push_back(back);
-      return settle(cell, {cell.live.size() - 1}, value == 0, r);
+      return settle(cell, {cell.live.size() - 1}, r);
     }
     gone = &e;
   }
@@ -295,15 +282,13 @@ void History::judge_missing(Cell& cell, std::uint64_t index, OpId value, const R
                     static_cast<double>(gone->gone_at.value) / 1e9));
 }
 
-void History::settle(Cell& cell, const std::vector<std::size_t>& candidates, bool zeros,
-                     const Read& r) {
+void History::settle(Cell& cell, const std::vector<std::size_t>& candidates, const Read& r) {
   if (candidates.size() == 1) {
     auto& e = cell.live[candidates.front()];
     if (e.seen_in != r.reign) {
       e.seen_in = r.reign;
       e.seen_at = r.ended;
-      const auto& o = op(e);
-      if (!e.flushed && !o.flushed) {
+      if (!is_flushed(e)) {
         seen_unflushed_.emplace_back(static_cast<std::uint64_t>(&cell - cells_.data()), e.op);
       }
     }
@@ -311,6 +296,7 @@ void History::settle(Cell& cell, const std::vector<std::size_t>& candidates, boo
   // Zeros look alike: which of several it was is not known, so none of them is over.
   std::vector<Entry> kept;
   for (const auto i : candidates) kept.push_back(cell.live[i]);
+  const bool zeros = op(kept.front()).zeros;
   for (std::size_t i = 0; i < cell.live.size();) {
     const auto& e = cell.live[i];
     const bool same = zeros ? op(e).zeros : e.op == kept.front().op;

@@ -91,12 +91,12 @@ class History {
   /// A write as one cell knows it.
   struct Entry {
     OpId op = 0;
-    Reign seen_in = 0;  ///< The last reign whose read returned it.
-    engine::MonoTime seen_at{};
-    bool flushed = false;        ///< Seen, then flushed, whatever its own reign.
-    engine::MonoTime gone_at{};  ///< Set for entries that are over; so are the next two.
-    Reign gone_in = 0;           ///< Of the read that showed it.
-    OpId gone_for = 0;           ///< What that read returned.
+    Reign seen_in = 0;                ///< The last reign whose read returned it.
+    engine::MonoTime seen_at{~0ULL};  ///< Never: by nobody.
+    bool flushed = false;             ///< Seen, then flushed, whatever its own reign.
+    engine::MonoTime gone_at{};       ///< Set for entries that are over; so are the next two.
+    Reign gone_in = 0;                ///< Of the read that showed it.
+    OpId gone_for = 0;                ///< What that read returned.
   };
   struct Cell {
     std::vector<Entry> live;
@@ -115,13 +115,13 @@ class History {
   bool certainly_after(const Entry& later, const Entry& earlier) const;
   bool excused(Reign from, Reign to) const;
   bool forced_between(Reign from, Reign to) const;
-  bool known_before(const Entry& e, const Read& r) const;
+  bool known_before(const Entry& e, engine::MonoTime t) const;
   const Entry* blocker(const Cell& cell, const Entry& candidate, const Read& r) const;
   bool is_flushed(const Entry& e) const;
   void add_returned_zeros(Cell& cell, std::vector<std::size_t>& candidates, const Read& r);
   bool may_return(const Cell& cell, const Entry& e, const Read& r) const;
   void judge_missing(Cell& cell, std::uint64_t index, OpId value, const Read& r);
-  void settle(Cell& cell, const std::vector<std::size_t>& candidates, bool zeros, const Read& r);
+  void settle(Cell& cell, const std::vector<std::size_t>& candidates, const Read& r);
   std::string describe(const Entry& e) const;
 
   OpId cut_begun(engine::MonoTime at);

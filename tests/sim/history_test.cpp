@@ -1,51 +1,13 @@
 // The judge of reads is itself judged: what is allowed passes,
 // and every kind of breach is called by its name.
 #define BOOST_TEST_DYN_LINK
-#include "sim/checkers/history.hpp"
-
 #include <boost/test/unit_test.hpp>
+
+#include "tests/sim/history_rig.hpp"
 
 using namespace tidemark;
 using namespace tidemark::sim;
-
-namespace {
-
-engine::MonoTime at(std::uint64_t t) { return engine::MonoTime(t); }
-
-struct Story {
-  std::string cls;
-  History history{8, 8, false, false, [this](std::string c, std::string) {
-                    if (cls.empty()) cls = std::move(c);
-                  }};
-  Reign reign = history.opened(1);
-  std::uint64_t time = 1;
-
-  OpId begin(std::uint64_t connection = 1) {
-    return history.write_begun(connection, reign, at(time++), {0, 1}, false);
-  }
-  OpId write(std::uint64_t connection = 1) {
-    const auto op = begin(connection);
-    history.write_answered(op, at(time++), false);
-    return op;
-  }
-  void flush() {
-    const auto began = at(time++);
-    ++time;
-    history.flushed(reign, began);
-  }
-  void read(OpId op) {
-    const auto began = at(time++);
-    history.cell_read(reign, began, at(time++), 0, op);
-  }
-  void failover(bool cache_lost) {
-    history.reign_over(reign);
-    if (cache_lost) history.cache_lost();
-    reign = history.opened(++life);
-  }
-  std::uint32_t life = 1;
-};
-
-}  // namespace
+using namespace tidemark::sim::history_rig;
 
 BOOST_AUTO_TEST_SUITE(history)
 
@@ -206,6 +168,7 @@ BOOST_AUTO_TEST_CASE(bytes_that_nobody_wrote_are_corruption) {
   Story s;
   s.history.cell_read(s.reign, at(1), at(2), 0, std::nullopt);
   BOOST_TEST(s.cls == "corrupt");
+  BOOST_TEST(s.text == "cell 0 holds bytes that nobody wrote there");
 }
 
 BOOST_AUTO_TEST_CASE(a_value_from_another_cell_is_corruption) {
