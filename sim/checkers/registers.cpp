@@ -45,12 +45,8 @@ void Registers::opened(Reign reign, MonoTime at) {
 
 void Registers::waits(std::uint64_t client, std::optional<MonoTime> since) {
   waiting_[client] = since.value_or(Register::never);
-}
-
-/// What ends from now on began then or later.
-MonoTime Registers::horizon(MonoTime now) const {
-  for (const auto& [client, since] : waiting_) now = std::min(now, since);
-  return now;
+  oldest_ = Register::never;
+  for (const auto& waiting : waiting_) oldest_ = std::min(oldest_, waiting.second);
 }
 
 /// The cell as the stretch has it.
@@ -78,7 +74,7 @@ void Registers::write_answered(OpId id, MonoTime at) {
   const auto& op = ops_.at(id);
   std::erase(unanswered_, id);
   if (op.stretch != stretch_) return;
-  const auto from = horizon(at);
+  const auto from = std::min(at, oldest_);
   for (std::uint64_t i = 0; i < op.cells.count; ++i) {
     const auto index = op.cells.first + i;
     auto& c = cell(index);
@@ -112,7 +108,7 @@ void Registers::cell_read(Reign reign, MonoTime began, MonoTime ended, std::uint
   auto& c = cell(index);
   if (!known(c, index, *value)) return;
   judge(index, c.value.read(*value, began, ended));
-  judge(index, c.value.settle(horizon(ended)));
+  judge(index, c.value.settle(std::min(ended, oldest_)));
   held_max_ = std::max(held_max_, c.value.held());
 }
 

@@ -65,18 +65,19 @@ class Registers {
 
   Cell& cell(std::uint64_t index);
   void cut_begun(engine::MonoTime at);
-  engine::MonoTime horizon(engine::MonoTime now) const;
   void judge(std::uint64_t index, const Register::Verdict& verdict);
   /// Whether a read may have returned it; makes it known to the cell if it is of an older stretch.
   bool known(Cell& cell, std::uint64_t index, OpId value);
 
   std::vector<Cell> cells_;
-  std::unordered_map<OpId, Op> ops_;          ///< Looked up only.
-  std::vector<OpId> unanswered_;              ///< Of the last reign.
+  std::unordered_map<OpId, Op> ops_;  ///< Looked up only. All of them: a disk may bring back any.
+  std::vector<OpId> unanswered_;      ///< Of the last reign.
   std::vector<std::uint32_t> stretch_of_{0};  ///< By reign.
   std::uint32_t stretch_ = 0;
-  engine::MonoTime since_{};  ///< Begin of the stretch.
-  std::map<std::uint64_t, engine::MonoTime> waiting_;
+  engine::MonoTime since_{};                           ///< Begin of the stretch.
+  std::map<std::uint64_t, engine::MonoTime> waiting_;  ///< Since when, by client.
+  engine::MonoTime oldest_ =
+      Register::never;  ///< Of these: what ends from now on began no earlier.
   std::uint64_t size_;
   std::uint64_t next_size_;
   OpId cut_ = 0;  ///< Under way.
