@@ -85,6 +85,8 @@ Pipe::Piece Pipe::next(std::size_t bytes) {
     piece.end = true;
     return piece;
   }
+  piece.bytes = std::exchange(spare_, {});
+  piece.bytes.clear();
   copy_out(std::min(bytes, queue_.bytes()), piece.bytes);
   apply_damage(piece.bytes);
   left_ += piece.bytes.size();
@@ -139,6 +141,12 @@ std::optional<Pipe::Piece> Pipe::land(engine::MonoTime now) {
   flying_.pop_front();
   arrived_ += piece.bytes.size();
   return piece;
+}
+
+void Pipe::reuse(std::vector<std::byte> bytes) {
+  constexpr std::size_t kept_bytes_max = 256
+                                         << 10;  // Frames of a few blocks; many pipes are there.
+  if (bytes.capacity() <= kept_bytes_max) spare_ = std::move(bytes);
 }
 
 std::size_t Pipe::feed(std::span<const std::byte> bytes) {

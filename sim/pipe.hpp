@@ -62,6 +62,8 @@ class Pipe {
   void lose_behind(std::size_t bytes);
   /// The next piece that is due.
   std::optional<Piece> land(engine::MonoTime now);
+  /// Memory of a piece that landed serves a later one.
+  void reuse(std::vector<std::byte> bytes);
 
   // --- the receiver
   /// Gives bytes to the assembly, as many as it has room for; returns how many.
@@ -92,6 +94,7 @@ class Pipe {
   std::deque<Piece> recalled_;
   std::size_t recalled_bytes_ = 0;
   std::deque<Piece> flying_;
+  std::vector<std::byte> spare_;
   transport::Intake intake_;
   std::deque<Sent> sent_;  ///< Frames that the receiver has not taken.
 };

@@ -136,6 +136,7 @@ void Wire::landed(int from) {
       return down(to, "closed by the peer");
     }
     read(to, piece->bytes);
+    stream.reuse(std::move(piece->bytes));
   }
 }
 

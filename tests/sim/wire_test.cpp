@@ -200,6 +200,22 @@ BOOST_AUTO_TEST_CASE(a_clogged_path_lets_hardly_anything_through_and_then_all_at
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_link_that_takes_no_data_is_cut_when_too_much_waits) {
+  Line line(1, bytes());
+  line.connect();
+  line.net.clog(1, 0, 100 * millisecond);
+  for (std::uint64_t id = 1; id <= 15; ++id) line.tell(id, 4u << 20);
+  line.run_for(1 * millisecond);
+  BOOST_TEST(line.ear_b->down == "");
+  BOOST_TEST(line.link->queued_bytes() > 60u << 20);
+  line.tell(16, 4u << 20);
+  line.tell(17, 4u << 20);
+  line.run();
+  BOOST_TEST(line.ear_b->down.find("takes no data") != std::string::npos);
+  BOOST_TEST(line.ear_a->down == "connection reset");
+  BOOST_TEST(line.ear_a->heard.empty());
+}
+
 BOOST_AUTO_TEST_CASE(what_is_closed_into_a_blocked_path_is_cut_after_a_while) {
   std::uint64_t some = 0;
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
