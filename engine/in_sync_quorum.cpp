@@ -222,6 +222,9 @@ std::string InSync::missing_of(const std::vector<SetMember>& voters, const LogNu
                fmt::format("replica {} ({}) {}", m.replica, peer->node, why_waiting(*peer, log)));
     }
   }
+  if (rule.required > voters.size()) {
+    add_part(text, fmt::format("{} more must come in line", rule.required - voters.size()));
+  }
   return fmt::format("{} of the {} voters {} must have it: {}", rule.required, voters.size(),
                      set_text(voters), text);
 }

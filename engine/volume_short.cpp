@@ -9,6 +9,18 @@
 #include "engine/volume.hpp"
 
 namespace tidemark::engine {
+namespace {
+
+/// `who`: the copies that are waited for. There is none where all have everything but the primary's own disk, or where
+/// those that count are fewer than there have to be.
+std::string what_is_short(std::string who, LogNumbers log, std::uint32_t min_copies) {
+  if (!who.empty()) return who;
+  if (log.own_durable < log.head)
+    return fmt::format("the primary's disk has {} of {}", log.own_durable, log.head);
+  return fmt::format("min_copies is {}, and fewer copies count", min_copies);
+}
+
+}  // namespace
 
 void VolumeMachine::watch_copies(Moment at) {
   if (state_ == VolumeState::ended) return;
@@ -23,10 +35,10 @@ void VolumeMachine::watch_copies(Moment at) {
                      at.now - std::max(since, moved_at_) >= patience;
   if (fails != failing_) {
     failing_ = fails;
-    auto event =
-        fails
-            ? Event(Level::warning, "writes_fail").with("reason", in_sync_->waiting_for(numbers()))
-            : Event(Level::info, "writes_go_on");
+    auto event = fails ? Event(Level::warning, "writes_fail")
+                             .with("reason", what_is_short(in_sync_->waiting_for(numbers()),
+                                                           numbers(), assignment_.spec.min_copies))
+                       : Event(Level::info, "writes_go_on");
     effects_.push_back(Log{std::move(event)});
   }
   if (sometimes(failing_, Mark::writes_fail_below_min)) fail_waiting();
@@ -34,7 +46,9 @@ void VolumeMachine::watch_copies(Moment at) {
 
 Error VolumeMachine::too_few_copies() const {
   return {Errc::io_failed, fmt::format("volume {} has too few copies, and is to fail then: {}",
-                                       assignment_.spec.name, in_sync_->waiting_for(numbers()))};
+                                       assignment_.spec.name,
+                                       what_is_short(in_sync_->waiting_for(numbers()), numbers(),
+                                                     assignment_.spec.min_copies))};
 }
 
 void VolumeMachine::fail_waiting() {

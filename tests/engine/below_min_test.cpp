@@ -76,6 +76,23 @@ BOOST_AUTO_TEST_CASE(a_copy_whose_disk_is_stuck_is_none_to_wait_for) {
   }
 }
 
+// The copies that count have all there is, and nothing is committed: then it is none of them.
+BOOST_AUTO_TEST_CASE(an_error_names_the_primarys_own_disk_where_that_is_what_is_short) {
+  for (const auto mode : {Mode::sync_all, Mode::sync_quorum}) {
+    auto a = failing(mode);
+    a.spec.min_copies = 3;
+    Changing s(a);
+    s.fua(1);
+    s.has({2, 3});
+    std::string reason;
+    s.at.now = s.at.now + 2'500 * millisecond;
+    for (const auto& effect : s.volume.on(Ticked{s.at})) {
+      if (const auto* answer = std::get_if<Reply>(&effect)) reason = answer->reply.error->text;
+    }
+    BOOST_TEST(reason.find("the primary's disk has 1 of 2") != std::string::npos, reason);
+  }
+}
+
 // However long it takes: committed follows it, or will in one step.
 BOOST_AUTO_TEST_CASE(a_copy_that_catches_up_is_waited_for_while_it_comes_nearer) {
   for (const auto mode : {Mode::sync_all, Mode::sync_quorum}) {

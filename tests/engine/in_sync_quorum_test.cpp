@@ -76,6 +76,17 @@ BOOST_AUTO_TEST_CASE(two_of_three_away_hold_everything_up_and_status_says_who) {
              "replica 3 (node3) is away");
 }
 
+BOOST_AUTO_TEST_CASE(fewer_voters_than_must_have_it_wait_for_more_of_them) {
+  auto a = quorum();
+  a.in_sync.resize(1);
+  Story s(a);
+  s.log = {Lsn(1), Lsn(9), Lsn(1), Lsn(1), Lsn(9)};
+  s.closes(2);
+  s.closes(3);
+  BOOST_TEST(s.set.waiting_for(s.log) ==
+             "2 of the 1 voters {1} must have it: 1 more must come in line");
+}
+
 BOOST_AUTO_TEST_CASE(planted_the_absent_leave_the_denominator) {
   plant(Bug::quorum_shrinks_with_absence);
   Story s(quorum());
