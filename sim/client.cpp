@@ -53,7 +53,10 @@ CellRange inner_blocks(CellRange cells) {
 Client::Client(ClientWorld& world, Counts& counts, std::uint64_t id, Random random)
     : world_(world), counts_(counts), id_(id), random_(random) {}
 
-void Client::start() { connect_later(0); }
+void Client::start() {
+  unserved_since_ = world_.events.now();
+  connect_later(0);
+}
 
 void Client::connect_later(std::uint64_t delay) {
   if (std::exchange(connecting_, true)) return;
@@ -162,10 +165,19 @@ void Client::tell_waiting() {
 // Answers travel to the client: they are lost with its connection.
 void Client::on_replies(std::vector<FrontReply> replies) {
   for (auto& reply : replies) {
+    note_answer(reply);
     world_.events.after(20 * us + random_.below(60 * us), nullptr, "client_hears",
                         [self = shared_from_this(), connection = connection_,
                          reply = std::move(reply)] { self->received(connection, reply); });
   }
+}
+
+// What the server says counts, whether or not the client comes to hear it.
+void Client::note_answer(const FrontReply& reply) {
+  const auto found = pending_.find(reply.cookie);
+  if (reply.error || found == pending_.end() || found->second.ask.op != FrontOp::write) return;
+  const auto place = world_.answers.place(found->second.op);
+  if (place) world_.judges.reigns.answered(found->second.op, *place);
 }
 
 void Client::received(std::uint64_t connection, const FrontReply& reply) {
@@ -192,6 +204,7 @@ void Client::judge(const Pending& pending, const FrontReply& reply) {
   }
   if (reply.error) {
     ++counts_.errors;
+    world_.judges.refused(pending.ask.op, *reply.error, now, world_.read_errors_excused);
     if (reply.error->text.find("the volume ends at") != std::string::npos) {
       world_.history.beyond_refused(pending.began, pending.ask.cells);
     }
@@ -266,7 +279,14 @@ void Client::connection_lost(const std::string& why) {
   pending_.clear();
   tell_waiting();
   port_.reset();
+  unserved_since_ = world_.events.now();
   connect_later(random_.between(100, 20'000) * us);
+}
+
+std::optional<engine::MonoTime> Client::waiting_since() const {
+  if (!pending_.empty()) return pending_.begin()->second.began;
+  if (port_ == nullptr && next && !stopped_ && !paused_) return unserved_since_;
+  return std::nullopt;
 }
 
 }  // namespace tidemark::sim

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "sim/checkers/answers.hpp"
 #include "sim/checkers/history.hpp"
 #include "sim/checkers/registers.hpp"
+#include "sim/checkers/judges.hpp"
 #include "sim/events.hpp"
 #include "sim/random.hpp"
 #include "sim/trace.hpp"
@@ -43,6 +45,7 @@ struct ClientWorld {
   History& history;
   Registers& registers;
   Answers& answers;
+  Judges& judges;
   std::uint64_t volume_tag = 0;
   std::string volume;
   /// Opens the volume at a node that is up, in reach of clients and serves it.
@@ -82,6 +85,8 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   std::uint32_t node() const { return node_; }
   std::uint64_t connections() const { return connection_; }
   std::size_t in_flight() const { return pending_.size(); }
+  /// Since when it waits for its oldest answer, or for a node that serves it.
+  std::optional<engine::MonoTime> waiting_since() const;
   std::uint64_t answered() const { return answered_; }
 
   /// Sends one request. False when there is no connection.
@@ -111,6 +116,7 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   void turn_later();
   void turn();
   void received(std::uint64_t connection, const engine::FrontReply& reply);
+  void note_answer(const engine::FrontReply& reply);
   void judge(const Pending& pending, const engine::FrontReply& reply);
   void judge_read(const Pending& pending, const engine::FrontReply& reply);
   engine::FrontRequest request(const Ask& ask, OpId op);
@@ -128,6 +134,7 @@ class Client final : public engine::FrontClient, public std::enable_shared_from_
   std::uint64_t last_cookie_ = 0;
   std::map<std::uint64_t, Pending> pending_;
   std::uint64_t answered_ = 0;
+  engine::MonoTime unserved_since_{};  ///< Without a connection.
   bool connecting_ = false;
   bool turning_ = false;
   bool stopped_ = false;

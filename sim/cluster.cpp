@@ -130,13 +130,10 @@ Cluster::Cluster(ClusterOptions options)
                                            options_.blocks_max * cells_per_block, lossy, failing);
   logs_ = std::make_unique<Logs>(!lossy, failing);
   answers_ = std::make_unique<Answers>(volume_tag, failing);
-  scheduler_->on_step = [this](const Step& s) {
-    logs_->observe(s);
-    answers_->observe(s);
-  };
+  hook_judges();
   scheduler_->on_print = [this](const std::string& line) { fail("exception", line); };
   client_world_ = std::make_unique<ClientWorld>(ClientWorld{
-      world_.events, world_.trace, *history_, *registers_, *answers_, volume_tag, volume,
+      world_.events, world_.trace, *history_, *registers_, *answers_, *judges_, volume_tag, volume,
       [this](std::uint32_t n, std::weak_ptr<engine::FrontClient> c) { return open(n, c); }, failing,
       options_.nodes});
   for (std::uint32_t i = 0; i < options_.nodes; ++i) {
@@ -175,6 +172,7 @@ void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   if (assign != nullptr) heard_[receiver.node] = assign->assignment;
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;
   last_epoch_ = assign->assignment.epoch;
+  if (assign->assignment.marks != 0) judges_->reigns.excused(last_epoch_);
   if ((assign->assignment.marks & engine::EpochBody::cache_lost) != 0) {
     history_->cache_lost();
     registers_->lost();
@@ -188,7 +186,9 @@ void Cluster::delivered(const Life& receiver, const engine::Message& message) {
 }
 
 void Cluster::boot(std::uint32_t n) {
-  if (!nodes_[n]->alive()) nodes_[n]->boot(*system_);
+  if (nodes_[n]->alive()) return;
+  judges_->truth.boots(nodes_[n]->name());
+  nodes_[n]->boot(*system_);
 }
 
 void Cluster::kill(std::uint32_t n, Kill how) {
@@ -197,11 +197,15 @@ void Cluster::kill(std::uint32_t n, Kill how) {
     if (client->connected() && client->node() == n) client->server_died();
   }
   nodes_[n]->kill(*system_, how);
+  judges_->truth.died(nodes_[n]->name(), now());
+  judges_->progress.trouble(now());
 }
 
 void Cluster::wipe(std::uint32_t n) {
   kill(n);
   nodes_[n]->wipe();
+  judges_->reigns.forget(n);
+  copy_lost_ = true;
 }
 
 void Cluster::isolate(std::uint32_t n) {
@@ -232,6 +236,7 @@ engine::Result<Door> Cluster::open(std::uint32_t n, std::weak_ptr<engine::FrontC
 }
 
 bool Cluster::step(engine::MonoTime limit) {
+  if (judges_->progress.due(now())) look();
   if (failed()) return false;
   const bool stepped = scheduler_->step(limit);
   end_struck();
@@ -314,6 +319,7 @@ void Cluster::admin_later(const std::string& method, const std::string& path,
                           const std::string& body, std::function<void(engine::AdminReply)> done,
                           std::uint32_t at) {
   if (!nodes_[at]->alive()) return done({0, 503, "{\"error\":\"the node is down\"}"});
+  if (path.ends_with("/replicas")) copy_lost_ = true;
   engine::AdminAsk request;
   request.method = method;
   request.path = path;
@@ -359,6 +365,8 @@ std::optional<VolumeView> Cluster::view() {
       if (r.is_object()) v.copies.push_back(copy_view(r.as_object()));
     }
   }
+  judges_->truth.seen(now(), v);
+  if (v.whole(options_.copies)) copy_lost_ = false;
   return v;
 }
 
@@ -466,6 +474,7 @@ bool Cluster::settle() {
   const bool whole = converge();
   client_world_->read_errors_excused = rotted_;
   if (!whole || !read_all() || !stale_control_changes_nothing()) return false;
+  if (!nothing_leaks() || !rot_is_mended()) return false;
   // Reads excuse what was lost by an operator's word, on one copy as on another.
   if (forced_ && !copies_equal()) return false;
   const auto seen = view();

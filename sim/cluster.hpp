@@ -21,12 +21,15 @@
 #include "engine/assignment.hpp"
 #include "sim/checkers/answers.hpp"
 #include "sim/checkers/history.hpp"
+#include "sim/checkers/judges.hpp"
+#include "sim/checkers/leaks.hpp"
 #include "sim/checkers/logs.hpp"
 #include "sim/checkers/registers.hpp"
 #include "sim/client.hpp"
 #include "sim/crash_points.hpp"
 #include "sim/node.hpp"
 #include "sim/snapshot.hpp"
+#include "sim/volume_view.hpp"
 
 namespace tidemark::sim {
 
@@ -50,36 +53,6 @@ struct ClusterOptions {
 struct Failure {
   std::string cls;  ///< One word per kind of breach, for counting.
   std::string text;
-};
-
-/// One copy as the cluster's status tells it.
-struct CopyView {
-  std::string node;
-  std::string state;
-  std::string problem;
-  std::string reason;
-  bool in_set = false;
-  bool exact = false;
-  std::uint64_t end = 0;
-  std::uint64_t durable = 0;
-};
-struct VolumeView {
-  std::string primary;
-  std::string phase;
-  std::string waiting_for;
-  bool serving = false;
-  bool pending = true;
-  std::uint64_t epoch = 0;
-  std::uint64_t version = 0;
-  std::uint64_t head = 0;
-  std::uint64_t committed = 0;
-  std::uint64_t size_bytes = 0;
-  std::string mode;
-  std::uint64_t min_copies = 0;
-  std::vector<CopyView> copies;
-
-  bool whole(std::size_t copies_wanted) const;
-  bool alone() const;  ///< The primary is all that counts: best_effort.
 };
 
 class Cluster {
@@ -107,7 +80,10 @@ class Cluster {
   void isolate(std::uint32_t node);
   /// Nothing passes from one node to another.
   void block(std::uint32_t from, std::uint32_t to) { world_.net.block(from, to); }
-  void cut(std::uint32_t a, std::uint32_t b) { world_.net.cut(a, b); }
+  void cut(std::uint32_t a, std::uint32_t b) {
+    judges_->progress.trouble(now());
+    world_.net.cut(a, b);
+  }
   /// Its clients stay; who connects anew finds another node, until heal().
   void admit_nobody_new(std::uint32_t node) { isolated_[node] = true; }
   /// Removes every block.
@@ -190,6 +166,11 @@ class Cluster {
   bool copies_equal();
   /// At rest: everything that the control plane ever said is heard again, and nothing moves.
   bool stale_control_changes_nothing();
+  /// At rest: some load, broken connections, and rest again leave nothing behind that was not there before.
+  bool nothing_leaks();
+  /// A scrub has every block that rotted written as it was, or it was overwritten meanwhile.
+  bool rot_is_mended();
+  const Judges& judges() const { return *judges_; }
   bool failed() const { return failure_.has_value(); }
   const std::optional<Failure>& failure() const { return failure_; }
   void fail(std::string cls, std::string text);
@@ -212,6 +193,7 @@ class Cluster {
   /// Set when the volume's copies may be damaged on purpose: errors of reads are excused.
   void rot_was_injected() {
     rotted_ = true;
+    copy_lost_ = true;
     client_world_->read_errors_excused = true;
     logs_->rot_was_injected();
   }
@@ -237,6 +219,13 @@ class Cluster {
   bool wants(const Rules& rules) const;
   bool step(engine::MonoTime limit);
   void end_struck();
+  void hook_judges();
+  /// Nothing is wrong now: all run, hear each other and write to disks that are sound.
+  bool well() const;
+  void look();
+  Census census();
+  Census census_at_rest() const;
+  void look_at_rest(Leaks& leaks, void (Leaks::*at)(const Census&));
   void delivered(const Life& receiver, const engine::Message& message);
   engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
 
@@ -251,6 +240,7 @@ class Cluster {
   std::unique_ptr<Registers> registers_;
   std::unique_ptr<Logs> logs_;
   std::unique_ptr<Answers> answers_;
+  std::unique_ptr<Judges> judges_;
   std::unique_ptr<ClientWorld> client_world_;
   Counts counts_;
   CrashPoints crash_points_;
@@ -264,6 +254,7 @@ class Cluster {
   std::uint64_t rules_asked_ = 0;
   std::vector<std::optional<engine::Assignment>> heard_;
   bool blocks_rot_ = false;
+  bool copy_lost_ = false;    ///< On purpose, and none has been seen in its place.
   bool forced_ = false;       ///< An operator let committed records go.
   engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.
 };

@@ -17,11 +17,17 @@ using engine::Status;
 /// write in flight included.
 class SimDisk::OpenFile final : public storage::File {
  public:
-  OpenFile(InodePtr inode, std::string path, storage::OpenOptions options)
-      : inode_(std::move(inode)), path_(std::move(path)), options_(options) {
+  OpenFile(InodePtr inode, std::string path, storage::OpenOptions options,
+           std::shared_ptr<std::uint64_t> open_files)
+      : inode_(std::move(inode)),
+        path_(std::move(path)),
+        options_(options),
+        open_files_(std::move(open_files)) {
     if (options_.lock) inode_->locked = true;
+    ++*open_files_;
   }
   ~OpenFile() override {
+    --*open_files_;
     if (options_.lock) inode_->locked = false;
   }
   OpenFile(const OpenFile&) = delete;
@@ -36,6 +42,7 @@ class SimDisk::OpenFile final : public storage::File {
   InodePtr inode_;
   std::string path_;
   storage::OpenOptions options_;
+  std::shared_ptr<std::uint64_t> open_files_;  ///< Of the disk, which may be gone first.
 };
 
 SimDisk::OpenFile& SimDisk::opened(const storage::FilePtr& file) {
@@ -119,7 +126,7 @@ void SimDisk::open(const std::string& path, storage::OpenOptions options, OnOpen
   } else if (options.lock && (*inode)->locked) {
     result = Error{Errc::busy, fmt::format("lock {}: somebody else holds it", path)};
   } else {
-    result = storage::FilePtr(std::make_shared<OpenFile>(*inode, path, options));
+    result = storage::FilePtr(std::make_shared<OpenFile>(*inode, path, options, image_.open_files));
   }
   complete(latency(5, 50), "opened",
            [this, creates, path, result = std::move(result), done = std::move(done)] {

@@ -223,9 +223,19 @@ bool Inode::rot(std::uint64_t offset, std::uint64_t bytes, Random& random) {
     bad.data()[byte] ^= static_cast<std::byte>(1u << random.below(8));
     durable_[at] = std::move(bad).freeze();
     current_[at] = durable_[at];
+    rotten_[at] = durable_[at];
     return true;
   }
   return false;
+}
+
+// Whoever writes a page puts other memory in its place.
+std::vector<std::uint64_t> Inode::rotten_pages() const {
+  std::vector<std::uint64_t> pages;
+  for (const auto& [at, bad] : rotten_) {
+    if (at < current_.size() && current_[at].data() == bad.data()) pages.push_back(at);
+  }
+  return pages;
 }
 
 std::string DiskImage::parent(const std::string& path) {

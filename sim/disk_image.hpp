@@ -67,6 +67,8 @@ class Inode {
   void land_torn(Change change, Random& random);
   /// Flips a bit that was synced and is not zero; false when there is none at or behind `offset`.
   bool rot(std::uint64_t offset, std::uint64_t bytes, Random& random);
+  /// Pages that rotted and are still as rot left them.
+  std::vector<std::uint64_t> rotten_pages() const;
   /// Behind the last page that is not zeros.
   std::uint64_t written_end() const;
 
@@ -86,6 +88,7 @@ class Inode {
   std::uint64_t durable_size_ = 0;
   std::uint64_t sequence_ = 0;
   std::vector<Change> unsynced_;
+  std::map<std::uint64_t, Page> rotten_;  ///< As rot left them.
 };
 using InodePtr = std::shared_ptr<Inode>;
 
@@ -120,6 +123,14 @@ class DiskImage {
 
   Random& random() { return random_; }
 
+  /// Nothing is slow, full, failing or held on purpose.
+  bool sound() const {
+    return capacity_bytes == no_quota && slow_factor == 1 && fail_writes == 0 && fail_syncs == 0 &&
+           !stuck && !holds;
+  }
+
+  /// How many files are open, by whatever process.
+  std::shared_ptr<std::uint64_t> open_files = std::make_shared<std::uint64_t>(0);
   std::uint64_t capacity_bytes = no_quota;
   std::uint64_t slow_factor = 1;  ///< Multiplies every latency.
   std::uint64_t fail_writes = 0;  ///< So many next writes end with EIO.

@@ -38,6 +38,14 @@ void Events::drop(const Life& life) {
   }
 }
 
+std::map<std::string, std::uint64_t> Events::pending_of(const Life& life) const {
+  std::map<std::string, std::uint64_t> kinds;
+  for (const auto& [key, event] : pending_) {
+    if (event.life.get() == &life) ++kinds[event.kind];
+  }
+  return kinds;
+}
+
 void Events::clear() {
   keys_.clear();
   const auto dropped = std::exchange(pending_, {});

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 #include <tuple>
 #include <unordered_map>
 
@@ -35,6 +36,9 @@ class Events {
   /// Drops everything that waits for `life`.
   void drop(const Life& life);
   void clear();
+
+  /// What waits for a life, by kind. For checkers.
+  std::map<std::string, std::uint64_t> pending_of(const Life& life) const;
 
   bool empty() const { return pending_.empty(); }
   std::size_t size() const { return pending_.size(); }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <utility>
 
 #include "sim/wire.hpp"
@@ -66,6 +68,14 @@ void SimNet::open_all() {
   }
 }
 
+bool SimNet::undisturbed() const {
+  const auto open = [](const auto& entry) {
+    const Path& path = entry.second;
+    return !path.blocked && path.clog_gap == 0 && path.flip_one_in == 0;
+  };
+  return std::all_of(paths_.begin(), paths_.end(), open) && records_lag.empty() && !filter && !forge;
+}
+
 bool SimNet::blocked(std::uint32_t from, std::uint32_t to) { return path(from, to).blocked; }
 
 void SimNet::clog(std::uint32_t from, std::uint32_t to, std::uint64_t gap) {
@@ -110,6 +120,12 @@ std::vector<std::shared_ptr<Wire>> SimNet::wires_between(std::uint32_t a, std::u
   return all;
 }
 
+std::map<engine::Purpose, std::uint64_t> SimNet::open_wires() {
+  std::map<engine::Purpose, std::uint64_t> open;
+  for (const auto& wire : wires()) open[wire->purpose()] += wire->open() ? 1U : 0U;
+  return open;
+}
+
 std::shared_ptr<Wire> SimNet::control_wire(std::uint32_t node) {
   for (const auto& wire : wires()) {
     if (wire->purpose() == engine::Purpose::control && wire->connector_node() == node &&
@@ -151,6 +167,7 @@ void SimNetwork::on_incoming(std::function<void(transport::Incoming)> accept) {
 void SimNetwork::connect(const engine::Endpoint& to, engine::Hello hello,
                          std::function<void(Outcome)> done) {
   if (!life_->alive) return;
+  if (net_.on_connect) net_.on_connect(*life_, to, hello);
   const auto found = net_.places_.find(to);
   const auto node = found == net_.places_.end() ? life_->node : found->second.node;
   const auto id = ++net_.last_wire_;

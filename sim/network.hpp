@@ -140,6 +140,17 @@ class SimNet {
   void say_as_control(std::uint32_t node, engine::Message message);
   /// What was delivered, before the receiver sees it. For checkers.
   std::function<void(const Life& receiver, const engine::Message&)> on_delivery;
+  /// What a process sends, and what its link has not got rid of then, this message included. For checkers.
+  std::function<void(const Life& sender, engine::Purpose, const engine::Message&,
+                     std::size_t unsent_bytes)>
+      on_send;
+  /// A process knocks at a node. For checkers.
+  std::function<void(const Life& from, const engine::Endpoint& to, const engine::Hello&)>
+      on_connect;
+  /// Connections that both ends hold, by purpose. For checkers.
+  std::map<engine::Purpose, std::uint64_t> open_wires();
+  /// Nothing is blocked, held or slowed down on purpose.
+  bool undisturbed() const;
   /// Our own codec refused our own frame.
   std::function<void(const std::string& what)> on_codec_error;
   /// A frame was taken though a bit of it was flipped.

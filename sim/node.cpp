@@ -26,6 +26,7 @@ struct SimNode::Process {
       if (node_.life_ && !node_.life_->alive) return;
       node_.world_.trace.note(node_.world_.events.now(),
                               fmt::format("{} {}", node_.life_->name, engine::render(event)));
+      if (node_.world_.on_event) node_.world_.on_event(*node_.life_, event);
       if (node_.on_event) node_.on_event(node_, event);
     }
 

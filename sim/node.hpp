@@ -32,6 +32,8 @@ struct World {
   actors::Settings settings;
   engine::ClusterId cluster;
   std::uint32_t last_life = 0;
+  /// Every event of every node, as it happens. For checkers.
+  std::function<void(const Life& by, const engine::Event&)> on_event;
 
   explicit World(std::uint64_t s) : seed(s), random(s) {}
 };

@@ -101,7 +101,9 @@ void SimScheduler::observe(caf::scheduled_actor& actor) {
     if (rtti.second != nullptr && i == 0) type = rtti.second->name();
   }
   trace_.handled(events_.now(), actor.id(), actor.name(), sender, type);
-  if (on_step) on_step(Step{current_, actor.id(), sender, content});
+  if (!on_step) return;
+  on_step(Step{current_, actor.id(), sender, content, actor.name(),
+               static_cast<std::uint64_t>(actor.mailbox().queue().total_task_size())});
 }
 
 // Types of ours by the name they have in the source (equal for all compilers of the Itanium ABI),

@@ -26,6 +26,8 @@ struct Step {
   caf::actor_id receiver = 0;
   caf::actor_id sender = 0;  ///< 0: none.
   const caf::type_erased_tuple& content;
+  const char* actor = "";     ///< The receiver's kind.
+  std::uint64_t waiting = 0;  ///< Messages in its mailbox, this one among them.
 };
 
 class SimScheduler final : public caf::scheduler::abstract_coordinator {

@@ -79,6 +79,7 @@ void Wire::send(int from, const Message& message) {
       transport::allowed(purpose_, direction(from), end.terms.phase, transport::type_of(message)));
   if (std::holds_alternative<engine::HelloOk>(message)) end.terms.learn(message);
   write(from, message);
+  if (net_.on_send) net_.on_send(*end.life, purpose_, message, pipe(from).unsent_bytes());
   if (pipe(from).unsent_bytes() <= transport::TcpLimits{}.queued_bytes_max) return;
   net_.events_.after(0, end.life, "overflow",
                      [self = shared_from_this(), from] { self->overflow(from); });

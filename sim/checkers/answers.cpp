@@ -43,10 +43,19 @@ void Answers::got(std::uint32_t node, const std::vector<engine::RecordPtr>& reco
       if (op == 0 || op == last) continue;
       last = op;
       auto [held, fresh] = held_.try_emplace(op);
-      if (fresh) held->second.lsn = record->lsn();
+      if (fresh) {
+        held->second.lsn = record->lsn();
+        held->second.epoch = record->header().epoch;
+      }
       held->second.nodes.insert(node);
     }
   }
+}
+
+std::optional<Answers::Place> Answers::place(OpId op) const {
+  const auto found = held_.find(op);
+  if (found == held_.end() || !found->second.lsn) return std::nullopt;
+  return Place{found->second.epoch, found->second.lsn};
 }
 
 void Answers::durable(std::uint32_t node, engine::Lsn lsn) {

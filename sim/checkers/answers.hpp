@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -31,6 +32,13 @@ class Answers {
   /// A client hears from a node that its write is done.
   void answered(OpId op, std::uint32_t node);
 
+  /// Where the record of a write is in the log; nothing: none was seen.
+  struct Place {
+    engine::Epoch epoch;
+    engine::Lsn lsn;
+  };
+  std::optional<Place> place(OpId op) const;
+
   /// These records are in a node's memory.
   void got(std::uint32_t node, const std::vector<engine::RecordPtr>& records);
   /// A node's log is on its disk up to here.
@@ -44,6 +52,7 @@ class Answers {
 
   struct Held {
     engine::Lsn lsn;  ///< Of the op's own record: the first one that its stamp was seen in.
+    engine::Epoch epoch;
     std::set<std::uint32_t> nodes;
   };
 

@@ -84,6 +84,14 @@ std::optional<Digest> Logs::on_path(Lsn lsn, Lsn head, Digest at_head) const {
   return digest;
 }
 
+std::optional<engine::Epoch> Logs::epoch_before(const Digest& record) const {
+  const auto found = tree_.find(record);
+  if (found == tree_.end()) return std::nullopt;
+  const auto before = tree_.find(found->second.parent);
+  if (before == tree_.end()) return std::nullopt;
+  return before->second.epoch;
+}
+
 void Logs::appended(caf::actor_id store, const AppendRecords& append) {
   auto& tail = tails_[store];
   for (const auto& record : *append.batch) {

@@ -46,6 +46,8 @@ class Logs {
   void observe(const Step& step);
 
   engine::Lsn committed() const { return committed_; }
+  /// Of the record before this one, where it was seen.
+  std::optional<engine::Epoch> epoch_before(const engine::Digest& record) const;
   std::uint64_t records() const { return tree_.size(); }
 
  private:

@@ -10,9 +10,9 @@ using engine::FrontOp;
 
 namespace {
 const std::vector<std::string> loss{"lost_answered", "lost_flushed", "came_back"};
-const std::vector<std::string> fork_or_loss{"two_logs",      "committed_fork", "lost_answered",
-                                            "lost_flushed",  "came_back",      "corrupt",
-                                            "not_converged", "check"};
+const std::vector<std::string> fork_or_loss{
+    "two_logs", "committed_fork", "lost_answered", "lost_flushed", "came_back",
+    "corrupt",  "not_converged",  "check",         "two_writers",  "ack_after_promise"};
 
 sim::ClusterOptions in_quorum(sim::ClusterOptions options) {
   options.mode = engine::Mode::sync_quorum;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <csignal>
+#include <string_view>
 
 namespace tidemark::cluster_tests {
 namespace {
@@ -43,6 +44,15 @@ std::string class_of(Bug bug, const Story& story, const sim::ClusterOptions& opt
   int status = 0;
   BOOST_REQUIRE(waitpid(child, &status, 0) == child);
   return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? cls : "check";
+}
+
+/// What a read would show, the judge of reigns sees in the log before, or where nobody reads it.
+bool noticed(const std::vector<std::string>& classes, const std::string& cls) {
+  const auto has = [&](std::string_view one) {
+    return std::find(classes.begin(), classes.end(), one) != classes.end();
+  };
+  const bool loss = has("lost_answered") || has("lost_flushed") || has("committed_fork");
+  return has(cls) || (loss && (cls == "answer_lost" || cls == "answered_when_fenced"));
 }
 
 }  // namespace
@@ -170,7 +180,7 @@ void must_break(Bug bug, const std::vector<std::string>& classes, const Story& s
     auto own = options;
     own.seed = seed;
     const auto cls = class_of(bug, story, own);
-    if (std::find(classes.begin(), classes.end(), cls) != classes.end()) {
+    if (noticed(classes, cls)) {
       BOOST_TEST_MESSAGE(fmt::format("{} shows as {} with seed {}", to_string(bug), cls, seed));
       return;
     }

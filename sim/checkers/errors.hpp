@@ -1,0 +1,34 @@
+// Whether a client that is answered with an error had to be. Every error that a volume has for its clients is known
+// here, with what must have gone wrong lately for it; there is no other.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "engine/front.hpp"
+
+namespace tidemark::sim {
+
+class Errors {
+ public:
+  using OnFailure = std::function<void(std::string cls, std::string text)>;
+
+  /// What is known of the world when the client hears it.
+  struct World {
+    std::uint64_t calm = 0;  ///< Nanoseconds since anything was last wrong.
+    bool may_fail = false;   ///< The volume is to fail, not to wait, below min_copies.
+    bool rotten = false;     ///< Blocks were damaged on purpose.
+  };
+  /// What was answered before all was well may be heard so much later, and what was in its way takes as long to go.
+  static constexpr std::uint64_t aftermath = 10 * engine::second;
+
+  explicit Errors(OnFailure fail) : fail_(std::move(fail)) {}
+
+  void refused(engine::FrontOp op, const engine::Error& error, const World& world);
+
+ private:
+  OnFailure fail_;
+};
+
+}  // namespace tidemark::sim

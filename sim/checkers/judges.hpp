@@ -1,0 +1,43 @@
+// Those that watch a whole run and need nothing of each other: what they see is handed to them in one place
+// (sim/cluster_judges.cpp). History, Logs and Answers stand beside them.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "engine/front.hpp"
+#include "sim/checkers/errors.hpp"
+#include "sim/checkers/loads.hpp"
+#include "sim/checkers/progress.hpp"
+#include "sim/checkers/reigns.hpp"
+#include "sim/checkers/states.hpp"
+#include "sim/checkers/truth.hpp"
+
+namespace tidemark::sim {
+
+struct Judges {
+  using OnFailure = std::function<void(std::string cls, std::string text)>;
+
+  Reigns reigns;
+  States states;
+  Loads loads;
+  Progress progress;
+  Errors errors;
+  Truth truth;
+  bool may_fail = false;  ///< The volume is to fail, not to wait, below min_copies.
+
+  Judges(const Logs& logs, bool may_lose_cache, const Loads::Caps& caps, const OnFailure& fail)
+      : reigns(logs, may_lose_cache, fail),
+        states(fail),
+        loads(caps, fail),
+        progress(fail),
+        errors(fail),
+        truth(fail) {}
+
+  /// A client hears that its request failed.
+  void refused(engine::FrontOp op, const engine::Error& error, engine::MonoTime now, bool rotten) {
+    errors.refused(op, error, {progress.calm(now), may_fail, rotten});
+  }
+};
+
+}  // namespace tidemark::sim

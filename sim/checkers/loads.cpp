@@ -1,0 +1,192 @@
+#include "sim/checkers/loads.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <variant>
+
+#include "engine/escalation.hpp"
+
+namespace tidemark::sim {
+namespace {
+
+using engine::Lsn;
+
+constexpr std::uint64_t knocks_window = 1 * engine::second;
+
+/// Why a session may end without its way having been wrong.
+constexpr std::string_view says_nothing[] = {
+    "link_down",        "promised_higher",     "outcome_refused", "outcome_not_yet",
+    "reassigned_epoch", "reassigned_endpoint", "removed",         "stopped"};
+
+const char* by_purpose(engine::Purpose purpose, const char* records, const char* bulk,
+                       const char* control) {
+  if (purpose == engine::Purpose::control) return control;
+  return purpose == engine::Purpose::bulk ? bulk : records;
+}
+
+std::string field_of(const engine::Event& event, std::string_view key) {
+  for (const auto& [name, value] : event.fields) {
+    if (name == key) return value;
+  }
+  return {};
+}
+
+}  // namespace
+
+Loads::Caps Loads::caps_of(const actors::Settings& s, std::uint64_t requests,
+                           std::uint64_t request_bytes) {
+  Caps caps;
+  // What all clients have under way, and as much again that the machines tell each other of it.
+  caps.mailbox = 2 * requests;
+  // One record more than the credit where nothing else is in flight, and what is said beside records.
+  caps.link_bytes =
+      s.sender_credit_bytes + engine::record_blocks_max * engine::block_bytes + (64u << 10);
+  // One request passes whatever is uncommitted.
+  caps.uncommitted = s.uncommitted_bytes_max + request_bytes;
+  // What is kept of the durable ones, and what is not durable: on its way to this disk, or numbered.
+  caps.memory_bytes = s.memory_tail_bytes + caps.uncommitted + s.sender_credit_bytes;
+  // Twice of it while a session reads it, and the segment that is being begun.
+  caps.log_bytes = 2 * s.wal_retention_bytes + s.segment_bytes;
+  // The back-off from 10 ms on allows 8 in its first second; each reign and each session that was begun starts it anew.
+  caps.connections = 32;
+  return caps;
+}
+
+void Loads::note(const char* what, std::uint64_t value, std::uint64_t cap, const char* cls,
+                 std::string_view whose) {
+  auto& highest = highest_[what];
+  if (value <= highest) return;
+  highest = value;
+  if (value > cap) fail_(cls, fmt::format("{} of {}: {}, at most {}", what, whose, value, cap));
+}
+
+std::map<std::string, std::uint64_t> Loads::highest() const {
+  std::map<std::string, std::uint64_t> all;
+  for (const auto& [what, value] : highest_) all.emplace(what, value);
+  return all;
+}
+
+void Loads::observe(const Step& step) {
+  note(step.actor, step.waiting, caps_.mailbox, "mailbox_full",
+       step.life ? std::string_view(step.life->name) : "the world");
+  const auto& content = step.content;
+  if (content.size() != 1) return;
+  if (content.match_element<actors::RecordsNumbered>(0)) {
+    numbered(step.sender, content.get_as<actors::RecordsNumbered>(0));
+  } else if (content.match_element<actors::StoreProgressed>(0)) {
+    const auto found = volumes_.find(step.receiver);
+    if (found == volumes_.end()) return;
+    auto& volume = found->second;
+    volume.durable = std::max(volume.durable, content.get_as<actors::StoreProgressed>(0).durable);
+  } else if (content.match_element<engine::StoreStatus>(0)) {
+    judge_store(step, content.get_as<engine::StoreStatus>(0));
+  }
+}
+
+void Loads::forget_committed(Numbered& volume) {
+  const auto upto = std::min(volume.committed, volume.durable);
+  while (!volume.sizes.empty() && volume.sizes.front().first <= upto) {
+    volume.bytes -= volume.sizes.front().second;
+    volume.sizes.pop_front();
+  }
+}
+
+// Each of its senders is told; the first that hears it counts.
+void Loads::numbered(caf::actor_id id, const actors::RecordsNumbered& numbered) {
+  auto& volume = volumes_[id];
+  volume.committed = std::max(volume.committed, numbered.committed);
+  forget_committed(volume);
+  if (!numbered.batch || numbered.batch->empty()) return;
+  if (numbered.batch->back()->lsn() <= volume.last) return;
+  volume.last = numbered.batch->back()->lsn();
+  for (const auto& record : *numbered.batch) {
+    volume.sizes.emplace_back(record->lsn(), record->payload().size());
+    volume.bytes += record->payload().size();
+  }
+  note("uncommitted bytes", volume.bytes, caps_.uncommitted, "uncommitted_too_much", "a volume");
+}
+
+void Loads::judge_store(const Step& step, const engine::StoreStatus& status) {
+  const auto whose = step.life ? std::string_view(step.life->name) : "a store";
+  note("record bytes in memory", status.memory_bytes, caps_.memory_bytes, "memory_too_much", whose);
+  note("bytes of a log", status.wal_bytes, caps_.log_bytes, "log_too_long", whose);
+}
+
+void Loads::sent(const Life& by, engine::Purpose purpose, const engine::Message& message,
+                 std::size_t unsent_bytes) {
+  note(by_purpose(purpose, "unsent records", "unsent base", "unsent control"), unsent_bytes,
+       caps_.link_bytes, "link_full", by.name);
+  if (const auto* records = std::get_if<engine::Records>(&message)) {
+    if (records->records.empty()) return;
+    auto& session = sessions_[{records->epoch, records->session}];
+    const auto first = records->records.front()->lsn();
+    if (session.next && first < session.next) {
+      fail_("sent_again",
+            fmt::format("{} sends lsn {} in session {}, which had everything before {}", by.name,
+                        first, records->session, session.next));
+    }
+    session.next = records->records.back()->lsn().next();
+  } else if (const auto* ready = std::get_if<engine::SessionReady>(&message)) {
+    sessions_[{ready->epoch, ready->session}].missing_blocks = ready->missing_blocks;
+  } else if (const auto* blocks = std::get_if<engine::BaseBlocks>(&message)) {
+    sent_base(by, {blocks->epoch, blocks->session}, blocks->range.count);
+  } else if (const auto* zeroes = std::get_if<engine::BaseZeroes>(&message)) {
+    sent_base(by, {zeroes->epoch, zeroes->session}, zeroes->range.count);
+  }
+}
+
+// What is missing can only become less, but for what a comparison finds to be wrong.
+void Loads::sent_base(const Life& by, const Session& id, std::uint64_t blocks) {
+  auto& session = sessions_[id];
+  session.base_blocks += blocks;
+  if (!session.missing_blocks || session.base_blocks <= *session.missing_blocks + blocks_again_)
+    return;
+  fail_("base_again",
+        fmt::format("{} has sent {} blocks in session {}, whose copy misses {}", by.name,
+                    session.base_blocks, id.second, *session.missing_blocks));
+}
+
+void Loads::connects(engine::MonoTime at, const Life& from, const engine::Endpoint& to,
+                     engine::Purpose purpose) {
+  auto& knocks = knocks_[{from.id, to, purpose}];
+  while (!knocks.empty() && at - knocks.front() >= knocks_window) knocks.pop_front();
+  knocks.push_back(at);
+  note(by_purpose(purpose, "connections for records", "connections for a base",
+                  "connections to control"),
+       knocks.size(), caps_.connections, "knocks_too_often", from.name);
+}
+
+void Loads::happened(const Life& by, const engine::Event& event) {
+  const std::pair whose(by.id, field_of(event, "replica"));
+  if (event.name == "session_started") {
+    auto& failing = failing_[whose];
+    const auto kind = field_of(event, "kind");
+    if (failing.kind != kind) failing.sessions = 0;
+    failing.kind = kind;
+    failing.session = field_of(event, "session");
+  } else if (event.name == "session_completed" || event.name == "recovery_escalated") {
+    failing_.erase(whose);
+  } else if (event.name == "session_ended") {
+    ended(by, event);
+  } else if (event.name == "base_unequal") {
+    blocks_again_ += std::stoull("0" + field_of(event, "blocks_again"));
+  }
+}
+
+void Loads::ended(const Life& by, const engine::Event& event) {
+  const auto found = failing_.find({by.id, field_of(event, "replica")});
+  if (found == failing_.end() || found->second.session != field_of(event, "session")) return;
+  auto& failing = found->second;
+  const auto cause = field_of(event, "cause");
+  const bool tells =
+      std::find(std::begin(says_nothing), std::end(says_nothing), cause) == std::end(says_nothing);
+  failing.session.clear();
+  if (field_of(event, "records") != "0" || failing.kind != "catch_up") failing.sessions = 0;
+  if (!tells || ++failing.sessions <= engine::Escalation::sessions_max + 1) return;
+  fail_("never_escalated",
+        fmt::format("{}: {} catch-ups in a row got nowhere, and nobody is told; the last one: {}",
+                    by.name, failing.sessions, render(event)));
+}
+
+}  // namespace tidemark::sim
