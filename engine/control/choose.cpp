@@ -66,10 +66,23 @@ bool exact(const VolumeRecord& volume, const Promise& promise) {
 
 namespace {
 
+/// An exact member of a sync_all set has on its disk what any copy knows to be committed. One that has not was put back
+/// to what its disk was once, with its catalog: the incarnation that it tells was that of another process.
+bool lost_what_it_had(const VolumeRecord& volume, const Promises& promises,
+                      const Promise& promise) {
+  if (volume.spec.mode != Mode::sync_all || planted(Bug::exactness_ignores_incarnation))
+    return false;
+  return std::any_of(promises.begin(), promises.end(), [&](const auto& other) {
+    return eligible(volume, other.second) && other.second.committed > promise.end;
+  });
+}
+
 /// An exact member of a sync_all set holds every record that was answered or committed: what a longer log has beyond it
 /// was told to nobody (decision 0008). An operator's promotion of a busy volume would else nearly always fail.
-bool holds_all_answered(const VolumeRecord& volume, const Promise& promise) {
-  return volume.spec.mode == Mode::sync_all && exact(volume, promise);
+bool holds_all_answered(const VolumeRecord& volume, const Promises& promises,
+                        const Promise& promise) {
+  return volume.spec.mode == Mode::sync_all && exact(volume, promise) &&
+         !lost_what_it_had(volume, promises, promise);
 }
 
 }  // namespace
@@ -101,7 +114,8 @@ Choice choose(const VolumeRecord& volume, const Promises& promises) {
   const Promise* best = nullptr;
   for (const auto& [replica, promise] : promises) {
     if (!eligible(volume, promise)) continue;
-    choice.exact = choice.exact || exact(volume, promise);
+    choice.exact =
+        choice.exact || (exact(volume, promise) && !lost_what_it_had(volume, promises, promise));
     if (best == nullptr || rank(volume, *best) < rank(volume, promise)) best = &promise;
   }
   if (best == nullptr) return choice;
@@ -114,9 +128,9 @@ Choice choose(const VolumeRecord& volume, const Promises& promises) {
   choice.why = numbers(volume, *best);
   if (!volume.wanted) return choice;
   const auto wanted = promises.find(volume.wanted);
-  const bool may =
-      wanted != promises.end() && eligible(volume, wanted->second) &&
-      (merit(wanted->second) == merit(*best) || holds_all_answered(volume, wanted->second));
+  const bool may = wanted != promises.end() && eligible(volume, wanted->second) &&
+                   (merit(wanted->second) == merit(*best) ||
+                    holds_all_answered(volume, promises, wanted->second));
   if (may) {
     choice.winner = volume.wanted;
     choice.why = numbers(volume, wanted->second);

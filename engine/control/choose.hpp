@@ -34,7 +34,8 @@ bool eligible(const VolumeRecord& volume, const Promise& promise);
 /// It lost nothing that it had received since its incarnation was recorded: the same incarnation,
 /// or the next one after a clean stop. (A clean stop two incarnations later proves nothing about
 /// the one between.) Answers may go on without it from when a primary has met it again: from then on
-/// its promises do not say that it stopped cleanly (decision 0008).
+/// its promises do not say that it stopped cleanly (decision 0008). A disk that was put back to an earlier time calls its
+/// process by a number that another one had: choose() believes none that lacks what others know to be committed.
 bool exact(const VolumeRecord& volume, const Promise& promise);
 
 /// sync_quorum: what was promised so far.

@@ -50,6 +50,15 @@ std::optional<Refused> ControlPlane::unwelcome(const Register& m) const {
   }
   const auto& node = known->second;
   if (node.id == m.node) {
+    // No process changes its address: two of them call themselves by the same number.
+    if (m.incarnation == node.incarnation && m.replication != node.replication) {
+      return Refused{
+          RefusalCode::stale_incarnation,
+          fmt::format("incarnation {} of {} is at {}, and registers from {} too: was its "
+                      "data directory copied, or put back?",
+                      m.incarnation, m.node.name, node.replication, m.replication),
+          {}};
+    }
     if (m.incarnation >= node.incarnation) return std::nullopt;
     return Refused{RefusalCode::stale_incarnation,
                    fmt::format("incarnation {} of {} registers, but {} did before", m.incarnation,

@@ -161,12 +161,23 @@ BOOST_AUTO_TEST_CASE(an_assignment_is_repeated_until_it_is_acknowledged) {
 
 BOOST_AUTO_TEST_CASE(a_new_address_reaches_all_members_under_a_new_version) {
   auto w = three_nodes_and_a_volume();
-  auto moved = w.registration(2, 1);
+  auto moved = w.registration(2, 2);
   moved.replication = "10.0.0.2:9999";
   const auto text = w.play(w.plane.on_register(2, moved, w.at()));
   BOOST_TEST(
       text.starts_with("persist node/node2\nto 2: registered\npersist volume\n"
                        "to 1: assign r1 primary e1 v2"));
+}
+
+// A copied data directory, started elsewhere: whoever comes first stays.
+BOOST_AUTO_TEST_CASE(one_incarnation_does_not_register_from_two_addresses) {
+  auto w = three_nodes_and_a_volume();
+  auto twin = w.registration(2, 1);
+  twin.replication = "10.0.0.77:9100";
+  BOOST_TEST(w.play(w.plane.on_register(9, twin, w.at())) == "drop 9: stale_incarnation\n");
+  // The same process, connected anew.
+  const auto again = w.play(w.plane.on_register(9, w.registration(2, 1), w.at()));
+  BOOST_TEST(again.find("to 9: registered") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(after_a_crash_everything_is_told_again) {

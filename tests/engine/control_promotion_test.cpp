@@ -318,6 +318,25 @@ BOOST_AUTO_TEST_CASE(an_exact_member_is_promoted_though_the_primary_was_ahead) {
   BOOST_TEST(int{w.v().marks} == 0);
 }
 
+// Node 3's disk was put back to a snapshot, catalog and all, and calls its process by the number of another one.
+BOOST_AUTO_TEST_CASE(a_member_that_lacks_what_others_know_committed_is_not_exact_whatever_it_says) {
+  for (const std::uint64_t committed : {60u, 61u}) {
+    auto w = three_nodes_and_a_volume();
+    w.play(*w.plane.promote("v", "node3", w.at()));
+    for (int n = 1; n <= 3; ++n) {
+      auto promise = w.promise(n, Epoch(2), Epoch(1), Lsn(n == 3 ? 60 : 100));
+      promise.committed = Lsn(n == 3 ? 50 : committed);
+      // The others were started again: was it exact, no answered write would be lost.
+      if (n != 3) promise.incarnation = Incarnation(2);
+      if (n != 3) w.node_in(n, 2);
+      w.promised(n, promise);
+    }
+    const bool believed = committed == 60;
+    BOOST_TEST(w.v().primary == ReplicaId(believed ? 3 : 1));
+    BOOST_TEST(int{w.v().marks} == (believed ? 0 : EpochBody::cache_lost));
+  }
+}
+
 // The set is {1}, it is gone for good, and 3 was left behind.
 BOOST_AUTO_TEST_CASE(a_forced_promotion_takes_a_copy_that_lacks_committed_records_and_says_so) {
   for (int n = 0; n < 2; ++n) {
