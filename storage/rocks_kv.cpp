@@ -28,8 +28,9 @@ using engine::Status;
 
 namespace {
 
-rocksdb::Options options_of(RocksKv::Mode mode) {
+rocksdb::Options options_of(RocksKv::Mode mode, rocksdb::Env* files) {
   rocksdb::Options options;
+  if (files != nullptr) options.env = files;
   options.create_if_missing = mode == RocksKv::create;
   options.error_if_exists = mode == RocksKv::create;
   options.max_bgerror_resume_count = 0;
@@ -134,11 +135,13 @@ class SilentLog final : public rocksdb::Logger {
 // the queue's lock is all that they share.
 class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
  public:
-  Impl(std::string directory, std::unique_ptr<rocksdb::DB> db, Post post, Exchange exchange)
+  Impl(std::string directory, std::unique_ptr<rocksdb::DB> db, Post post, Exchange exchange,
+       rocksdb::Env* files)
       : directory_(std::move(directory)),
         db_(std::move(db)),
         post_(std::move(post)),
-        exchange_(exchange ? std::move(exchange) : exchange_names) {}
+        exchange_(exchange ? std::move(exchange) : exchange_names),
+        files_(files) {}
 
   Status load() {
     auto pairs = all_of(*db_, directory_);
@@ -305,7 +308,7 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     const auto beside = directory_ + ".new";
     std::error_code ignored;
     std::filesystem::remove_all(beside, ignored);
-    auto made = fill(beside, pairs);
+    auto made = fill(beside, pairs, files_);
     if (!made) return made;
     db_->Close();
     db_.reset();
@@ -313,7 +316,7 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     auto swapped = exchange_(beside, directory_);
     if (!swapped) return swapped;
     rocksdb::DB* opened = nullptr;
-    const auto status = rocksdb::DB::Open(options_of(existing), directory_, &opened);
+    const auto status = rocksdb::DB::Open(options_of(existing, files_), directory_, &opened);
     if (!status.ok()) return failed("opening", directory_, status);
     db_.reset(opened);
     dead_ = false;
@@ -321,9 +324,9 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
     return Done{};
   }
 
-  static Status fill(const std::string& directory, const Pairs& pairs) {
+  static Status fill(const std::string& directory, const Pairs& pairs, rocksdb::Env* files) {
     rocksdb::DB* opened = nullptr;
-    auto status = rocksdb::DB::Open(options_of(create), directory, &opened);
+    auto status = rocksdb::DB::Open(options_of(create, files), directory, &opened);
     if (!status.ok()) return failed("making", directory, status);
     const std::unique_ptr<rocksdb::DB> db(opened);
     rocksdb::WriteBatch writes;
@@ -340,6 +343,7 @@ class RocksKv::Impl : public std::enable_shared_from_this<RocksKv::Impl> {
   std::unique_ptr<rocksdb::DB> db_;
   Post post_;
   Exchange exchange_;
+  rocksdb::Env* files_;
   std::thread worker_;
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -356,13 +360,14 @@ RocksKv::RocksKv(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RocksKv::~RocksKv() { impl_->stop(); }
 
 engine::Result<std::unique_ptr<RocksKv>> RocksKv::open(const std::string& directory, Mode mode,
-                                                       Post post, Exchange exchange) {
+                                                       Post post, Exchange exchange,
+                                                       rocksdb::Env* files) {
   if (mode == existing && !is_there(directory)) return no_catalog(directory);
   rocksdb::DB* db = nullptr;
-  const auto status = rocksdb::DB::Open(options_of(mode), directory, &db);
+  const auto status = rocksdb::DB::Open(options_of(mode, files), directory, &db);
   if (!status.ok()) return failed("opening", directory, status);
   auto impl = std::make_shared<Impl>(directory, std::unique_ptr<rocksdb::DB>(db), std::move(post),
-                                     std::move(exchange));
+                                     std::move(exchange), files);
   if (auto loaded = impl->load(); !loaded) return loaded.error();
   impl->start();
   return std::unique_ptr<RocksKv>(new RocksKv(std::move(impl)));
@@ -390,7 +395,7 @@ void RocksKv::check(OnCheck done) { impl_->check(std::move(done)); }
 
 engine::Result<Pairs> read_catalog(const std::string& directory) {
   if (!is_there(directory)) return no_catalog(directory);
-  auto options = options_of(RocksKv::existing);
+  auto options = options_of(RocksKv::existing, nullptr);
   options.info_log = std::make_shared<SilentLog>();
   rocksdb::DB* opened = nullptr;
   const auto status = rocksdb::DB::OpenForReadOnly(options, directory, &opened);

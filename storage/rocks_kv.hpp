@@ -15,6 +15,10 @@
 #include "engine/result.hpp"
 #include "storage/kv.hpp"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace tidemark::storage {
 
 class RocksKv final : public Kv {
@@ -26,9 +30,11 @@ class RocksKv final : public Kv {
   enum Mode { existing, create };
 
   /// Blocks (milliseconds). `existing` never creates: Errc::not_found when there is no database;
-  /// `create` refuses one that is there.
+  /// `create` refuses one that is there. `files` is how the database comes to its files, and outlives it; null: by
+  /// the operating system.
   static engine::Result<std::unique_ptr<RocksKv>> open(const std::string& directory, Mode mode,
-                                                       Post post, Exchange exchange = nullptr);
+                                                       Post post, Exchange exchange = nullptr,
+                                                       rocksdb::Env* files = nullptr);
   /// Waits for commits under way; their completions are dropped.
   ~RocksKv() override;
 
