@@ -3,9 +3,13 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "apps/sim/commands.hpp"
+#include "sim/exhaust.hpp"
 
 namespace {
 
@@ -24,6 +28,7 @@ delays and breaks, clients that check every answer. Equal seeds give equal runs.
   tidemark-sim shrink --seed N --out FILE   leaves out of a failing plan what the failure does not need
   tidemark-sim hunt [--plant BUG]           plants every known bug in turn, and looks for it
   tidemark-sim bugs                         their names, and the rules that they break
+  tidemark-sim exhaust                      small worlds, walked through whole; see its own --help
 
 Exit status: 0 all is well, 1 something failed (or a planted bug was not found), 2 the command line is wrong.)";
 
@@ -53,6 +58,12 @@ void plant_option(CLI::App* app, Words& words, const char* text) {
          text)
       ->type_name("BUG");
 }
+void deck_option(CLI::App* app, Words& words) {
+  app->add_option("--deck", words.deck,
+                  "Kinds of faults: \"proven\", the default, or \"all\", the young ones too")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, sim::Deck>{
+          {"proven", sim::Deck::proven}, {"all", sim::Deck::all}}));
+}
 void json_option(CLI::App* app, Words& words) {
   app->add_flag("--json", words.json, "Print results as JSON");
 }
@@ -72,6 +83,7 @@ CLI::Option* plan_file(CLI::App* app, Words& words) {
 void plan_command(CLI::App& app, Words& words, Action& action) {
   auto* plan = app.add_subcommand("plan", "Print the plan of a seed");
   plan->add_option("--seed", words.seed, "The seed")->type_name("N")->required();
+  deck_option(plan, words);
   plan->add_option("--out", words.out, "Write it to FILE instead")->type_name("FILE");
   plan->callback([&] { action = simulator::print_plan; });
 }
@@ -89,6 +101,7 @@ void shrink_command(CLI::App& app, Words& words, Action& action) {
   plan_file(shrink, words);
   seed_option(shrink, words, "The plan of this seed, instead of a file");
   plant_option(shrink, words, "With a planted bug");
+  deck_option(shrink, words);
   shrink->add_option("--out", words.out, "Write it to FILE, instead of to standard output")
       ->type_name("FILE");
   shrink->add_option("--seconds", words.seconds, "Stop then, with what there is; default 600")
@@ -133,6 +146,7 @@ void seeds_itself(CLI::App& app, Words& words, Action& action) {
   seeds_option(&app, words, "So many seeds");
   jobs_option(&app, words);
   run_options(&app, words);
+  deck_option(&app, words);
   app.callback([&] {
     if (action) return;
     if (!words.seed && !words.seeds)
@@ -148,6 +162,10 @@ void seeds_itself(CLI::App& app, Words& words, Action& action) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::vector<std::string_view> given(argv + 1, argv + argc);
+  if (!given.empty() && given.front() == "exhaust") {
+    return sim::exhaust_main({given.begin() + 1, given.end()});
+  }
   CLI::App app{about, "tidemark-sim"};
   Words words;
   Action action;

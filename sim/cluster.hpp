@@ -20,6 +20,7 @@
 
 #include "engine/assignment.hpp"
 #include "sim/checkers/answers.hpp"
+#include "sim/checkers/bystanders.hpp"
 #include "sim/checkers/history.hpp"
 #include "sim/checkers/judges.hpp"
 #include "sim/checkers/leaks.hpp"
@@ -45,6 +46,8 @@ struct ClusterOptions {
   std::uint64_t blocks = 256;
   std::uint64_t blocks_max = 512;  ///< No resize goes beyond.
   bool verbose = false;
+  /// What the young judges (sim/checkers/judges.hpp, leaks.hpp) find fails the run; else it is noted in the trace alone.
+  bool young_judges = true;
   NetworkWeather weather{};
   std::function<void(actors::Settings&)> tune;  ///< Changes the small defaults of the simulator.
 };
@@ -74,6 +77,18 @@ class Cluster {
   /// Ends the process as a service manager does: its stores are stopped first, then it goes. False: that took
   /// too long, and it was killed.
   bool stop(std::uint32_t node);
+  /// Stopped as by SIGSTOP, or by the host of a virtual machine: it handles nothing until it goes on, and then
+  /// everything at once. heal() lets all go on.
+  void pause(std::uint32_t node) { nodes_[node]->pause(*system_); }
+  void go_on(std::uint32_t node) { nodes_[node]->go_on(*system_); }
+  /// Kills it, if it is alive, and gives its disks the content of then.
+  void roll_back(std::uint32_t node, const SimNode::Image& image);
+  /// A second machine starts on a copy of a node's directory, under an address of its own. One at a time.
+  void begin_twin(std::uint32_t node, const SimNode::Image& image);
+  void end_twin();
+  const SimNode* twin() const { return twin_.get(); }
+  /// What `tidemark verify` finds wrong with the copies of a dead node; information does not count.
+  std::vector<std::string> verify(std::uint32_t node);
   /// Dead or alive: its data is gone; it comes back with a new identity.
   void wipe(std::uint32_t node);
   /// Nothing passes between a node and all others, clients included.
@@ -244,7 +259,9 @@ class Cluster {
   std::unique_ptr<ClientWorld> client_world_;
   Counts counts_;
   CrashPoints crash_points_;
+  std::unique_ptr<Bystanders> bystanders_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::unique_ptr<SimNode> twin_;
   std::vector<bool> isolated_;
   std::vector<std::shared_ptr<Client>> clients_;
   std::shared_ptr<Client> teller_;  ///< The scenario's own client.
@@ -253,6 +270,7 @@ class Cluster {
   std::optional<Rules> rules_wanted_;  ///< Of an operator, and not known to be in force.
   std::uint64_t rules_asked_ = 0;
   std::vector<std::optional<engine::Assignment>> heard_;
+  std::optional<engine::VolumeId> volume_id_;  ///< Once it was assigned to anybody.
   bool blocks_rot_ = false;
   bool copy_lost_ = false;    ///< On purpose, and none has been seen in its place.
   bool forced_ = false;       ///< An operator let committed records go.

@@ -54,6 +54,18 @@ std::uint64_t SimDisk::latency(std::uint64_t low, std::uint64_t high) {
   return image_.random().between(low, high) * 1000 * image_.slow_factor;
 }
 
+Status SimDisk::fate(DiskOp op, const char* what, const std::string& path) {
+  const auto code = image_.fails ? image_.fails(op, path) : std::nullopt;
+  if (!code) return Done{};
+  const bool full = *code == Errc::no_space;
+  return Error{*code,
+               fmt::format("{} {}: {}", what, path, full ? "no space left" : "input/output error")};
+}
+
+std::uint64_t SimDisk::longer(DiskOp op, const std::string& path) const {
+  return image_.delays ? image_.delays(op, path) : 0;
+}
+
 std::string SimDisk::failed(const char* what, const std::string& path, std::uint64_t offset) const {
   return fmt::format("{} of {} at {}: input/output error", what, path, offset);
 }
@@ -119,8 +131,11 @@ void SimDisk::open(const std::string& path, storage::OpenOptions options, OnOpen
   const bool creates = options.create && !image_.exists(path);
   if (creates && ends(DurableStep::create, path, StepMoment::before)) return;
   note(options.create ? "create" : "open", path, options.dsync, options.lock);
-  auto inode = image_.open(path, options.create);
+  const auto op = options.create ? DiskOp::create : DiskOp::open;
   engine::Result<storage::FilePtr> result = Error{Errc::busy, ""};
+  const auto allowed = fate(op, options.create ? "create" : "open", path);
+  auto inode =
+      allowed ? image_.open(path, options.create) : engine::Result<InodePtr>(allowed.error());
   if (!inode) {
     result = inode.error();
   } else if (options.lock && (*inode)->locked) {
@@ -128,7 +143,7 @@ void SimDisk::open(const std::string& path, storage::OpenOptions options, OnOpen
   } else {
     result = storage::FilePtr(std::make_shared<OpenFile>(*inode, path, options, image_.open_files));
   }
-  complete(latency(5, 50), "opened",
+  complete(latency(5, 50) + longer(op, path), "opened",
            [this, creates, path, result = std::move(result), done = std::move(done)] {
              const bool created = creates && result;
              if (created && ends(DurableStep::create, path, StepMoment::after)) return;
@@ -150,9 +165,11 @@ void SimDisk::write(const storage::FilePtr& file, std::uint64_t offset,
   note("write", open.path(), offset, bytes);
   note_content(data);
   const auto id = ++last_write_;
+  image_.effect("submit", open.path());
   writing_.emplace(id, Writing{std::static_pointer_cast<OpenFile>(file), offset, std::move(data)});
   const auto transfer = bytes / 2 * image_.slow_factor;  // 2 GB/s
-  const auto delay = transfer + (open.dsync() ? latency(60, 250) : latency(15, 60));
+  const auto delay = transfer + (open.dsync() ? latency(60, 250) : latency(15, 60)) +
+                     longer(DiskOp::write, open.path());
   complete_unless_held(delay, DiskOp::write, file, [this, id, done = std::move(done)] {
     const auto writing = std::move(writing_.extract(id).mapped());
     auto landed = land(writing);
@@ -167,30 +184,46 @@ Status SimDisk::land(const Writing& writing) {
     --image_.fail_writes;
     return Error{Errc::io_failed, failed("write", writing.file->path(), writing.offset)};
   }
-  auto change = inode.prepare(writing.offset, writing.data);
+  if (auto allowed = fate(DiskOp::write, "write of", writing.file->path()); !allowed)
+    return allowed;
+  auto change = inode.prepare(place(writing), writing.data);
   if (image_.capacity_bytes != DiskImage::no_quota &&
       image_.used_bytes() + inode.missing(change) * page_bytes > image_.capacity_bytes) {
     return Error{Errc::no_space, fmt::format("write of {} at {}: no space left",
                                              writing.file->path(), writing.offset)};
   }
   inode.apply(std::move(change), writing.file->dsync());
+  image_.effect("write", writing.file->path());
   return Done{};
+}
+
+/// Where a write lands: nearly always where it was meant to.
+std::uint64_t SimDisk::place(const Writing& writing) const {
+  if (!image_.misdirects) return writing.offset;
+  std::uint64_t bytes = 0;
+  for (const auto& slice : writing.data) bytes += slice.size();
+  return image_.misdirects(writing.file->path(), writing.offset, bytes).value_or(writing.offset);
 }
 
 void SimDisk::read(const storage::FilePtr& file, std::uint64_t offset, std::size_t bytes,
                    OnRead done) {
   if (!life_->alive) return;
   note("read", opened(file).path(), offset, bytes);
-  const auto delay = latency(40, 150) + bytes / 2;
-  complete_unless_held(delay, DiskOp::read, file, [file, offset, bytes, done = std::move(done)] {
-    auto& inode = opened(file).inode();
-    if (offset + bytes > inode.size()) {
-      done(Error{Errc::not_found, fmt::format("read of {} at {}: beyond its end at {}",
-                                              file->path(), offset, inode.size())});
-    } else {
-      done(inode.read(offset, bytes));
-    }
-  });
+  const auto delay = latency(40, 150) + bytes / 2 + longer(DiskOp::read, file->path());
+  complete_unless_held(
+      delay, DiskOp::read, file, [this, file, offset, bytes, done = std::move(done)] {
+        auto& inode = opened(file).inode();
+        const auto allowed = fate(DiskOp::read, "read of", file->path());
+        if (!allowed || !inode.readable(offset, bytes)) {
+          done(allowed ? Error{Errc::io_failed, failed("read", file->path(), offset)}
+                       : allowed.error());
+        } else if (offset + bytes > inode.size()) {
+          done(Error{Errc::not_found, fmt::format("read of {} at {}: beyond its end at {}",
+                                                  file->path(), offset, inode.size())});
+        } else {
+          done(inode.read(offset, bytes));
+        }
+      });
 }
 
 void SimDisk::sync(const storage::FilePtr& file, OnStatus done) {
@@ -198,17 +231,25 @@ void SimDisk::sync(const storage::FilePtr& file, OnStatus done) {
   if (ends(DurableStep::sync, file->path(), StepMoment::before)) return;
   note("sync", opened(file).path(), 0, 0);
   const auto upto = opened(file).inode().sequence();
-  complete(latency(100, 600), "synced", [this, file, upto, done = std::move(done)] {
+  const auto delay = latency(100, 600) + longer(DiskOp::sync, file->path());
+  complete(delay, "synced", [this, file, upto, done = std::move(done)] {
     auto& inode = opened(file).inode();
-    if (image_.fail_syncs > 0) {
+    auto allowed = fate(DiskOp::sync, "sync of", file->path());
+    if (allowed && image_.fail_syncs > 0) {
       --image_.fail_syncs;
-      inode.sync_failed(image_.random().chance(1, 2));
-      done(Error{Errc::io_failed, failed("sync", file->path(), 0)});
-      return;
+      allowed = Error{Errc::io_failed, failed("sync", file->path(), 0)};
     }
-    inode.synced(upto);
-    if (ends(DurableStep::sync, file->path(), StepMoment::after)) return;
-    done(Done{});
+    if (allowed) {
+      inode.synced(upto);
+      image_.effect("sync", file->path());
+      if (ends(DurableStep::sync, file->path(), StepMoment::after)) return;
+    } else {
+      const bool reverts = image_.random().chance(1, 2);
+      inode.sync_failed(image_.failed_sync != FailedSync::as_the_seed_says ? image_.failed_sync
+                        : reverts                                          ? FailedSync::reverts
+                                  : FailedSync::looks_clean);
+    }
+    done(allowed);
   });
 }
 
@@ -221,11 +262,14 @@ void SimDisk::punch(const storage::FilePtr& file, std::uint64_t offset, std::uin
   note("punch", opened(file).path(), offset, bytes);
   complete(latency(20, 100), "punched", [this, file, offset, bytes, done = std::move(done)] {
     auto& open = opened(file);
+    if (const auto allowed = fate(DiskOp::punch, "punch of", file->path()); !allowed)
+      return done(allowed);
     Inode::Change change;
     change.page = offset / page_bytes;
     change.pages.resize(bytes / page_bytes);
     change.punch = true;
     open.inode().apply(std::move(change), open.dsync());
+    image_.effect("punch", file->path());
     if (ends(DurableStep::punch, file->path(), StepMoment::after)) return;
     done(Done{});
   });
@@ -237,10 +281,13 @@ void SimDisk::resize(const storage::FilePtr& file, std::uint64_t bytes, OnStatus
   note("resize", opened(file).path(), 0, bytes);
   complete(latency(10, 50), "resized", [this, file, bytes, done = std::move(done)] {
     auto& open = opened(file);
+    if (const auto allowed = fate(DiskOp::resize, "resize of", file->path()); !allowed)
+      return done(allowed);
     Inode::Change change;
     change.resize = true;
     change.size = bytes;
     open.inode().apply(std::move(change), open.dsync());
+    image_.effect("resize", file->path());
     if (ends(DurableStep::resize, file->path(), StepMoment::after)) return;
     done(Done{});
   });
@@ -249,25 +296,28 @@ void SimDisk::resize(const storage::FilePtr& file, std::uint64_t bytes, OnStatus
 void SimDisk::rename(const std::string& from, const std::string& to, OnStatus done) {
   if (!life_->alive) return;
   note("rename", from + " " + to, 0, 0);
+  const auto allowed = fate(DiskOp::rename, "rename to", to);
   change_names(
-      DurableStep::rename, from, image_.exists(from), "renamed",
-      [&] { return image_.rename(from, to); }, std::move(done));
+      DurableStep::rename, from, allowed && image_.exists(from), "renamed",
+      [&] { return allowed ? image_.rename(from, to) : allowed; }, std::move(done));
 }
 
 void SimDisk::remove(const std::string& path, OnStatus done) {
   if (!life_->alive) return;
   note("remove", path, 0, 0);
+  const auto allowed = fate(DiskOp::remove, "remove", path);
   change_names(
-      DurableStep::remove, path, image_.exists(path), "removed",
-      [&] { return image_.remove(path); }, std::move(done));
+      DurableStep::remove, path, allowed && image_.exists(path), "removed",
+      [&] { return allowed ? image_.remove(path) : allowed; }, std::move(done));
 }
 
 void SimDisk::make_directory(const std::string& path, OnStatus done) {
   if (!life_->alive) return;
   note("make_directory", path, 0, 0);
+  const auto allowed = fate(DiskOp::make_directory, "create directory", path);
   change_names(
-      DurableStep::make_directory, path, !image_.exists(path), "made_directory",
-      [&] { return image_.make_directory(path); }, std::move(done));
+      DurableStep::make_directory, path, allowed && !image_.exists(path), "made_directory",
+      [&] { return allowed ? image_.make_directory(path) : allowed; }, std::move(done));
 }
 
 void SimDisk::sync_directory(const std::string& path, OnStatus done) {
@@ -275,7 +325,8 @@ void SimDisk::sync_directory(const std::string& path, OnStatus done) {
   if (ends(DurableStep::sync_directory, path, StepMoment::before)) return;
   note("sync_directory", path, 0, 0);
   complete(latency(100, 600), "synced_directory", [this, path, done = std::move(done)] {
-    auto synced = image_.sync_directory(path);
+    const auto allowed = fate(DiskOp::sync_directory, "sync of directory", path);
+    auto synced = allowed ? image_.sync_directory(path) : allowed;
     if (synced && ends(DurableStep::sync_directory, path, StepMoment::after)) return;
     done(std::move(synced));
   });

@@ -72,6 +72,10 @@ class SimDisk final : public storage::Disk {
   void change_names(DurableStep step, const std::string& path, bool does, const char* kind,
                     const std::function<engine::Status()>& change, OnStatus done);
   engine::Status land(const Writing& writing);
+  std::uint64_t place(const Writing& writing) const;
+  /// Done, or the error with which the image lets an operation end.
+  engine::Status fate(DiskOp op, const char* what, const std::string& path);
+  std::uint64_t longer(DiskOp op, const std::string& path) const;
   std::uint64_t latency(std::uint64_t low_microseconds, std::uint64_t high_microseconds);
   std::string failed(const char* what, const std::string& path, std::uint64_t offset) const;
 

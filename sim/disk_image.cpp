@@ -123,6 +123,10 @@ void Inode::apply(Change change, bool dsync) {
     held_[change.page + i] = !change.punch;
   }
   allocated_ = static_cast<std::uint64_t>(std::count(held_.begin(), held_.end(), true));
+  const auto end = change.resize ? unreadable_.end()
+                                 : unreadable_.lower_bound(change.page + change.pages.size());
+  unreadable_.erase(unreadable_.lower_bound(change.resize ? pages_in(change.size) : change.page),
+                    end);
   size_ = change.resize ? change.size : change.punch ? size_ : std::max(size_, change.size);
   if (!dsync) {
     unsynced_.push_back(std::move(change));
@@ -145,9 +149,16 @@ void Inode::synced(std::uint64_t upto) {
 
 // The kernel marks pages clean after a failed write-back:
 // they look written and are not (fsyncgate).
-void Inode::sync_failed(bool reverts) {
+void Inode::sync_failed(FailedSync keeps) {
+  CHECK(keeps != FailedSync::as_the_seed_says);
+  if (keeps == FailedSync::stays_dirty) return;
   unsynced_.clear();
-  if (reverts) make_current_of_durable();
+  if (keeps == FailedSync::reverts) make_current_of_durable();
+}
+
+bool Inode::readable(std::uint64_t offset, std::uint64_t bytes) const {
+  const auto bad = unreadable_.lower_bound(page_of(offset));
+  return bad == unreadable_.end() || *bad >= pages_in(offset + bytes);
 }
 
 void Inode::make_current_of_durable() {
@@ -278,9 +289,11 @@ engine::Result<InodePtr> DiskImage::open(const std::string& path, bool create) {
   if (!has_directory(parent(path))) {
     return Error{Errc::not_found, fmt::format("create {}: no such directory", path)};
   }
+  if (full()) return Error{Errc::no_space, fmt::format("create {}: no space left", path)};
   auto inode = std::make_shared<Inode>();
   inode->path = path;
   record(parent(path), {{path, Entry{inode, false}}});
+  effect("create", path);
   return inode;
 }
 
@@ -298,6 +311,7 @@ engine::Status DiskImage::rename(const std::string& from, const std::string& to)
   // One step of one directory's journal, so that no crash shows both names or neither.
   CHECK(parent(from) == parent(to));
   record(parent(to), {{to, entry}, {from, std::nullopt}});
+  effect("rename", to);
   return Done{};
 }
 
@@ -313,6 +327,7 @@ engine::Status DiskImage::remove(const std::string& path) {
     }
   }
   record(parent(path), {{path, std::nullopt}});
+  effect("unlink", path);
   return Done{};
 }
 
@@ -323,7 +338,9 @@ engine::Status DiskImage::make_directory(const std::string& path) {
   if (!has_directory(parent(path))) {
     return Error{Errc::not_found, fmt::format("create directory {}: no parent", path)};
   }
+  if (full()) return Error{Errc::no_space, fmt::format("create directory {}: no space left", path)};
   record(parent(path), {{path, Entry{nullptr, true}}});
+  effect("make_directory", path);
   return Done{};
 }
 
@@ -332,6 +349,7 @@ engine::Status DiskImage::sync_directory(const std::string& path) {
     return Error{Errc::not_found, fmt::format("sync directory {}: no such directory", path)};
   }
   for (const auto& meta : std::exchange(unsynced_[path], {})) apply(durable_, meta);
+  effect("sync_directory", path);
   return Done{};
 }
 
@@ -384,6 +402,40 @@ void DiskImage::power_loss() {
   for (const auto& [name, entry] : current_) {
     if (entry.inode && seen.insert(entry.inode.get()).second) entry.inode->power_loss(random_);
   }
+}
+
+DiskImage DiskImage::copy_of_content() const {
+  DiskImage copy(random_);
+  copy.put_content(*this);
+  return copy;
+}
+
+// An inode has one copy, whatever names it has now and had when they were durable last.
+void DiskImage::put_content(const DiskImage& from) {
+  std::map<const Inode*, InodePtr> copies;
+  const auto copied = [&copies](Entry entry) {
+    if (!entry.inode) return entry;
+    auto& copy = copies[entry.inode.get()];  // Looked up only.
+    if (!copy) copy = std::make_shared<Inode>(*entry.inode);
+    copy->locked = false;
+    return Entry{copy, entry.directory};
+  };
+  Names current;
+  Names durable;
+  std::map<std::string, std::vector<Meta>> unsynced;
+  for (const auto& [name, entry] : from.current_) current[name] = copied(entry);
+  for (const auto& [name, entry] : from.durable_) durable[name] = copied(entry);
+  for (const auto& [directory, metas] : from.unsynced_) {
+    for (auto meta : metas) {
+      for (auto& [name, entry] : meta) {
+        if (entry) entry = copied(*entry);
+      }
+      unsynced[directory].push_back(std::move(meta));
+    }
+  }
+  current_ = std::move(current);
+  durable_ = std::move(durable);
+  unsynced_ = std::move(unsynced);
 }
 
 void DiskImage::format(const std::vector<std::string>& directories) {

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,15 @@ inline constexpr std::size_t page_bytes = 4096;
 inline constexpr std::size_t sector_bytes = 512;
 
 using Page = engine::Slice;  ///< Empty: zeros.
+
+/// What a page cache shows once a sync has failed. On Linux the pages are clean then, and what they show
+/// differs between file systems ("Can applications recover from fsync failures?", ATC 2020).
+enum class FailedSync : std::uint8_t {
+  as_the_seed_says,  ///< The first or the second of the others.
+  reverts,           ///< What is durable; the next sync succeeds.
+  looks_clean,       ///< What was written; the next sync succeeds, and it is not durable.
+  stays_dirty,       ///< What was written; the next sync makes it durable.
+};
 
 /// A file's content without its name.
 class Inode {
@@ -58,13 +68,16 @@ class Inode {
   /// The last change that a sync issued now covers.
   std::uint64_t sequence() const { return sequence_; }
   void synced(std::uint64_t upto);
-  /// A sync failed: what it covered is gone from the cache, or stays and looks clean.
-  void sync_failed(bool reverts);
+  /// A sync failed: what it covered is gone from the cache, or stays there and looks clean or dirty.
+  void sync_failed(FailedSync keeps);
   /// Power is lost: each unsynced change is kept, lost or torn.
   void power_loss(Random& random);
   /// The change reaches the platter as power is lost:
   /// all, nothing, a prefix or single sectors of it.
   void land_torn(Change change, Random& random);
+  /// A page cannot be read any more until it is written again, or its space given back.
+  void spoil(std::uint64_t page) { unreadable_.insert(page); }
+  bool readable(std::uint64_t offset, std::uint64_t bytes) const;
   /// Flips a bit that was synced and is not zero; false when there is none at or behind `offset`.
   bool rot(std::uint64_t offset, std::uint64_t bytes, Random& random);
   /// Pages that rotted and are still as rot left them.
@@ -89,10 +102,23 @@ class Inode {
   std::uint64_t sequence_ = 0;
   std::vector<Change> unsynced_;
   std::map<std::uint64_t, Page> rotten_;  ///< As rot left them.
+  std::set<std::uint64_t> unreadable_;    ///< Pages.
 };
 using InodePtr = std::shared_ptr<Inode>;
 
-enum class DiskOp : std::uint8_t { write, read };
+enum class DiskOp : std::uint8_t {
+  write,
+  read,
+  sync,
+  punch,
+  resize,
+  open,
+  create,
+  rename,
+  remove,
+  make_directory,
+  sync_directory,
+};
 /// What becomes of writes in flight when their process or machine ends.
 enum class LateWrites : std::uint8_t { as_the_seed_says, all_land, all_lost };
 
@@ -120,6 +146,10 @@ class DiskImage {
   void power_loss();
   /// Every byte is gone and only `directories` exist, durably: a new disk.
   void format(const std::vector<std::string>& directories);
+  /// Content and names alone, as they stand and with what is not durable: for a copy that is put somewhere or back.
+  DiskImage copy_of_content() const;
+  /// Takes the place of everything that is there.
+  void put_content(const DiskImage& from);
 
   Random& random() { return random_; }
 
@@ -139,9 +169,24 @@ class DiskImage {
   /// Operations of which this says true do not complete until it says false; null: none.
   std::function<bool(DiskOp, const std::string& path)> holds;
   EndsAt ends_at;  ///< Null: processes end between steps only when they are told to.
+  /// An operation for which this names an error ends with that and has done nothing; null: none does.
+  std::function<std::optional<engine::Errc>(DiskOp, const std::string& path)> fails;
+  /// Where in its file a write lands that says to have landed where it was meant to; null, or nothing: there.
+  std::function<std::optional<std::uint64_t>(const std::string& path, std::uint64_t offset,
+                                             std::uint64_t bytes)>
+      misdirects;
+  /// So many nanoseconds longer an operation takes; null: none.
+  std::function<std::uint64_t(DiskOp, const std::string& path)> delays;
+  FailedSync failed_sync = FailedSync::as_the_seed_says;
   /// What a killed process had submitted lands within so many nanoseconds, or never.
   std::uint64_t late_landing_max = 4'000'000;
   LateWrites late_writes = LateWrites::as_the_seed_says;
+  /// Told of each change that an operation makes, as it takes effect, and of each write as it is submitted; null:
+  /// nobody. `kind` is a word of the source.
+  std::function<void(const char* kind, const std::string& path)> on_effect;
+  void effect(const char* kind, const std::string& path) const {
+    if (on_effect) on_effect(kind, path);
+  }
 
  private:
   // A name's new inode; null: removed. Directories stand under their own name
@@ -155,6 +200,7 @@ class DiskImage {
   using Names = std::map<std::string, Entry>;
 
   static std::string parent(const std::string& path);
+  bool full() const { return capacity_bytes != no_quota && used_bytes() >= capacity_bytes; }
   bool has_directory(const std::string& path) const;
   void record(const std::string& directory, Meta meta);
   static void apply(Names& names, const Meta& meta);

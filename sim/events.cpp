@@ -1,5 +1,6 @@
 #include "sim/events.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -7,13 +8,13 @@
 
 namespace tidemark::sim {
 
-EventId Events::at(engine::MonoTime when, LifePtr life, const char* kind,
-                   std::function<void()> due) {
+EventId Events::at(engine::MonoTime when, LifePtr life, const char* kind, std::function<void()> due,
+                   std::uint64_t lane) {
   CHECK(when >= now_);
   const auto id = ++last_id_;
   const Key key(when, static_cast<std::uint32_t>(random_.next() >> 32), id);
   keys_.emplace(id, key);
-  pending_.emplace(key, Event{std::move(life), kind, std::move(due)});
+  pending_.emplace(key, Event{std::move(life), kind, std::move(due), lane});
   return id;
 }
 
@@ -22,19 +23,30 @@ void Events::cancel(EventId id) {
   if (found == keys_.end()) return;
   // What the callback held is destroyed last: it may cancel in turn.
   const auto dropped = pending_.extract(found->second);
+  const auto dropped_too = kept_.extract(found->second);
   keys_.erase(found);
 }
 
 void Events::drop(const Life& life) {
   std::vector<Event> dropped;
-  for (auto it = pending_.begin(); it != pending_.end();) {
-    if (it->second.life.get() != &life) {
-      ++it;
-      continue;
+  for (auto* events : {&pending_, &kept_}) {
+    for (auto it = events->begin(); it != events->end();) {
+      if (it->second.life.get() != &life) {
+        ++it;
+        continue;
+      }
+      keys_.erase(std::get<EventId>(it->first));
+      dropped.push_back(std::move(it->second));
+      it = events->erase(it);
     }
-    keys_.erase(std::get<EventId>(it->first));
-    dropped.push_back(std::move(it->second));
-    it = pending_.erase(it);
+  }
+}
+
+void Events::go_on(const Life& life) {
+  for (auto it = kept_.begin(); it != kept_.end();) {
+    const auto next = std::next(it);
+    if (it->second.life.get() == &life) pending_.insert(kept_.extract(it));
+    it = next;
   }
 }
 
@@ -49,6 +61,7 @@ std::map<std::string, std::uint64_t> Events::pending_of(const Life& life) const 
 void Events::clear() {
   keys_.clear();
   const auto dropped = std::exchange(pending_, {});
+  const auto dropped_too = std::exchange(kept_, {});
 }
 
 engine::MonoTime Events::next_due() const {
@@ -58,8 +71,49 @@ engine::MonoTime Events::next_due() const {
 
 void Events::fire() {
   CHECK(!pending_.empty());
-  auto node = pending_.extract(pending_.begin());
-  now_ = std::get<engine::MonoTime>(node.key());
+  run(pending_.extract(pending_.begin()));
+}
+
+void Events::fire(EventId id) {
+  const auto found = keys_.find(id);
+  CHECK(found != keys_.end());
+  run(pending_.extract(found->second));
+}
+
+std::vector<Events::Head> Events::heads(engine::MonoTime limit) const {
+  std::vector<Head> found;
+  for (const auto& [key, event] : pending_) {
+    const auto due = std::get<engine::MonoTime>(key);
+    if (due > limit) break;
+    const Head head{std::get<EventId>(key), due, event.life ? event.life->id : 0, event.kind,
+                    event.lane};
+    const auto same = [&](const Head& h) {
+      return h.life == head.life && h.lane == head.lane && (h.lane != 0 || h.kind == head.kind);
+    };
+    const auto before = std::find_if(found.begin(), found.end(), same);
+    if (before == found.end()) {
+      found.push_back(head);
+    } else if (before->due == due && head.id < before->id) {
+      *before = head;
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const Head& a, const Head& b) {
+    return std::tie(a.due, a.id) < std::tie(b.due, b.id);
+  });
+  return found;
+}
+
+std::size_t Events::of_the_world() const {
+  return static_cast<std::size_t>(std::count_if(
+      pending_.begin(), pending_.end(), [](const auto& p) { return p.second.life == nullptr; }));
+}
+
+void Events::run(Pending::node_type node) {
+  now_ = std::max(now_, std::get<engine::MonoTime>(node.key()));
+  if (const auto& life = node.mapped().life; life && life->alive && life->paused) {
+    kept_.insert(std::move(node));
+    return;
+  }
   keys_.erase(std::get<EventId>(node.key()));
   auto& event = node.mapped();
   trace_.mix(now_.value);

@@ -60,6 +60,27 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "flip",
     "half_open",
     "late",
+    "unreadable",
+    "unreadable_log",
+    "brief_errors",
+    "lost_sync",
+    "misdirected",
+    "misdirected_log",
+    "no_space",
+    "catalog_fails",
+    "slow_operations",
+    "old_image",
+    "paused",
+    "paused_reign",
+    "clock_steps",
+    "crash_loop",
+    "moved",
+    "twin",
+    "senseless_commands",
+    "asked_twice",
+    "all_at_once",
+    "second_volume",
+    "verified",
 };
 
 }  // namespace
@@ -74,9 +95,12 @@ std::optional<Fault> parse_fault(std::string_view text) {
   return static_cast<Fault>(found - names.begin());
 }
 
-Fault draw_fault(Random& random, bool crash_or_cut) {
+bool is_proven(Fault fault) { return fault < Fault::unreadable; }
+
+Fault draw_fault(Random& random, bool crash_or_cut, Deck deck) {
   constexpr auto border = static_cast<std::uint64_t>(Fault::promote);
-  constexpr auto all = static_cast<std::uint64_t>(Fault::count_);
+  const auto all =
+      static_cast<std::uint64_t>(deck == Deck::all ? Fault::count_ : Fault::unreadable);
   if (crash_or_cut) return static_cast<Fault>(random.below(border));
   return static_cast<Fault>(border + random.below(all - border));
 }

@@ -63,13 +63,40 @@ enum class Fault : std::uint8_t {
   flip,                 ///< Bits flip on a link.
   half_open,            ///< Connections are over, and one end of each does not hear of it for long.
   late,                 ///< What goes over connections of one purpose takes longer than all else.
+  unreadable,           ///< Sectors of a copy cannot be read until they are written again.
+  unreadable_log,       ///< Nor can what a restart needs.
+  brief_errors,         ///< Operations of one kind fail for a moment.
+  lost_sync,            ///< A sync fails, and the page cache shows this or that.
+  misdirected,          ///< Writes of blocks land on other blocks.
+  misdirected_log,      ///< And those of a log elsewhere in the log.
+  no_space,             ///< A disk is full to the last byte, also for names and the reserve.
+  catalog_fails,        ///< A node's catalog takes no commits until it is opened again.
+  slow_operations,      ///< Some operations of a disk take seconds.
+  old_image,            ///< A node's disks are what they were some time ago.
+  paused,               ///< A process or a machine stands still.
+  paused_reign,         ///< And another one reigns when it goes on.
+  clock_steps,          ///< A wall clock is set, and runs wrong.
+  crash_loop,           ///< Starts that are cut off amid recovery.
+  moved,                ///< A node comes back under another address, or another node's.
+  twin,                 ///< A copied directory is started beside the first one.
+  senseless_commands,   ///< No fault: operators ask for what cannot be.
+  asked_twice,          ///< The same command at two nodes, or two that contradict each other.
+  all_at_once,          ///< Resize, rules, promotion, a new copy, scrub and comparison.
+  second_volume,        ///< No fault: another volume comes and goes.
+  verified,             ///< No fault: a dead node's copies are looked at.
   count_,
 };
 std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view text);
 /// The kinds of which every run sees at least three.
 bool is_crash_or_cut(Fault fault);
+/// Which kinds a plan may have, and which judges decide.
+enum class Deck : std::uint8_t {
+  proven,  ///< Those with which thousands of seeds in a row held.
+  all,     ///< The young ones too, whose findings may still be the simulator's own.
+};
+bool is_proven(Fault fault);
 /// One of those kinds, or one of the others.
-Fault draw_fault(Random& random, bool crash_or_cut);
+Fault draw_fault(Random& random, bool crash_or_cut, Deck deck);
 
 }  // namespace tidemark::sim

@@ -205,44 +205,6 @@ void Faults::removed_copy() {
   whole_soon();
 }
 
-void Faults::fail_sync() {
-  const auto node = any_node();
-  auto& disk = cluster_.node(node).disk();
-  (random_.chance(1, 2) ? disk.fail_syncs : disk.fail_writes) = 1;
-  cluster_.run_for(pause());
-  disk.fail_syncs = 0;
-  disk.fail_writes = 0;
-  kill_and_boot(node);
-}
-
-void Faults::fill_disk() {
-  auto& disk = cluster_.node(any_node()).disk();
-  disk.capacity_bytes = disk.used_bytes() + random_.below(6u << 20);
-  cluster_.run_for(pause());
-  disk.capacity_bytes = DiskImage::no_quota;
-}
-
-// Half of the time it comes back by itself before its replica is given up; else a restart finds it
-// sound. The primary's as often as another's.
-void Faults::stick_disk() {
-  const auto node = random_.chance(1, 2) ? primary_or_any() : any_node();
-  auto& disk = cluster_.node(node).disk();
-  const auto eject_after = cluster_.world().settings.disk_eject_after;
-  disk.stuck = true;
-  if (random_.chance(1, 2)) {
-    cluster_.run_for(random_.below(eject_after * 3 / 4));
-    disk.stuck = false;
-    return;
-  }
-  cluster_.run_for(random_.below(2 * eject_after));
-  if (random_.chance(1, 2)) disk.stuck = false;  // What it took long ago lands in a store given up.
-  cluster_.run_for(pause());
-  cluster_.kill(node, how());
-  disk.stuck = false;
-  cluster_.run_for(pause());
-  cluster_.boot(node);
-}
-
 // It lost nothing, and is not asked for what is answered until it has it all again: whoever is chosen
 // meanwhile may not take it for exact.
 void Faults::stop_cleanly() {

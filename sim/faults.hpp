@@ -116,6 +116,33 @@ class Faults {
   std::uint32_t hub();
   std::uint32_t another_node(std::uint32_t node);
   void operator_decides(const std::vector<std::uint32_t>& candidates);
+  /// Those of disks, processes and operators.
+  void happen_elsewhere(Fault fault);
+  void unreadable();
+  void unreadable_log();
+  void brief_errors();
+  void lost_sync();
+  void misdirect(std::uint32_t node, bool (*which)(const std::string&), std::uint64_t count);
+  void misdirected();
+  void misdirected_log();
+  void no_space();
+  void catalog_fails();
+  void slow_operations();
+  void old_image();
+  void healed_by_restarts(std::uint32_t node);
+  void paused();
+  void paused_reign();
+  void clock_steps();
+  void crash_loop();
+  void moved();
+  void twin();
+  void ask(const std::string& path, const std::string& body, std::uint32_t at,
+           const std::shared_ptr<std::uint64_t>& open);
+  void senseless_commands();
+  void asked_twice();
+  void all_at_once();
+  void second_volume();
+  void verified();
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);

@@ -163,8 +163,8 @@ void Faults::happen(Fault fault) {
       return half_open();
     case Fault::late:
       return late();
-    case Fault::count_:
-      break;
+    default:
+      return happen_elsewhere(fault);
   }
 }
 

@@ -381,13 +381,19 @@ void Faults::reign_out_of_a_backup() {
   cluster_.kill(0);
   cluster_.restore_control(backup);
   cluster_.kill(primary, how());
-  part(0, other);
+  // Where its power goes, it knows no more of what was committed than its disk does.
+  if (random_.chance(1, 2)) {
+    cluster_.kill(other, Kill::power);
+  } else {
+    part(0, other);
+  }
   cluster_.boot(old);
   cluster_.boot(0);
   cluster_.run_for(1 * second);
   wish(old);
   cluster_.run_until([&] { return cluster_.serving() == old; }, 5 * second);
   cluster_.heal();
+  cluster_.boot(other);
   cluster_.run_for(pause());
   cluster_.boot(primary);
   operator_decides({primary, other});

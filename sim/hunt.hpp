@@ -1,4 +1,5 @@
-// Does the simulator find what it claims to? Each planted bug is looked for in seeds until one of them fails.
+// Does the simulator find what it claims to? Each planted bug is looked for in seeds, with all kinds of faults, until one
+// of them fails.
 #pragma once
 
 #include <cstdint>

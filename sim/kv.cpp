@@ -26,6 +26,7 @@ void SimKv::commit(storage::KvBatch batch, OnStatus done) {
     trace_.mix(std::string_view(key));
     trace_.mix(std::string_view(value ? *value : "removed"));
   }
+  image_.effect("submit");
   pending_.emplace_back(std::move(batch), std::move(done));
   if (pending_.size() == 1) {
     events_.after(random_.between(80, 600) * 1000, life_, "kv", [this] { complete_next(); });
@@ -58,6 +59,7 @@ void SimKv::complete_next() {
     return;
   }
   apply(image_, batch);
+  image_.effect("commit");
   if (ends(batch, StepMoment::after)) return;
   done(engine::Done{});
 }

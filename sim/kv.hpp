@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -23,6 +24,11 @@ struct KvImage {
   std::uint64_t fail_commits = 0;  ///< So many next batches end with an error.
   bool rotten = false;             ///< What is on the disk; memory is right until the process ends.
   EndsAt ends_at;                  ///< As of a disk.
+  /// Told of each batch as it is submitted and as it takes effect; null: nobody.
+  std::function<void(const char* kind)> on_effect;
+  void effect(const char* kind) const {
+    if (on_effect) on_effect(kind);
+  }
 };
 
 class SimKv final : public storage::Kv {

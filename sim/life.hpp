@@ -14,6 +14,10 @@ struct Life {
   std::uint32_t node = 0;  ///< Index of the node.
   std::string name;        ///< "node2/3": node and incarnation.
   bool alive = true;
+  bool twin =
+      false;  ///< Of a copied directory, beside the node that has its name: nobody's witness.
+  bool paused =
+      false;  ///< Stands still: what is for it waits. Set by Events and SimScheduler alone.
 };
 using LifePtr = std::shared_ptr<Life>;
 

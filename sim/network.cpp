@@ -73,7 +73,8 @@ bool SimNet::undisturbed() const {
     const Path& path = entry.second;
     return !path.blocked && path.clog_gap == 0 && path.flip_one_in == 0;
   };
-  return std::all_of(paths_.begin(), paths_.end(), open) && records_lag.empty() && !filter && !forge;
+  return std::all_of(paths_.begin(), paths_.end(), open) && records_lag.empty() && !filter &&
+         !forge;
 }
 
 bool SimNet::blocked(std::uint32_t from, std::uint32_t to) { return path(from, to).blocked; }

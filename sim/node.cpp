@@ -9,9 +9,11 @@
 namespace tidemark::sim {
 namespace {
 
-engine::Endpoint endpoint(std::uint32_t index) { return fmt::format("10.0.0.{}:9100", index + 1); }
-engine::Endpoint nbd_endpoint(std::uint32_t index) {
-  return fmt::format("10.0.0.{}:10809", index + 1);
+engine::Endpoint endpoint(const SimNode::Place& place) {
+  return fmt::format("10.0.{}.{}:9100", place.net, place.host);
+}
+engine::Endpoint nbd_endpoint(const SimNode::Place& place) {
+  return fmt::format("10.0.{}.{}:10809", place.net, place.host);
 }
 
 }  // namespace
@@ -37,11 +39,11 @@ struct SimNode::Process {
   Process(SimNode& node, const LifePtr& life)
       : rng(node.random_.fork()),
         clock(node.world_.events, engine::second * (1 + node.index_) + node.incarnation_.value,
-              node.wall_skew_),
+              node.wall_),
         timers(node.world_.events, life),
         disk(node.world_.events, node.world_.trace, node.disk_, life),
         kv(node.world_.events, node.world_.trace, node.random_.fork(), node.kv_, life),
-        network(node.world_.net, life, endpoint(node.index_), node.world_.cluster),
+        network(node.world_.net, life, endpoint(node.place_), node.world_.cluster),
         sink(node) {}
 
   Random rng;
@@ -61,7 +63,8 @@ SimNode::SimNode(World& world, std::uint32_t index)
     : world_(world),
       index_(index),
       random_(world.random.fork()),
-      wall_skew_(1'700'000'000ULL * engine::second + random_.below(3000) * engine::millisecond),
+      wall_{1'700'000'000ULL * engine::second + random_.below(3000) * engine::millisecond, 0, {}},
+      place_{0, index + 1},
       disk_(random_.fork()) {
   id_.name = fmt::format("node{}", index + 1);
   wipe();
@@ -81,13 +84,45 @@ void SimNode::wipe() {
   disk_.format({directory(), directory() + "/volumes"});
 }
 
+SimNode::Image SimNode::image() const {
+  Image image{id_, incarnation_, disk_.copy_of_content(), kv_};
+  image.disk.power_loss();
+  return image;
+}
+
+void SimNode::put_image(const Image& image) {
+  CHECK(!alive());
+  id_ = image.id;
+  incarnation_ = image.incarnation;
+  kv_ = image.kv;
+  disk_.put_content(image.disk);
+}
+
+void SimNode::move(const Place& to) {
+  CHECK(!alive());
+  place_ = to;
+}
+
+void SimNode::pause(caf::actor_system& system) {
+  CHECK(alive());
+  world_.trace.note(world_.events.now(), fmt::format("{} is stopped", life_->name));
+  SimScheduler::of(system).pause(*life_);
+}
+
+void SimNode::go_on(caf::actor_system& system) {
+  if (!paused()) return;
+  world_.trace.note(world_.events.now(), fmt::format("{} goes on", life_->name));
+  SimScheduler::of(system).go_on(*life_);
+}
+
 void SimNode::boot(caf::actor_system& system) {
   CHECK(!alive());
   incarnation_ = engine::Incarnation(incarnation_.value + 1);
   life_ = std::make_shared<Life>();
   life_->id = ++world_.last_life;
   life_->node = index_;
-  life_->name = fmt::format("{}/{}", id_.name, incarnation_);
+  life_->name = fmt::format("{}/{}{}", id_.name, incarnation_, twin_ ? " (twin)" : "");
+  life_->twin = twin_;
   world_.trace.note(world_.events.now(), fmt::format("{} boots", life_->name));
   process_ = std::make_unique<Process>(*this, life_);
   auto& p = *process_;
@@ -103,9 +138,9 @@ void SimNode::boot(caf::actor_system& system) {
                                                                     id_,
                                                                     incarnation_,
                                                                     directory(),
-                                                                    endpoint(index_),
-                                                                    nbd_endpoint(index_),
-                                                                    endpoint(0),
+                                                                    endpoint(place_),
+                                                                    nbd_endpoint(place_),
+                                                                    endpoint({0, 1}),
                                                                     index_ == 0,
                                                                     {}});
   p.desk = std::make_shared<actors::FrontDesk>();

@@ -54,8 +54,35 @@ class SimNode {
   /// Starts the process under the next incarnation.
   void boot(caf::actor_system& system);
   void kill(caf::actor_system& system, Kill how);
+  /// Alive only: until it goes on, it handles nothing. Its files stay locked, its connections open.
+  void pause(caf::actor_system& system);
+  void go_on(caf::actor_system& system);
+  bool paused() const { return life_ && life_->alive && life_->paused; }
   /// Dead only: a new disk, catalog and identity under the old name.
   void wipe();
+
+  /// All that a node has on its disks, at one moment.
+  struct Image {
+    engine::NodeId id;
+    engine::Incarnation incarnation;  ///< Stands in the catalog.
+    DiskImage disk;
+    KvImage kv;
+  };
+  /// As a snapshot of its disks finds it: what no power loss takes, and some of the rest.
+  Image image() const;
+  /// Dead only: its disks are what they were. The machine stays the same.
+  void put_image(const Image& image);
+  /// Where others reach it: 10.0.`net`.`host`.
+  struct Place {
+    std::uint32_t net = 0;
+    std::uint32_t host = 0;
+  };
+  const Place& place() const { return place_; }
+  /// Dead only: it boots under another address.
+  void move(const Place& to);
+  WallClock& wall_clock() { return wall_; }
+  /// Dead only: a machine of its own with what another node's disks held, by which nothing is judged.
+  void become_twin() { twin_ = true; }
 
   bool alive() const { return process_ != nullptr; }
   std::uint32_t index() const { return index_; }
@@ -81,7 +108,9 @@ class SimNode {
   engine::NodeId id_;
   engine::Incarnation incarnation_;
   Random random_;
-  std::uint64_t wall_skew_;
+  WallClock wall_;
+  Place place_;
+  bool twin_ = false;
   DiskImage disk_;
   KvImage kv_;
   LifePtr life_;

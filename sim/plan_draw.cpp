@@ -106,7 +106,7 @@ void draw_weather(Plan& plan) {
 
 /// How connections fare as streams of bytes: byte mode in most plans, and in some of them cuts, flips, and ends that are
 /// not heard.
-void draw_streams(Plan& plan) {
+void draw_streams(Plan& plan, Deck deck) {
   auto random = Random::at(plan.seed, of_streams, 0);
   auto& knobs = plan.knobs;
   if (random.chance(1, 2)) knobs["shared_capacity"] = 1;
@@ -118,6 +118,7 @@ void draw_streams(Plan& plan) {
   }
   // A thousand frames or two pass in a run: none, one or some of them.
   if (random.chance(1, 4)) knobs["flip_one_in"] = random.between(200, 4'000);
+  if (deck != Deck::all) return;
   if (random.chance(1, 2)) knobs["drains"] = 1;
   if (random.chance(1, 4)) knobs["unheard_one_in"] = random.between(2, 6);
 }
@@ -145,14 +146,14 @@ void draw_clients(Plan& plan) {
 bool any_chance(Random& random, bool on) { return on && random.chance(1, 3); }
 
 /// Four to nine, of all kinds; one seed in three has a deck of a few kinds only, which so meet each other more often.
-void draw_faults(Plan& plan) {
+void draw_faults(Plan& plan, Deck deck) {
   auto random = Random::at(plan.seed, of_faults, 0);
   const auto count = random.between(crashes_min + 1, 9);
   const bool resizes = random.chance(1, 2);
   const bool reconfigures = plan.rules_at_rest = random.chance(1, 2);
-  std::vector<Fault> deck;
+  std::vector<Fault> few;
   if (random.chance(1, 3)) {
-    for (auto n = random.between(2, 4); n > 0; --n) deck.push_back(draw_fault(random, false));
+    for (auto n = random.between(2, 4); n > 0; --n) few.push_back(draw_fault(random, false, deck));
   }
   const auto share = plan.asks() / (2 * (count + 1));
   for (std::uint64_t id = 1; id <= count; ++id) {
@@ -160,8 +161,8 @@ void draw_faults(Plan& plan) {
     PlannedFault planned;
     planned.id = id;
     const bool crash = count - id < crashes_min || own.chance(1, 3);
-    planned.fault = crash || deck.empty() ? draw_fault(own, crash)
-                                          : deck[static_cast<std::size_t>(own.below(deck.size()))];
+    planned.fault = crash || few.empty() ? draw_fault(own, crash, deck)
+                                         : few[static_cast<std::size_t>(own.below(few.size()))];
     planned.draws = own.next() >> 16;  // Readable, and exact in any JSON.
     planned.after = own.between(2, share);
     planned.resizes = any_chance(own, resizes);
@@ -177,7 +178,7 @@ void draw_faults(Plan& plan) {
 
 }  // namespace
 
-Plan expand(std::uint64_t seed) {
+Plan expand(std::uint64_t seed, Deck deck) {
   Plan plan;
   plan.seed = seed;
   plan.schedule = Random::at(seed, of_schedule, 0).next() >> 16;
@@ -186,9 +187,9 @@ Plan expand(std::uint64_t seed) {
   draw_places(plan);
   draw_settings(plan);
   draw_weather(plan);
-  draw_streams(plan);
+  draw_streams(plan, deck);
   draw_clients(plan);
-  draw_faults(plan);
+  draw_faults(plan, deck);
   plan.cold_restart = Random::at(seed, of_end, 0).chance(1, 16);
   return plan;
 }

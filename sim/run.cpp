@@ -196,6 +196,7 @@ Outcome run_plan(const Plan& plan, const RunOptions& options) {
   {
     auto setting = cluster_options(plan);
     setting.verbose = options.verbose;
+    setting.young_judges = options.deck == Deck::all;
     Cluster cluster(std::move(setting));
     under_way = {&options, &cluster};
     Faults faults(cluster, Random(plan.schedule));
@@ -234,15 +235,18 @@ Outcome run_plan_twice(const Plan& plan, const RunOptions& options) {
   return outcome;
 }
 
-Outcome run_seed(const RunOptions& options) { return run_plan(expand(options.seed), options); }
+Outcome run_seed(const RunOptions& options) {
+  return run_plan(expand(options.seed, options.deck), options);
+}
 
 Outcome run_seed_twice(const RunOptions& options) {
-  return run_plan_twice(expand(options.seed), options);
+  return run_plan_twice(expand(options.seed, options.deck), options);
 }
 
 std::string command(const RunOptions& options) {
   auto text = options.file.empty() ? fmt::format("tidemark-sim --seed {}", options.seed)
                                    : fmt::format("tidemark-sim run {}", options.file);
+  if (options.file.empty() && options.deck == Deck::all) text += " --deck all";
   if (options.bug != engine::Bug::none) {
     text += fmt::format(" --plant {}", to_string(options.bug));
   }

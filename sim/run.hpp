@@ -20,8 +20,8 @@ struct RunOptions {
   std::uint64_t seed = 1;
   engine::Bug bug = engine::Bug::none;
   bool verbose = false;
-  std::string
-      file;  ///< Where the plan was read, for the command that repeats it; else it came from `seed`.
+  Deck deck = Deck::proven;  ///< Of the seed.
+  std::string file;          ///< Where the plan was read; empty: it came from `seed`.
 };
 
 struct Outcome {

@@ -38,6 +38,8 @@ void SimScheduler::start() {
 }
 
 void SimScheduler::stop() {
+  ready_.insert(ready_.end(), waiting_.begin(), waiting_.end());
+  waiting_.clear();
   while (!ready_.empty()) {
     auto* job = ready_.back();
     ready_.pop_back();
@@ -58,7 +60,24 @@ bool SimScheduler::step(engine::MonoTime limit) {
     events_.fire();
     return true;
   }
-  auto* job = draw();
+  resume(draw());
+  return true;
+}
+
+void SimScheduler::fire(EventId id) {
+  ++steps_;
+  events_.fire(id);
+}
+
+void SimScheduler::handle(std::size_t i) {
+  CHECK(i < ready_.size());
+  ++steps_;
+  auto* job = ready_[i];
+  ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(i));
+  resume(job);
+}
+
+void SimScheduler::resume(caf::resumable* job) {
   if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job)) {
     current_ = life_of(actor->id());
     observe(*actor);
@@ -75,7 +94,34 @@ bool SimScheduler::step(engine::MonoTime limit) {
       break;
   }
   current_ = nullptr;
-  return true;
+}
+
+std::vector<SimScheduler::Ready> SimScheduler::ready_actors() {
+  std::vector<Ready> found;
+  for (auto* job : ready_) {
+    Ready r;
+    if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job)) {
+      const auto& life = life_of(actor->id());
+      r.actor = actor->id();
+      r.life = life ? life->id : 0;
+      const auto* first = actor->peek_at_next_mailbox_element();
+      if (first != nullptr) r.next = identity(*first);
+      Trace all;
+      actor->mailbox().queue().peek_all(
+          [&](const caf::mailbox_element& element) { all.mix(identity(element)); });
+      r.waiting = all.hash();
+    }
+    found.push_back(r);
+  }
+  return found;
+}
+
+std::uint64_t SimScheduler::identity(const caf::mailbox_element& element) {
+  Trace hash;
+  hash.mix(element.sender ? element.sender->id() : 0);
+  const auto& content = element.content();
+  for (std::size_t i = 0; i < content.size(); ++i) hash.mix(type_hash(content.type(i)));
+  return hash.hash();
 }
 
 caf::resumable* SimScheduler::draw() {
@@ -126,8 +172,41 @@ void SimScheduler::push(caf::resumable* job) {
       caf::intrusive_ptr_release(job);
       return;
     }
+    if (life && life->paused) {
+      waiting_.push_back(job);
+      return;
+    }
   }
   ready_.push_back(job);
+}
+
+void SimScheduler::pause(Life& life) {
+  CHECK(life.alive);
+  life.paused = true;
+  const auto jobs = take(ready_, life);
+  waiting_.insert(waiting_.end(), jobs.begin(), jobs.end());
+}
+
+void SimScheduler::go_on(Life& life) {
+  life.paused = false;
+  const auto jobs = take(waiting_, life);
+  ready_.insert(ready_.end(), jobs.begin(), jobs.end());
+  events_.go_on(life);
+}
+
+const LifePtr& SimScheduler::life_of(caf::resumable* job) const {
+  static const LifePtr none;
+  auto* actor = dynamic_cast<caf::scheduled_actor*>(job);
+  return actor == nullptr ? none : life_of(actor->id());
+}
+
+std::vector<caf::resumable*> SimScheduler::take(std::vector<caf::resumable*>& jobs,
+                                                const Life& life) const {
+  const auto rest = std::stable_partition(
+      jobs.begin(), jobs.end(), [&](caf::resumable* job) { return life_of(job).get() != &life; });
+  std::vector<caf::resumable*> taken(rest, jobs.end());
+  jobs.erase(rest, jobs.end());
+  return taken;
 }
 
 // A new actor is first heard of when it is spawned, and belongs to whoever spawned it.
@@ -170,12 +249,8 @@ void SimScheduler::crash(const Life& life) {
     if (auto actor = it->second.actor.lock()) ending.push_back(std::move(actor));
     ++it;
   }
-  const auto dead = std::stable_partition(ready_.begin(), ready_.end(), [&](caf::resumable* job) {
-    auto* actor = dynamic_cast<caf::scheduled_actor*>(job);
-    return actor == nullptr || life_of(actor->id()).get() != &life;
-  });
-  const std::vector<caf::resumable*> jobs(dead, ready_.end());
-  ready_.erase(dead, ready_.end());
+  auto jobs = take(ready_, life);
+  for (auto* job : take(waiting_, life)) jobs.push_back(job);
   for (const auto& pointer : ending) {
     if (auto* actor = dynamic_cast<caf::scheduled_actor*>(pointer->get())) {
       end(*actor, caf::exit_reason::kill);

@@ -43,11 +43,30 @@ class SimScheduler final : public caf::scheduler::abstract_coordinator {
   bool step(engine::MonoTime limit);
   /// Ends all actors of a life at once, their mailboxes lost: a crash. Sends nothing to anybody.
   void crash(const Life& life);
+  /// Until it goes on nothing of a life happens: messages wait, and so does what comes due.
+  void pause(Life& life);
+  void go_on(Life& life);
   /// Runs `f` so that actors spawned inside belong to `life`.
   void as(const LifePtr& life, const std::function<void()>& f);
 
   std::uint64_t steps() const { return steps_; }
   std::size_t ready() const { return ready_.size(); }
+
+  // --- for whoever decides in place of the seed what is next
+
+  /// An actor that has something to do.
+  struct Ready {
+    caf::actor_id actor = 0;
+    std::uint32_t life = 0;     ///< 0: the world's own.
+    std::uint64_t waiting = 0;  ///< Senders and types of all that is in its mailbox, in order.
+    std::uint64_t next = 0;     ///< The same of the first of them.
+  };
+  /// In the order in which they became ready, as long as nobody draws.
+  std::vector<Ready> ready_actors();
+  /// Lets the `i`th of them handle one message.
+  void handle(std::size_t i);
+  /// Fires one event.
+  void fire(EventId id);
   /// Of a life: how many of its actors have not ended.
   std::size_t actors_of(const Life& life) const;
 
@@ -78,9 +97,14 @@ class SimScheduler final : public caf::scheduler::abstract_coordinator {
   };
 
   void push(caf::resumable* job);
+  const LifePtr& life_of(caf::resumable* job) const;
+  /// Takes the jobs of a life out of a list.
+  std::vector<caf::resumable*> take(std::vector<caf::resumable*>& jobs, const Life& life) const;
   void adopt(caf::scheduled_actor& actor);
   const LifePtr& life_of(caf::actor_id id) const;
   caf::resumable* draw();
+  void resume(caf::resumable* job);
+  std::uint64_t identity(const caf::mailbox_element& element);
   void observe(caf::scheduled_actor& actor);
   std::uint64_t type_hash(const caf::rtti_pair& type);
   void end(caf::scheduled_actor& actor, caf::error why);
@@ -92,6 +116,7 @@ class SimScheduler final : public caf::scheduler::abstract_coordinator {
   Unit unit_;
   std::vector<caf::resumable*>
       ready_;  ///< Each holds a reference; its order is a function of the seed.
+  std::vector<caf::resumable*> waiting_;  ///< Of paused lives; each holds a reference.
   std::map<caf::actor_id, Owned> owned_;
   std::unordered_map<const void*, std::uint64_t> type_hashes_;  ///< Looked up only.
   LifePtr current_;  ///< Whose actor or event is running.

@@ -9,19 +9,39 @@
 
 namespace tidemark::sim {
 
+/// The wall clock of a machine, which outlives its processes: it runs too fast or too slow, and somebody
+/// sets it, forwards or back.
+struct WallClock {
+  std::uint64_t ahead = 0;             ///< Of virtual time, nanoseconds.
+  std::int64_t parts_per_million = 0;  ///< Too fast, since `since`.
+  engine::MonoTime since{};
+
+  std::uint64_t at(engine::MonoTime now) const {
+    constexpr std::int64_t million = 1'000'000;
+    const auto elapsed = static_cast<std::int64_t>(now.value - since.value);
+    const auto drifted = elapsed / million * parts_per_million;
+    return now.value + ahead + static_cast<std::uint64_t>(drifted);
+  }
+  /// From now on it is `by` nanoseconds from where it was, and drifts so.
+  void set(engine::MonoTime now, std::int64_t by, std::int64_t drift) {
+    ahead = at(now) - now.value + static_cast<std::uint64_t>(by);
+    parts_per_million = drift;
+    since = now;
+  }
+};
+
 class SimClock final : public engine::Clock {
  public:
-  /// `skew` is how far the node's wall clock is ahead of the world's start, in nanoseconds.
-  SimClock(const Events& events, std::uint64_t boot_offset, std::uint64_t skew)
-      : events_(events), boot_offset_(boot_offset), skew_(skew) {}
+  SimClock(const Events& events, std::uint64_t boot_offset, const WallClock& wall)
+      : events_(events), boot_offset_(boot_offset), wall_(wall) {}
 
   engine::MonoTime now() const override { return events_.now() + boot_offset_; }
-  engine::WallTime wall() const override { return engine::WallTime(events_.now().value + skew_); }
+  engine::WallTime wall() const override { return engine::WallTime(wall_.at(events_.now())); }
 
  private:
   const Events& events_;
   std::uint64_t boot_offset_;
-  std::uint64_t skew_;
+  const WallClock& wall_;
 };
 
 class SimTimers final : public engine::Timers {

@@ -96,6 +96,8 @@ class Wire final : public std::enable_shared_from_this<Wire> {
   static std::size_t index(int end) { return static_cast<std::size_t>(end); }
   static int other(int end) { return 1 - end; }
   std::uint64_t draw(std::uint64_t below);
+  /// What this end sends arrives in order.
+  std::uint64_t lane(int from) const { return id_ * 2 + static_cast<std::uint64_t>(from); }
 
   // --- wire.cpp: messages
   void write(int from, const engine::Message& message);

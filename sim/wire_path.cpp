@@ -108,8 +108,9 @@ void Wire::fly(int from, Pipe::Piece piece, MonoTime when) {
 // --- arriving ------------------------------------------------------------------------------------
 
 void Wire::expect(int from, MonoTime when, const char* kind) {
-  net_.events_.at(when, ends_[index(other(from))].life, kind,
-                  [self = shared_from_this(), from] { self->landed(from); });
+  net_.events_.at(
+      when, ends_[index(other(from))].life, kind,
+      [self = shared_from_this(), from] { self->landed(from); }, lane(from));
 }
 
 /// Who reads late gets more at once: what is there, and the next piece with it.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/planted.hpp"
+#include "sim/fault.hpp"
 
 namespace tidemark::simulator {
 
@@ -24,6 +25,7 @@ struct Words {
   std::string out;     ///< Where a plan goes; empty: standard output.
   double seconds = 0;  ///< Of hunt: for each bug; of shrink: for all.
   std::uint64_t restarts = 1;
+  sim::Deck deck = sim::Deck::proven;
   bool verbose = false;
   bool twice = false;
   bool coverage = false;

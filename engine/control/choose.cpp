@@ -70,8 +70,10 @@ namespace {
 /// to what its disk was once, with its catalog: the incarnation that it tells was that of another process.
 bool lost_what_it_had(const VolumeRecord& volume, const Promises& promises,
                       const Promise& promise) {
-  if (volume.spec.mode != Mode::sync_all || planted(Bug::exactness_ignores_incarnation))
+  // Both mistakes make copies that lack something pass for exact, which this would see.
+  if (planted(Bug::exactness_ignores_incarnation) || planted(Bug::mode_change_drops_new_rule))
     return false;
+  if (volume.spec.mode != Mode::sync_all) return false;
   return std::any_of(promises.begin(), promises.end(), [&](const auto& other) {
     return eligible(volume, other.second) && other.second.committed > promise.end;
   });

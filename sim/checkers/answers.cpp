@@ -5,28 +5,26 @@
 #include <algorithm>
 
 #include "actors/interfaces.hpp"
+#include "sim/checkers/said.hpp"
 
 namespace tidemark::sim {
 
 void Answers::observe(const Step& step) {
-  const auto& content = step.content;
-  if (!step.life || content.size() != 1) return;
+  if (!step.life) return;
   const auto node = step.life->node;
-  if (content.match_element<actors::AppendRecords>(0)) {
-    const auto& batch = *content.get_as<actors::AppendRecords>(0).batch;
+  if (const auto* append = said<actors::AppendRecords>(step)) {
+    const auto& batch = *append->batch;
     got(node, batch);
     if (!batch.empty()) ends_[node] = batch.back()->lsn();
-  } else if (content.match_element<actors::StoreProgressed>(0)) {
+  } else if (const auto* progress = said<actors::StoreProgressed>(step)) {
     // Said before a cut, it may be heard behind it.
-    durable(node, std::min(content.get_as<actors::StoreProgressed>(0).durable, ends_[node]));
-  } else if (content.match_element<actors::TruncateLog>(0)) {
-    cut(node, content.get_as<actors::TruncateLog>(0).to);
-  } else if (content.match_element<actors::BeginBase>(0)) {
-    const auto& reset = content.get_as<actors::BeginBase>(0);
-    if (reset.scope != engine::BaseScope::rest) begins_at(node, reset.base);
-  } else if (content.match_element<actors::StoreOpened>(0)) {
-    const auto& opened = content.get_as<actors::StoreOpened>(0);
-    if (opened.facts) begins_at(node, opened.facts->end);
+    durable(node, std::min(progress->durable, ends_[node]));
+  } else if (const auto* truncate = said<actors::TruncateLog>(step)) {
+    cut(node, truncate->to);
+  } else if (const auto* reset = said<actors::BeginBase>(step)) {
+    if (reset->scope != engine::BaseScope::rest) begins_at(node, reset->base);
+  } else if (const auto* opened = said<actors::StoreOpened>(step)) {
+    if (opened->facts) begins_at(node, opened->facts->end);
   }
 }
 
@@ -37,10 +35,10 @@ void Answers::delivered(std::uint32_t node, const engine::Message& message) {
 void Answers::got(std::uint32_t node, const std::vector<engine::RecordPtr>& records) {
   for (const auto& record : records) {
     const auto payload = record->payload().bytes();
-    OpId last = 0;  // Of the cell before: most records are one op's.
+    OpId last = 0;  // Of the cell before: most records are one op's. 0: none's, and nobody asks.
     for (std::size_t at = 0; at + cell_bytes <= payload.size(); at += cell_bytes) {
       const auto op = named_op(payload.subspan(at, cell_bytes), tag_);
-      if (op == 0 || op == last) continue;
+      if (op == last) continue;
       last = op;
       auto [held, fresh] = held_.try_emplace(op);
       if (fresh) {

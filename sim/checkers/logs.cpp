@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "sim/checkers/said.hpp"
+
 namespace tidemark::sim {
 
 using actors::AppendRecords;
@@ -14,45 +16,48 @@ using engine::Digest;
 using engine::Lsn;
 
 void Logs::observe(const Step& step) {
-  const auto& content = step.content;
-  if (content.size() != 1) return;
-  if (content.match_element<AppendRecords>(0)) {
-    appended(step.receiver, content.get_as<AppendRecords>(0));
-  } else if (content.match_element<StoreProgressed>(0)) {
-    progressed(step.receiver, content.get_as<StoreProgressed>(0));
-  } else if (content.match_element<actors::SetListener>(0)) {
-    store_of_[content.get_as<actors::SetListener>(0).listener.id()] = step.receiver;
-  } else if (content.match_element<actors::CommittedAdvanced>(0)) {
-    told(step.receiver, content.get_as<actors::CommittedAdvanced>(0).committed);
-  } else if (content.match_element<actors::RecordsNumbered>(0)) {
-    numbered(step.sender, content.get_as<actors::RecordsNumbered>(0));
-  } else if (content.match_element<actors::TruncateLog>(0)) {
-    cut(step.receiver, content.get_as<actors::TruncateLog>(0).to);
-  } else if (content.match_element<actors::BeginBase>(0)) {
-    const auto& reset = content.get_as<actors::BeginBase>(0);
-    if (reset.scope == engine::BaseScope::rest) return;
-    auto& tail = tails_[step.receiver];
-    tail = {reset.base, reset.digest, true, tail.replica, Lsn{}};
-    durable_.erase(tail.replica);
-  } else if (content.match_element<StoreOpened>(0)) {
-    const auto& answer = content.get_as<StoreOpened>(0);
-    if (answer.facts) opened(step.sender, *answer.facts);
+  if (const auto* append = said<AppendRecords>(step)) {
+    appended(step.receiver, *append);
+  } else if (const auto* progress = said<StoreProgressed>(step)) {
+    progressed(step.receiver, *progress);
+  } else if (const auto* set = said<actors::SetListener>(step)) {
+    store_of_[set->listener.id()] = step.receiver;
+  } else if (const auto* advanced = said<actors::CommittedAdvanced>(step)) {
+    told(step.receiver, advanced->committed);
+  } else if (const auto* records = said<actors::RecordsNumbered>(step)) {
+    numbered(step.sender, *records);
+  } else if (const auto* truncate = said<actors::TruncateLog>(step)) {
+    cut(step.receiver, truncate->to);
+  } else if (const auto* reset = said<actors::BeginBase>(step)) {
+    begins(step.receiver, *reset);
+  } else if (const auto* answer = said<StoreOpened>(step)) {
+    if (!answer->facts) return;
+    const bool older = step.life && rolled_back_.erase(step.life->node) != 0;
+    if (older) durable_.erase(answer->facts->replica);
+    opened(step.sender, *answer->facts);
   }
+}
+
+void Logs::begins(caf::actor_id store, const actors::BeginBase& reset) {
+  if (reset.scope == engine::BaseScope::rest) return;
+  auto& tail = tails_[store];
+  tail = {reset.base, reset.digest, true, tail.replica, {}};
+  durable_.erase(tail.replica);
 }
 
 void Logs::cut(caf::actor_id store, Lsn to) {
   auto& tail = tails_[store];
   auto& durable = durable_[tail.replica];
   if (to < durable) durable = to;
-  if (!tail.known || to >= tail.lsn) return;
+  if (to >= tail.lsn) return;
   const auto digest = on_path(to, tail.lsn, tail.digest);
-  tail = {to, digest.value_or(Digest{}), digest.has_value(), tail.replica, Lsn{}};
+  tail = {to, digest.value_or(Digest{}), digest.has_value(), tail.replica, {}};
 }
 
 // A store is opened once per life, and asked again by each role that it serves.
 void Logs::opened(caf::actor_id store, const actors::StoreFacts& facts) {
   const bool first = !tails_.contains(store);
-  tails_[store] = {facts.end, facts.digest, true, facts.replica, Lsn{}};
+  tails_[store] = {facts.end, facts.digest, true, facts.replica, facts.mono_time};
   if (!first || facts.base != engine::BaseState::complete) return;
   const auto durable = durable_[facts.replica];
   if (facts.end + unproved_max_ < durable) {
@@ -102,22 +107,21 @@ void Logs::appended(caf::actor_id store, const AppendRecords& append) {
     }
     if (tail.known) tree_.try_emplace(header.digest, Node{header.lsn, header.epoch, tail.digest});
     if (!forged_.contains(header.digest)) {
-      const auto [named, fresh] = named_.try_emplace({header.epoch, header.lsn}, header.digest);
-      if (!fresh && named->second != header.digest) {
+      const auto named = named_.try_emplace({header.epoch, header.lsn}, header.digest).first;
+      if (named->second != header.digest) {
         return fail_("two_logs",
                      fmt::format("epoch {} lsn {} has two contents: {} and {}", header.epoch,
                                  header.lsn, to_string(named->second), to_string(header.digest)));
       }
     }
-    tail = {header.lsn, header.digest, true, tail.replica, tail.told};
+    tail = {header.lsn, header.digest, true, tail.replica, header.mono_time};
   }
   told(store, append.committed);
 }
 
 void Logs::told(caf::actor_id store, Lsn committed) {
-  auto& tail = tails_[store];
-  if (!tail.known || committed > tail.lsn || committed == tail.told) return;
-  tail.told = committed;
+  const auto& tail = tails_[store];
+  if (!tail.known || committed > tail.lsn) return;
   advance(committed, tail.lsn, tail.digest, "a store was told");
 }
 
@@ -142,21 +146,16 @@ void Logs::numbered(caf::actor_id volume, const actors::RecordsNumbered& numbere
 
 // What was said before a cut may be heard behind it: it counts only where it is still this log.
 void Logs::became_durable(caf::actor_id store, const StoreProgressed& progress) {
-  const auto tail = tails_.find(store);
-  if (tail == tails_.end() || !tail->second.known || progress.durable > tail->second.lsn) return;
-  auto& durable = durable_[tail->second.replica];
+  const auto& tail = tails_[store];
+  auto& durable = durable_[tail.replica];
   if (progress.durable <= durable) return;
-  const auto mine = on_path(progress.durable, tail->second.lsn, tail->second.digest);
-  if (mine && *mine == progress.digest) durable = progress.durable;
+  const auto mine = on_path(progress.durable, tail.lsn, tail.digest);
+  if (mine == progress.digest) durable = progress.durable;
 }
 
 void Logs::progressed(caf::actor_id listener, const StoreProgressed& progress) {
-  if (const auto store = store_of_.find(listener); store != store_of_.end()) {
-    became_durable(store->second, progress);
-  }
-  auto& checked = checkpoints_[listener];
-  if (!ordered_ || progress.checkpoint == checked) return;
-  checked = progress.checkpoint;
+  became_durable(store_of_[listener], progress);
+  if (!ordered_) return;
   if (progress.checkpoint > progress.durable) {
     return fail_("checkpoint_ahead", fmt::format("checkpoint {} is beyond durable {}",
                                                  progress.checkpoint, progress.durable));

@@ -2,7 +2,7 @@
 //
 // Digests are chained, so all logs of a volume form one tree: a digest names a whole prefix. Then
 //   - one (epoch, LSN) has one digest for ever (C1);
-//   - appends are dense;
+//   - appends are dense, and the time of their records never goes back, whatever clocks do (C25);
 //   - what a volume of a sync mode called committed is on the path of every later committed LSN (a
 //     forced reign begins that path anew, with its own log; logs of earlier reigns are judged no more);
 //   - what a primary calls committed moves only to where its own reign's record is included (C3);
@@ -39,6 +39,10 @@ class Logs {
   /// durable may then pass for a torn tail (C14).
   void rot_was_injected() { unproved_max_ = unproved_after_rot; }
 
+  /// A node's disks are what they were at an earlier time: what its store said to be durable since does not have to be
+  /// there when it is opened next.
+  void rolled_back(std::uint32_t node) { rolled_back_.insert(node); }
+
   /// A record that no primary wrote is put into a copy's log: the cluster is to find out, and the copy is damaged until then.
   void forged(const engine::Digest& record) { forged_.insert(record); }
 
@@ -65,7 +69,7 @@ class Logs {
     engine::Digest digest;
     bool known = false;
     engine::ReplicaId replica;
-    engine::Lsn told;  ///< The committed LSN that was checked last.
+    engine::WallTime time{};  ///< Made monotone, of the last record; 0: not known.
   };
   /// What a primary tells of its reign, by its volume's actor.
   struct Reign {
@@ -83,12 +87,13 @@ class Logs {
   void numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered);
   void opened(caf::actor_id store, const actors::StoreFacts& facts);
   void cut(caf::actor_id store, engine::Lsn to);
+  void begins(caf::actor_id store, const actors::BeginBase& reset);
   void progressed(caf::actor_id listener, const actors::StoreProgressed& progress);
   void became_durable(caf::actor_id store, const actors::StoreProgressed& progress);
   void advance(engine::Lsn lsn, engine::Lsn head, const engine::Digest& at_head, const char* whose);
   /// Whether the log that ends in this digest is of the last forced reign, or a later one's.
   bool after_forced(const engine::Digest& head) const;
-  /// The digest at `lsn` on the path that ends in (head, at_head); nothing below what was seen.
+  /// The digest at `lsn` on the path that ends in (head, at_head); nothing below what was seen, the head's beyond it.
   std::optional<engine::Digest> on_path(engine::Lsn lsn, engine::Lsn head,
                                         engine::Digest at_head) const;
 
@@ -99,10 +104,10 @@ class Logs {
   std::set<engine::Digest> forged_;
   std::map<caf::actor_id, Tail> tails_;
   std::map<caf::actor_id, Reign> reigns_;
-  std::map<caf::actor_id, engine::Lsn> checkpoints_;  ///< Checked last, by the store's listener.
   std::map<caf::actor_id, caf::actor_id> store_of_;   ///< By its listener.
   std::map<engine::ReplicaId, engine::Lsn> durable_;  ///< What each store last said is on its disk.
   std::uint64_t unproved_max_ = 0;
+  std::set<std::uint32_t> rolled_back_;
   engine::Lsn committed_;
   engine::Digest at_committed_;
   engine::Epoch forced_;    ///< The last forced reign.

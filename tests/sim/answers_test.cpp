@@ -31,14 +31,18 @@ struct Judge {
   }
   /// Node 0 has op 5 at LSN 1, and its store says that it is on the disk.
   void has_it_on_its_disk() {
-    step(actors::AppendRecords{std::make_shared<const std::vector<engine::RecordPtr>>(record(5, 4)),
-                               Lsn{}});
+    gives(record(5, 4));
     says_durable(1);
   }
   void says_durable(std::uint64_t lsn) {
     actors::StoreProgressed progress;
     progress.durable = Lsn(lsn);
     step(progress);
+  }
+
+  void gives(const std::vector<engine::RecordPtr>& records) {
+    step(actors::AppendRecords{std::make_shared<const std::vector<engine::RecordPtr>>(records),
+                               Lsn{}});
   }
 
   /// The record of a write of one block, whose last cell is another op's, merged into it.
@@ -126,6 +130,73 @@ BOOST_FIXTURE_TEST_CASE(a_store_that_is_opened_has_what_it_finds, Judge) {
   step(actors::StoreOpened{actors::StoreFacts{}});
   answers.answered(5, 0);
   BOOST_TEST(found == "answered_from_memory");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_store_that_cannot_be_opened_tells_nothing, Judge) {
+  has_it_on_its_disk();
+  step(actors::StoreOpened{engine::Error{engine::Errc::io_failed, "no such disk"}});
+  answers.answered(5, 0);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(the_rest_of_a_base_leaves_a_log_as_it_is, Judge) {
+  has_it_on_its_disk();
+  actors::BeginBase rest;
+  rest.scope = engine::BaseScope::rest;
+  step(rest);
+  answers.answered(5, 0);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_store_that_is_given_no_records_has_what_it_had, Judge) {
+  gives(record(5, 4));
+  gives({});
+  says_durable(1);
+  answers.answered(5, 0);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_a_link_delivers_is_in_a_nodes_memory_if_it_is_records, Judge) {
+  answers.got(0, record(5, 4));
+  answers.delivered(1, engine::Progress{});
+  engine::Records sent;
+  sent.records = record(6, 4);
+  answers.delivered(1, sent);
+  answers.answered(6, 0);
+  BOOST_TEST(found == "");
+  answers.answered(5, 0);
+  BOOST_TEST(found == "answered_from_memory");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_write_whose_record_nobody_saw_is_on_no_disk, Judge) {
+  answers.durable(0, Lsn(9));
+  answers.answered(5, 0);
+  BOOST_TEST(found == "answered_from_memory");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_edge_that_goes_into_a_later_record_is_not_waited_for, Judge) {
+  answers.got(0, record(5, 4));
+  answers.got(0, record(6, 5));
+  answers.durable(0, Lsn(1));
+  answers.answered(5, 0);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(the_last_cell_of_a_record_may_be_another_ops, Judge) {
+  answers.got(0, record(5, 4));
+  answers.durable(0, Lsn(1));
+  answers.answered(4, 0);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(messages_of_the_world_and_of_several_parts_are_none_of_a_store, Judge) {
+  has_it_on_its_disk();
+  const auto cut = caf::make_message(actors::TruncateLog{Lsn{}});
+  answers.observe(Step{nullptr, 1, 2, cut.content()});
+  const auto more = caf::make_message(actors::TruncateLog{Lsn{}}, 1);
+  answers.observe(Step{std::make_shared<Life>(), 1, 2, more.content()});
+  answers.answered(5, 0);
+  BOOST_TEST(found == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
