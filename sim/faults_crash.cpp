@@ -127,6 +127,7 @@ void Faults::reign_of_who_lacks(std::uint32_t node) {
   if (others.empty()) return;
   const auto heir = others.front();
   cluster_.kill(heir, how());
+  if (make_busy) make_busy();
   cluster_.run_for(500 * millisecond + pause());
   cluster_.boot(heir);
   cluster_.run_for(random_.below(100) * millisecond);
