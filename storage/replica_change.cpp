@@ -479,6 +479,9 @@ Task<Status> ReplicaStore::destroy() {
   // The superblock first: without it, what a crash leaves is nobody's.
   auto gone = co_await remove_file(config_.disk, config_.directory + "/superblock");
   if (!gone && gone.error().code != Errc::not_found) co_return gone.error();
+  // Durably: with the power its name would come back, and its log would not.
+  auto nobodys = co_await sync_directory(config_.disk, config_.directory);
+  if (!nobodys && nobodys.error().code != Errc::not_found) co_return nobodys.error();
   for (const auto* part : {"/wal", "/extents", "/forks", ""}) {
     const auto directory = config_.directory + part;
     auto emptied = co_await remove_all(directory);
