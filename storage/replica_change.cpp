@@ -179,9 +179,11 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
     auto sealed = co_await seal_fork(from.own_past->parts_at);
     if (!sealed) co_return failed(sealed.error());
   }
-  // More than was missing before, if anything: a crash between this and the superblock loses
-  // nothing, whichever state it leaves.
-  auto saved = co_await missing_file_.save(missing);
+  // A list that leaves out what was copied is true once that is in its place. With it, a crash between this and the
+  // superblock loses nothing, whichever state it leaves.
+  Status saved = Done{};
+  if (missing_ && !all) saved = co_await settle_copied();
+  if (saved) saved = co_await missing_file_.save(missing);
   const bool full = !saved && saved.error().code == Errc::no_space;
   // Without the file all is missing, which is so; the reset itself gives space back.
   if (engine::sometimes(all && full, engine::Mark::reset_on_full_disk))
@@ -310,45 +312,6 @@ Task<Status> ReplicaStore::write_base(BlockRange range, std::vector<engine::Bloc
   for (const auto& run : copied) missing_->blocks.remove(run);
   auto bounded = co_await bound_unsaved();
   co_return bounded;
-}
-
-/// What a crash loses is bounded: beyond one step the list is written, beyond two the copy waits for it.
-Task<Status> ReplicaStore::bound_unsaved() {
-  // A long list costs more to write than some blocks to copy again.
-  const auto step = std::max(base_step_blocks_min, missing_file_.bytes() / 512);
-  if (copied_ - copied_saved_ < (saving_ ? 2 * step : step)) co_return Done{};
-  const auto turn = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
-  if (!missing_ || copied_ - copied_saved_ < step) co_return Done{};  // Another one wrote it.
-  auto saved = co_await save_missing_held();
-  if (saved) co_return Done{};
-  if (saved.error().code != Errc::no_space) co_return failed(saved.error());
-  engine::sometimes(engine::Mark::missing_list_not_saved);
-  copied_saved_ = copied_;  // The file names too much; it is not tried again for every block.
-  co_return Done{};
-}
-
-/// What is missing, at a moment whose writes are synced.
-Task<Status> ReplicaStore::save_missing() {
-  const auto turn = co_await missing_turn_.acquire(only_turn, RangeGuard::Use::write);
-  auto saved = co_await save_missing_held();
-  co_return saved;
-}
-
-Task<Status> ReplicaStore::save_missing_held() {
-  if (!missing_) co_return Done{};
-  saving_ = true;
-  const auto missing = *missing_;
-  const auto copied = copied_;
-  auto synced = co_await extents_->sync();
-  // The files that hold what is no longer missing are on record before it is forgotten.
-  if (synced && superblock_.extent_files != extents_->durable_files()) {
-    synced = co_await record([this](Superblock& s) { s.extent_files = extents_->durable_files(); },
-                             false);
-  }
-  if (synced) synced = co_await missing_file_.save(missing);
-  saving_ = false;
-  if (synced) copied_saved_ = copied;
-  co_return synced;
 }
 
 Task<Status> ReplicaStore::finish_rebuild(Lsn at) {

@@ -371,6 +371,7 @@ class ReplicaStore {
   std::optional<engine::BaseProgress> progress() const;
   Task<engine::Status> save_missing();
   Task<engine::Status> save_missing_held();
+  Task<engine::Status> settle_copied();
   Task<engine::Status> bound_unsaved();
   Task<engine::Result<std::vector<std::uint64_t>>> sums_of(const engine::BaseQuestion& question);
   std::vector<engine::BlockRange> note_unequal(const engine::BaseQuestion& question,
