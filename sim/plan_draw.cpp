@@ -106,7 +106,7 @@ void draw_weather(Plan& plan) {
 
 /// How connections fare as streams of bytes: byte mode in most plans, and in some of them cuts, flips, and ends that are
 /// not heard.
-void draw_streams(Plan& plan, Deck deck) {
+void draw_streams(Plan& plan) {
   auto random = Random::at(plan.seed, of_streams, 0);
   auto& knobs = plan.knobs;
   if (random.chance(1, 2)) knobs["shared_capacity"] = 1;
@@ -118,7 +118,6 @@ void draw_streams(Plan& plan, Deck deck) {
   }
   // A thousand frames or two pass in a run: none, one or some of them.
   if (random.chance(1, 4)) knobs["flip_one_in"] = random.between(200, 4'000);
-  if (deck != Deck::all) return;
   if (random.chance(1, 2)) knobs["drains"] = 1;
   if (random.chance(1, 4)) knobs["unheard_one_in"] = random.between(2, 6);
 }
@@ -187,7 +186,7 @@ Plan expand(std::uint64_t seed, Deck deck) {
   draw_places(plan);
   draw_settings(plan);
   draw_weather(plan);
-  draw_streams(plan, deck);
+  draw_streams(plan);
   draw_clients(plan);
   draw_faults(plan, deck);
   plan.cold_restart = Random::at(seed, of_end, 0).chance(1, 16);
