@@ -29,13 +29,15 @@ constexpr const char* class_of_crash = "crash";
 /// One process that runs every jobs-th seed and writes a line per seed to its pipe:
 ///   start SEED
 ///   done SEED TRACE kind:name=count ...
+///   begun SEED FAULTS REQUESTS OF EACH CLIENT    of a run that fails
 ///   fail SEED CLASS TEXT
 struct Worker {
   pid_t pid = -1;
   int pipe = -1;
   std::string received;
   std::optional<std::uint64_t> running;  ///< Started and not done.
-  std::uint64_t next = 0;                ///< First seed that it has not started.
+  std::optional<Begun> begun;
+  std::uint64_t next = 0;  ///< First seed that it has not started.
 };
 
 void say(int fd, const std::string& line) {
@@ -67,6 +69,8 @@ void run_and_say(const BatchOptions& options, std::uint64_t seed, int fd) {
       options.only_class.empty() || (outcome.failure && outcome.failure->cls == options.only_class);
   if (outcome.failure && counts) {
     if (!options.quiet) std::fputs(report(run, outcome).c_str(), stderr);
+    say(fd, fmt::format("begun {} {} {}\n", seed, outcome.begun.faults,
+                        fmt::join(outcome.begun.asks, " ")));
     say(fd, fmt::format("fail {} {} {}\n", seed, outcome.failure->cls,
                         one_line(outcome.failure->text)));
     return;
@@ -144,10 +148,17 @@ void take_line(const std::string& line, const BatchOptions& options, Worker& wor
     worker.next = seed + options.jobs;
     return;
   }
+  if (kind == "begun") {
+    auto& begun = worker.begun.emplace();
+    words >> begun.faults;
+    for (std::uint64_t asks = 0; words >> asks;) begun.asks.push_back(asks);
+    return;
+  }
   worker.running.reset();
   ++result.done;
   if (kind == "fail") {
     SeedFailure failure;
+    failure.begun = std::exchange(worker.begun, std::nullopt);
     failure.seed = seed;
     words >> failure.cls;
     std::getline(words >> std::ws, failure.text);

@@ -18,6 +18,7 @@ struct SeedFailure {
   std::uint64_t seed = 0;
   std::string cls;
   std::string text;
+  std::optional<Begun> begun;  ///< Nothing of a run that ended its process.
 };
 
 struct BatchResult {

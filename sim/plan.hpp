@@ -23,7 +23,7 @@
 namespace tidemark::sim {
 
 /// Of the text form; another one is refused.
-inline constexpr std::uint64_t plan_version = 1;
+inline constexpr std::uint64_t plan_version = 2;
 
 struct PlannedClient {
   std::uint64_t id = 0;
@@ -52,6 +52,7 @@ struct Plan {
   engine::BelowMin below_min = engine::BelowMin::block;
   std::vector<std::uint32_t> hosts;  ///< As in ClusterOptions.
   std::uint64_t blocks = 256;
+  std::uint64_t share = 0;     ///< Requests that clients send at full speed while one fault lasts.
   bool rules_at_rest = false;  ///< At the end the volume gets other rules once more.
   bool cold_restart = false;   ///< At the end all lose power, and everything is compared again.
   std::map<std::string, std::uint64_t, std::less<>>
@@ -60,6 +61,12 @@ struct Plan {
   std::vector<PlannedFault> faults;
 
   std::uint64_t asks() const;
+};
+
+/// How far a run of a plan had come.
+struct Begun {
+  std::uint64_t faults = 0;
+  std::vector<std::uint64_t> asks;  ///< Of each client.
 };
 
 /// Faults of the kinds that is_crash_or_cut names, in every plan of a seed.

@@ -154,7 +154,8 @@ void draw_faults(Plan& plan, Deck deck) {
   if (random.chance(1, 3)) {
     for (auto n = random.between(2, 4); n > 0; --n) few.push_back(draw_fault(random, false, deck));
   }
-  const auto share = plan.asks() / (2 * (count + 1));
+  // Half of all requests is left for while the faults last, and for behind them.
+  plan.share = plan.asks() / (2 * (count + 1));
   for (std::uint64_t id = 1; id <= count; ++id) {
     auto own = Random::at(plan.seed, of_fault, id);
     PlannedFault planned;
@@ -163,7 +164,7 @@ void draw_faults(Plan& plan, Deck deck) {
     planned.fault = crash || few.empty() ? draw_fault(own, crash, deck)
                                          : few[static_cast<std::size_t>(own.below(few.size()))];
     planned.draws = own.next() >> 16;  // Readable, and exact in any JSON.
-    planned.after = own.between(2, share);
+    planned.after = own.between(2, plan.share);
     planned.resizes = any_chance(own, resizes);
     planned.reconfigures = any_chance(own, reconfigures);
     plan.faults.push_back(planned);

@@ -231,9 +231,10 @@ std::string to_text(const Plan& plan) {
   std::string hosts;
   for (const auto host : plan.hosts) hosts += fmt::format("{}{}", hosts.empty() ? "" : ", ", host);
   auto text = fmt::format(
-      "{{\n  \"version\": {},\n  \"seed\": {},\n  \"schedule\": {},\n  \"rules_at_rest\": {},\n"
+      "{{\n  \"version\": {},\n  \"seed\": {},\n  \"schedule\": {},\n  \"share\": {},\n  "
+      "\"rules_at_rest\": {},\n"
       "  \"cold_restart\": {},\n",
-      plan_version, plan.seed, plan.schedule, plan.rules_at_rest, plan.cold_restart);
+      plan_version, plan.seed, plan.schedule, plan.share, plan.rules_at_rest, plan.cold_restart);
   text += fmt::format(
       "  \"volume\": {{\"nodes\": {}, \"copies\": {}, \"min_copies\": {}, \"mode\": \"{}\", "
       "\"ack\": \"{}\", "
@@ -273,6 +274,7 @@ engine::Result<Plan> parse_plan(std::string_view text) {
   Plan plan;
   plan.seed = f.number("seed", 0, UINT64_MAX);
   plan.schedule = f.number("schedule", 0, UINT64_MAX);
+  plan.share = f.number("share", 0, 1'000'000);
   plan.rules_at_rest = f.truth("rules_at_rest");
   plan.cold_restart = f.truth("cold_restart");
   parse_volume(plan, f.object("volume"), flaw);

@@ -37,15 +37,19 @@ struct Pace {
   std::uint64_t allowance = 0;  ///< Requests at full speed.
   std::uint64_t flood = 0;      ///< Requests that fill the log, beside those of the plan.
   std::size_t unfinished = 0;   ///< Clients that have not asked all that they are to ask.
+  Begun begun;
 };
 
 void begin_load(Cluster& cluster, const Plan& plan, const std::shared_ptr<Pace>& pace) {
-  for (const auto& planned : plan.clients) {
+  pace->begun.asks.assign(plan.clients.size(), 0);
+  for (std::size_t i = 0; i < plan.clients.size(); ++i) {
+    const auto& planned = plan.clients[i];
     auto client = cluster.add_client(Random::at(plan.schedule, clients_draw, planned.id));
     client->depth = planned.depth;
     if (!planned.asks.empty()) ++pace->unfinished;
-    client->next = [asks = planned.asks, at = std::size_t{0}, pace,
-                    think = planned.think_max](Client& self) mutable -> std::optional<Ask> {
+    client->next = [asks = planned.asks, i, pace,
+                    think = planned.think_max](Client& self) -> std::optional<Ask> {
+      auto& at = pace->begun.asks[i];
       if (pace->flood > 0) {
         --pace->flood;
         self.think_max = 0;
@@ -75,20 +79,19 @@ void strike(Cluster& cluster, const PlannedFault& planned, Faults& faults) {
 
 /// Faults while the load runs, then load until all was asked and answered.
 void trouble(Cluster& cluster, const Plan& plan, Faults& faults, Pace& pace) {
-  // Half of all requests is left for while the faults last, and for behind them.
-  const auto share = plan.asks() / (2 * (plan.faults.size() + 1));
   const auto wake = [&cluster] {
     for (const auto& client : cluster.clients()) client->resume();
   };
-  faults.make_busy = [&pace, share] { pace.allowance = share; };
+  faults.make_busy = [&pace, share = plan.share] { pace.allowance = share; };
   faults.flood = [&pace, wake] {
     pace.flood = flood_requests;
     wake();  // Who has asked all of his own is asleep.
   };
   for (const auto& planned : plan.faults) {
     if (cluster.failed()) return;
+    ++pace.begun.faults;
     const auto goal = answered(cluster) + planned.after;
-    pace.allowance = share + share / 2;
+    pace.allowance = plan.share + plan.share / 2;
     const auto enough = [&] {
       return answered(cluster) >= goal || (pace.unfinished == 0 && idle(cluster));
     };
@@ -150,9 +153,8 @@ void restart_cold(Cluster& cluster) {
   cluster.settle();
 }
 
-void play(Cluster& cluster, const Plan& plan, Faults& faults) {
+void play(Cluster& cluster, const Plan& plan, Faults& faults, const std::shared_ptr<Pace>& pace) {
   if (!cluster.start()) return;
-  const auto pace = std::make_shared<Pace>();
   begin_load(cluster, plan, pace);
   trouble(cluster, plan, faults, *pace);
   if (!cluster.failed()) end_load(cluster);
@@ -201,7 +203,9 @@ Outcome run_plan(const Plan& plan, const RunOptions& options) {
     under_way = {&options, &cluster};
     Faults faults(cluster, Random(plan.schedule));
     judge_events(cluster);
-    play(cluster, plan, faults);
+    const auto pace = std::make_shared<Pace>();
+    play(cluster, plan, faults, pace);
+    outcome.begun = pace->begun;
     outcome.trace = cluster.trace();
     outcome.failure = cluster.failure();
     outcome.steps = cluster.scheduler().steps();

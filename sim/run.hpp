@@ -33,6 +33,7 @@ struct Outcome {
   std::uint64_t records = 0;
   std::uint64_t virtual_milliseconds = 0;
   std::uint64_t operations = 0;  ///< Answered.
+  Begun begun;                   ///< When it ended or failed.
   std::uint64_t crashes_and_cuts = 0;
   std::map<std::string, std::uint64_t> asked;
   std::map<std::string, std::uint64_t> faults;

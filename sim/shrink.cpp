@@ -21,10 +21,14 @@ constexpr std::uint64_t schedules_few = 3;
 
 class Shrinker {
  public:
-  Shrinker(Plan plan, std::string cls, const ShrinkOptions& options)
-      : best_(std::move(plan)), cls_(std::move(cls)), options_(options) {}
+  Shrinker(Plan plan, SeedFailure failure, const ShrinkOptions& options)
+      : best_(std::move(plan)),
+        cls_(std::move(failure.cls)),
+        begun_(std::move(failure.begun)),
+        options_(options) {}
 
   Shrunk run() {
+    drop_unreached();
     bool smaller = true;
     while (smaller && !over_) {
       smaller = false;
@@ -39,6 +43,9 @@ class Shrinker {
  private:
   /// Takes the first of them that fails the same way, under the own schedule if possible; false: none does.
   bool any_fails(const std::vector<Plan>& smaller, std::uint64_t schedules);
+  bool fails(const std::vector<Plan>& smaller, std::uint64_t schedules);
+  /// What a run had not come to when it failed; the rest goes as it went.
+  void drop_unreached();
   /// Leaves out runs of consecutive items, long ones first; whether any could be spared. `without` makes the plan that
   /// lacks items [first, end) of the smallest so far.
   bool drop(const std::function<std::size_t()>& count, std::uint64_t schedules,
@@ -50,12 +57,13 @@ class Shrinker {
 
   Plan best_;
   std::string cls_;
+  std::optional<Begun> begun_;  ///< When the smallest failed.
   const ShrinkOptions& options_;
   std::uint64_t runs_ = 0;
   bool over_ = false;
 };
 
-bool Shrinker::any_fails(const std::vector<Plan>& smaller, std::uint64_t schedules) {
+bool Shrinker::fails(const std::vector<Plan>& smaller, std::uint64_t schedules) {
   if (smaller.empty() || over_) return false;
   const auto plan_of = [&](std::uint64_t i) {
     auto plan = smaller[static_cast<std::size_t>(i % smaller.size())];
@@ -78,8 +86,29 @@ bool Shrinker::any_fails(const std::vector<Plan>& smaller, std::uint64_t schedul
   over_ = result.interrupted || (options_.over && options_.over());
   if (result.failures.empty()) return false;
   best_ = plan_of(result.failures.front().seed);
+  begun_ = result.failures.front().begun;
   if (options_.progress) options_.progress(best_, runs_);
   return true;
+}
+
+bool Shrinker::any_fails(const std::vector<Plan>& smaller, std::uint64_t schedules) {
+  const bool found = fails(smaller, schedules);
+  if (found) drop_unreached();
+  return found;
+}
+
+void Shrinker::drop_unreached() {
+  if (!begun_) return;
+  auto plan = best_;
+  plan.faults.resize(std::min<std::size_t>(plan.faults.size(), begun_->faults));
+  std::vector<PlannedClient> clients;
+  for (std::size_t i = 0; i < plan.clients.size() && i < begun_->asks.size(); ++i) {
+    auto& asks = plan.clients[i].asks;
+    asks.resize(std::min<std::size_t>(asks.size(), begun_->asks[i]));
+    if (!asks.empty()) clients.push_back(plan.clients[i]);
+  }
+  if (!clients.empty()) plan.clients = std::move(clients);
+  if (to_text(plan) != to_text(best_)) (void)fails({std::move(plan)}, schedules_few);
 }
 
 bool Shrinker::drop(const std::function<std::size_t()>& count, std::uint64_t schedules,
@@ -179,7 +208,7 @@ engine::Result<Shrunk> shrink(const Plan& plan, const ShrinkOptions& options) {
   const auto result = run_batch(first);
   if (result.failures.empty())
     return Error{Errc::invalid, "the plan does not fail: there is nothing to shrink"};
-  return Shrinker(plan, result.failures.front().cls, options).run();
+  return Shrinker(plan, result.failures.front(), options).run();
 }
 
 }  // namespace tidemark::sim

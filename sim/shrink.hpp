@@ -1,6 +1,7 @@
 // A failing plan is made as small as it gets: items are left out as long as the same class of failure remains (delta
 // debugging: Zeller, Hildebrandt, TSE 2002).
 //
+//   what the run had not come to  at once: the rest goes as it went
 //   faults, clients, requests     in halves, then quarters, ... then one by one
 //   knobs, sizes, nodes, pauses   back to their defaults
 //

@@ -91,8 +91,8 @@ BOOST_AUTO_TEST_CASE(a_knob_that_a_plan_names_is_turned) {
 BOOST_AUTO_TEST_CASE(what_is_no_plan_is_refused_with_its_reason) {
   BOOST_TEST(parse_plan("nonsense").error().text.starts_with("the plan is no JSON"));
   BOOST_TEST(parse_plan("[]").error().text.find("is no object") != std::string::npos);
-  BOOST_TEST(refusal("\"version\": 1", "\"version\": 2") ==
-             "the plan has version 2, this program reads version 1");
+  BOOST_TEST(refusal("\"version\": 2", "\"version\": 1") ==
+             "the plan has version 1, this program reads version 2");
   const std::vector<std::array<std::string, 3>> flaws{
       {"\"schedule\"", "\"shedule\"", "schedule: is missing"},
       {"\"cold_restart\": ", "\"more\": 1, \"cold_restart\": ", "more: is not known"},
