@@ -117,7 +117,7 @@ PARTS = {
 
 SEEDS_LONG = 2000  # In each build, which must leave equal traces.
 SEEDS_SHORT = 100  # The same; a sanitized build takes ten times as long for one,
-SEEDS_RELEASE = 200  # so that the release build goes on alone to so many.
+SEEDS_RELEASE = 500  # so that the release build goes on alone to so many.
 
 
 def run(options):
@@ -143,6 +143,8 @@ def run(options):
             suite.sim("release", seeds)
             if not options.long:
                 suite.sim("release", SEEDS_RELEASE - seeds, behind=seeds)
+            bounds = ["--requests", "3"] if options.long else []
+            suite.command("small worlds hold, walked through whole", [f"{release}/tidemark-sim", "exhaust", "--jobs", JOBS, *bounds])
         elif part == "interop":
             suite.interop()
         elif part == "asan":
