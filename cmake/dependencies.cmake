@@ -21,6 +21,10 @@ target_include_directories(uring SYSTEM INTERFACE ${URING_INCLUDE_DIR})
 target_link_libraries(uring INTERFACE ${URING_LIBRARY})
 
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+
+# For the simulator, which allocates small things all the time. A sanitizer brings its own allocator.
+find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
 
 # Boost.JSON, header-only in Debian's libboost1.81-dev: its code is compiled once, here.
 add_library(boost_json STATIC ${CMAKE_CURRENT_LIST_DIR}/boost_json.cpp)

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "engine/check.hpp"
+#include "engine/record/xxh3.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -85,7 +86,7 @@ VolumeKey::VolumeKey(const VolumeId& volume)
 
 BlockSum block_sum(VolumeKey key, BlockIndex block, std::span<const std::byte> content) {
   CHECK(content.size() == block_bytes);
-  return bind(XXH3_64bits(content.data(), block_bytes), key, block);
+  return bind(xxh3(content), key, block);
 }
 
 BlockSum zero_block_sum(VolumeKey key, BlockIndex block) {
