@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace tidemark::engine {
 namespace {
@@ -12,6 +13,17 @@ std::uint8_t byte_at(std::string_view text, std::size_t i) {
 
 bool continues(std::string_view text, std::size_t i) {
   return i < text.size() && (byte_at(text, i) & 0xc0) == 0x80;
+}
+
+/// The first byte from `at` on that is none of ASCII, or the end.
+std::size_t end_of_ascii(std::string_view text, std::size_t at) {
+  constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
+  for (std::uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
+    std::memcpy(&eight, text.data() + at, sizeof eight);
+    if ((eight & high_bits) != 0) break;
+  }
+  while (at < text.size() && byte_at(text, at) < 0x80) ++at;
+  return at;
 }
 
 }  // namespace
@@ -54,11 +66,19 @@ std::string_view front_of(std::string_view text, std::size_t bytes_max) {
 std::string well_formed(std::string_view text) {
   std::string formed;
   formed.reserve(text.size());
+  std::size_t taken = 0;
   for (std::size_t at = 0; at < text.size();) {
+    at = end_of_ascii(text, at);
+    if (at == text.size()) break;
     const auto bytes = character_bytes(text, at);
-    formed += bytes == 0 ? std::string_view("?") : text.substr(at, bytes);
+    if (bytes == 0) {
+      formed.append(text, taken, at - taken);
+      formed += '?';
+      taken = at + 1;
+    }
     at += std::max<std::size_t>(bytes, 1);
   }
+  formed.append(text, taken);
   return formed;
 }
 
