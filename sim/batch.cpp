@@ -199,11 +199,12 @@ void reap(const BatchOptions& options, Worker& worker, BatchResult& result) {
                                          : fmt::format("status {}", WEXITSTATUS(status));
     const auto seed = *std::exchange(worker.running, std::nullopt);
     if (options.only_class.empty() || options.only_class == class_of_crash) {
-      result.failures.push_back({seed, class_of_crash, "the process ended with " + how});
+      result.failures.push_back({seed, class_of_crash, "the process ended with " + how, {}});
     }
     if (options.progress) options.progress(result);
   } else if (!well && worker.next >= options.first + options.count) {
-    result.failures.push_back({options.first, "leak", "a process that ran its seeds ended badly"});
+    result.failures.push_back(
+        {options.first, "leak", "a process that ran its seeds ended badly", {}});
   }
 }
 
