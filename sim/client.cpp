@@ -123,8 +123,10 @@ FrontRequest Client::request(const Ask& ask, OpId op) {
   const auto within = r.offset % block_bytes;
   const auto blocks = (within + r.length + block_bytes - 1) / block_bytes;
   // What the client did not write is undefined: any byte but those of a stamp.
+  constexpr std::byte undefined{0xee};
   r.data = engine::Buffer(blocks * block_bytes);
-  std::fill(r.data.bytes().begin(), r.data.bytes().end(), std::byte{0xee});
+  std::ranges::fill(r.data.bytes().first(within), undefined);
+  std::ranges::fill(r.data.bytes().subspan(within + r.length), undefined);
   for (std::uint64_t i = 0; i < ask.cells.count; ++i) {
     stamp(r.data.bytes().subspan(within + i * cell_bytes, cell_bytes), world_.volume_tag,
           ask.cells.first + i, op);

@@ -8,6 +8,15 @@
 #include "engine/check.hpp"
 
 namespace tidemark::sim {
+namespace {
+
+/// Null: the job is something else. A step asks often; a dynamic_cast walks a long hierarchy.
+caf::scheduled_actor* actor_of(caf::resumable* job) {
+  return job->subtype() == caf::resumable::scheduled_actor ? static_cast<caf::scheduled_actor*>(job)
+                                                           : nullptr;
+}
+
+}  // namespace
 
 SimScheduler::SimScheduler(caf::actor_system& system, Random& random, Events& events, Trace& trace)
     : abstract_coordinator(system),
@@ -43,7 +52,7 @@ void SimScheduler::stop() {
   while (!ready_.empty()) {
     auto* job = ready_.back();
     ready_.pop_back();
-    if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job)) {
+    if (auto* actor = actor_of(job)) {
       end(*actor, caf::exit_reason::user_shutdown);
     }
     caf::intrusive_ptr_release(job);
@@ -78,7 +87,7 @@ void SimScheduler::handle(std::size_t i) {
 }
 
 void SimScheduler::resume(caf::resumable* job) {
-  if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job)) {
+  if (auto* actor = actor_of(job)) {
     current_ = life_of(actor->id());
     observe(*actor);
   }
@@ -100,7 +109,7 @@ std::vector<SimScheduler::Ready> SimScheduler::ready_actors() {
   std::vector<Ready> found;
   for (auto* job : ready_) {
     Ready r;
-    if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job)) {
+    if (auto* actor = actor_of(job)) {
       const auto& life = life_of(actor->id());
       r.actor = actor->id();
       r.life = life ? life->id : 0;
@@ -165,7 +174,7 @@ std::uint64_t SimScheduler::type_hash(const caf::rtti_pair& type) {
 }
 
 void SimScheduler::push(caf::resumable* job) {
-  if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job)) {
+  if (auto* actor = actor_of(job)) {
     adopt(*actor);
     const auto& life = life_of(actor->id());
     if (life && !life->alive) {
@@ -196,7 +205,7 @@ void SimScheduler::go_on(Life& life) {
 
 const LifePtr& SimScheduler::life_of(caf::resumable* job) const {
   static const LifePtr none;
-  auto* actor = dynamic_cast<caf::scheduled_actor*>(job);
+  auto* actor = actor_of(job);
   return actor == nullptr ? none : life_of(actor->id());
 }
 

@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <memory>
 
+#include "engine/record/xxh3.hpp"
+
 namespace tidemark::sim {
 
-std::uint64_t content_hash(std::span<const std::byte> bytes) {
-  return XXH3_64bits(bytes.data(), bytes.size());
-}
+std::uint64_t content_hash(std::span<const std::byte> bytes) { return engine::xxh3(bytes); }
 
 std::string readable(const char* type_name) {
   int status = 0;
