@@ -16,7 +16,6 @@ using engine::millisecond;
 using engine::second;
 
 /// Part of each stamp, so that another volume's bytes are told from this one's.
-constexpr std::uint64_t volume_tag = 7;
 
 /// Asks a node's actor for an operator; the world's own actor.
 struct AskNode {

@@ -61,6 +61,7 @@ struct Failure {
 class Cluster {
  public:
   static constexpr const char* volume = "data";
+  static constexpr std::uint64_t volume_tag = 7;  ///< In the stamps of clients.
   /// Virtual time in which a healed cluster must be whole again.
   static constexpr std::uint64_t converge_max = 120 * engine::second;
 
@@ -189,6 +190,8 @@ class Cluster {
   bool failed() const { return failure_.has_value(); }
   const std::optional<Failure>& failure() const { return failure_; }
   void fail(std::string cls, std::string text);
+  /// What a young judge finds: it fails the run, or is noted in the trace alone (ClusterOptions::young_judges).
+  void found_by_young(std::string cls, std::string text);
   std::uint64_t trace() const { return world_.trace.hash(); }
 
   World& world() { return world_; }

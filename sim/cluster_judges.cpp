@@ -36,21 +36,27 @@ bool of_another_volume(const engine::Event& event, std::string_view name) {
 
 }  // namespace
 
+void Cluster::found_by_young(std::string cls, std::string what) {
+  if (options_.young_judges) return fail(std::move(cls), std::move(what));
+  world_.trace.note(now(), fmt::format("young judge: {}: {}", cls, what));
+}
+
 void Cluster::hook_judges() {
   const auto failing = [this](std::string cls, std::string what) {
-    if (options_.young_judges) return fail(std::move(cls), std::move(what));
-    world_.trace.note(now(), fmt::format("young judge: {}: {}", cls, what));
+    found_by_young(std::move(cls), std::move(what));
   };
   const bool lossy = options_.mode == engine::Mode::best_effort;
   const auto caps = Loads::caps_of(world_.settings, requests_max, request_bytes_max);
-  judges_ = std::make_unique<Judges>(*logs_, lossy, caps, failing);
+  judges_ = std::make_unique<Judges>(*logs_, lossy, caps, volume_tag, failing);
   judges_->may_fail = options_.below_min == engine::BelowMin::fail;
+  if (options_.mode == engine::Mode::sync_quorum) judges_->synced.quorum_may_count();
   scheduler_->on_step = [this](const Step& s) {
     if (bystanders_->concerned(s)) return;
     logs_->observe(s);
     answers_->observe(s);
     judges_->reigns.observe(s);
     judges_->loads.observe(s);
+    judges_->synced.observe(s);
   };
   world_.on_event = [this](const Life& by, const engine::Event& event) {
     if (by.twin || of_another_volume(event, volume)) return;

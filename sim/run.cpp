@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/checkers/damage.hpp"
 #include "sim/faults.hpp"
 #include "sim/plan.hpp"
 #include "sim/weather.hpp"
@@ -172,6 +173,8 @@ void judge_events(Cluster& cluster) {
     cluster.node(n).on_event = [&cluster](const SimNode&, const engine::Event& event) {
       if (event.name == "base_unequal" && !cluster.rotten())
         cluster.fail("base_unequal", engine::render(event));
+      if (damaged_by_itself(event, cluster.rotten()))
+        cluster.found_by_young("damaged_by_itself", engine::render(event));
       if (event.name != "store_lost") return;
       const auto told = engine::render(event);
       if (told.find("no space left") != std::string::npos)

@@ -72,7 +72,7 @@ Ask draw_ask(const WorkloadShape& shape, Random& random) {
                        ask.op == FrontOp::block_status || random.chance(2, 3);
   const bool wide = ask.op == FrontOp::trim && random.chance(1, 8);
   ask.cells = draw_cells(shape, random,
-                         big    ? 256
+                         big    ? 400  // More than one record holds.
                          : wide ? shape.blocks
                                 : shape.blocks_max,
                          aligned);

@@ -11,6 +11,7 @@
 #include "sim/checkers/progress.hpp"
 #include "sim/checkers/reigns.hpp"
 #include "sim/checkers/states.hpp"
+#include "sim/checkers/synced.hpp"
 #include "sim/checkers/truth.hpp"
 
 namespace tidemark::sim {
@@ -24,15 +25,18 @@ struct Judges {
   Progress progress;
   Errors errors;
   Truth truth;
+  Synced synced;
   bool may_fail = false;  ///< The volume is to fail, not to wait, below min_copies.
 
-  Judges(const Logs& logs, bool may_lose_cache, const Loads::Caps& caps, const OnFailure& fail)
+  Judges(const Logs& logs, bool may_lose_cache, const Loads::Caps& caps, std::uint64_t volume_tag,
+         const OnFailure& fail)
       : reigns(logs, may_lose_cache, fail),
         states(fail),
         loads(caps, fail),
         progress(fail),
         errors(fail),
-        truth(fail) {}
+        truth(fail),
+        synced(volume_tag, fail) {}
 
   /// A client hears that its request failed.
   void refused(engine::FrontOp op, const engine::Error& error, engine::MonoTime now, bool rotten) {

@@ -1,0 +1,134 @@
+// The judge of FUA and FLUSH: what must be on a disk when they are answered, and what need not be.
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/interfaces.hpp"
+#include "engine/record/record.hpp"
+#include "sim/checkers/damage.hpp"
+#include "sim/checkers/synced.hpp"
+
+using namespace tidemark;
+using namespace tidemark::sim;
+using engine::Lsn;
+using engine::MonoTime;
+
+namespace {
+
+constexpr std::uint64_t tag = 7;
+
+struct Judge {
+  std::string found;
+  Synced synced{tag, [this](const std::string& cls, const std::string&) { found += cls; }};
+  engine::RecordBuilder builder{engine::VolumeKey(engine::make_uuid(1, 2)), {}, {}};
+
+  /// A message to an actor of a node.
+  template <class T>
+  void step(std::uint32_t node, caf::actor_id receiver, caf::actor_id sender, T message) {
+    const auto life = std::make_shared<Life>();
+    life->node = node;
+    const auto said = caf::make_message(std::move(message));
+    synced.observe(Step{life, receiver, sender, said.content()});
+  }
+  static constexpr caf::actor_id volume = 11;
+  static constexpr caf::actor_id receiver = 12;
+
+  /// The next record, in both logs: a block of op's, but for the last of its cells.
+  void numbered(OpId op, OpId merged) {
+    engine::Buffer block(engine::block_bytes);
+    for (std::uint64_t cell = 0; cell < cells_per_block; ++cell) {
+      stamp(block.bytes().subspan(cell * cell_bytes, cell_bytes), tag, cell,
+            cell + 1 < cells_per_block ? op : merged);
+    }
+    std::vector<engine::RecordPtr> records{
+        builder.write(engine::Epoch(1), {engine::BlockIndex(0), 1}, std::move(block).freeze(), {})};
+    const auto batch = std::make_shared<const std::vector<engine::RecordPtr>>(std::move(records));
+    step(0, 1, volume, actors::AppendRecords{batch, Lsn{}});
+    step(1, 2, receiver, actors::AppendRecords{batch, Lsn{}});
+  }
+  /// Node 0's store tells its volume, or node 1's its receiver.
+  void durable(std::uint64_t lsn, caf::actor_id listener = volume) {
+    actors::StoreProgressed progress;
+    progress.durable = Lsn(lsn);
+    step(listener == volume ? 0 : 1, listener, 0, progress);
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(synced)
+
+BOOST_AUTO_TEST_CASE(fua_is_answered_when_the_last_record_of_a_write_is_on_the_primarys_disk) {
+  Judge early;
+  early.numbered(5, 5);
+  early.numbered(5, 5);
+  early.durable(1);
+  early.synced.answered(5, 0, 1, MonoTime(10), false);
+  BOOST_TEST(early.found == "");
+  early.synced.answered(5, 0, 1, MonoTime(10), true);
+  BOOST_TEST(early.found == "fua_unsynced");
+
+  Judge right;
+  right.numbered(5, 5);
+  right.numbered(5, 5);
+  right.durable(2);
+  right.synced.answered(5, 0, 1, MonoTime(10), true);
+  BOOST_TEST(right.found == "");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_merged_onto_a_block_later_does_not_hold_up_the_write_before) {
+  Judge j;
+  j.numbered(5, 5);
+  j.numbered(6, 5);
+  j.durable(1);
+  j.synced.answered(5, 0, 1, MonoTime(10), true);
+  BOOST_TEST(j.found == "");
+  j.synced.answered(6, 0, 1, MonoTime(10), true);
+  BOOST_TEST(j.found == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(a_flush_speaks_of_what_was_answered_before_it_was_asked_in_its_reign) {
+  Judge j;
+  j.numbered(5, 5);
+  j.numbered(6, 6);
+  j.synced.answered(5, 0, 1, MonoTime(10), false);
+  j.durable(1);
+  j.synced.answered(6, 0, 1, MonoTime(20), false);
+  j.synced.flushed(0, 1, MonoTime(15));
+  j.synced.flushed(0, 2, MonoTime(30));
+  BOOST_TEST(j.found == "");
+  j.synced.flushed(0, 1, MonoTime(30));
+  BOOST_TEST(j.found == "flush_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(another_disk_counts_where_a_quorum_may) {
+  Judge alone;
+  alone.numbered(5, 5);
+  alone.durable(1, Judge::receiver);
+  alone.synced.answered(5, 0, 1, MonoTime(10), true);
+  BOOST_TEST(alone.found == "fua_unsynced");
+
+  Judge quorum;
+  quorum.synced.quorum_may_count();
+  quorum.numbered(5, 5);
+  quorum.durable(1, Judge::receiver);
+  quorum.synced.answered(5, 0, 1, MonoTime(10), true);
+  BOOST_TEST(quorum.found == "");
+  quorum.numbered(6, 6);
+  quorum.synced.answered(6, 0, 1, MonoTime(10), true);
+  BOOST_TEST(quorum.found == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(damage_has_a_cause) {
+  const engine::Event block(engine::Level::warning, "block_damaged");
+  const engine::Event log(engine::Level::error, "log_damaged");
+  BOOST_TEST(damaged_by_itself(block, false));
+  BOOST_TEST(damaged_by_itself(log, false));
+  BOOST_TEST(!damaged_by_itself(block, true));
+  BOOST_TEST(!damaged_by_itself(engine::Event(engine::Level::info, "block_repaired"), false));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
