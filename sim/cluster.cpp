@@ -15,8 +15,6 @@ namespace json = boost::json;
 using engine::millisecond;
 using engine::second;
 
-/// Part of each stamp, so that another volume's bytes are told from this one's.
-
 /// Asks a node's actor for an operator; the world's own actor.
 struct AskNode {
   actors::Node node;

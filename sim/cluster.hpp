@@ -61,7 +61,8 @@ struct Failure {
 class Cluster {
  public:
   static constexpr const char* volume = "data";
-  static constexpr std::uint64_t volume_tag = 7;  ///< In the stamps of clients.
+  /// Part of each stamp, so that another volume's bytes are told from this one's.
+  static constexpr std::uint64_t volume_tag = 7;
   /// Virtual time in which a healed cluster must be whole again.
   static constexpr std::uint64_t converge_max = 120 * engine::second;
 

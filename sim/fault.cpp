@@ -81,6 +81,9 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "all_at_once",
     "second_volume",
     "verified",
+    "power_amid_writes",
+    "emptied_copy",
+    "foreign_copy",
 };
 
 }  // namespace

@@ -84,6 +84,9 @@ enum class Fault : std::uint8_t {
   all_at_once,          ///< Resize, rules, promotion, a new copy, scrub and comparison.
   second_volume,        ///< No fault: another volume comes and goes.
   verified,             ///< No fault: a dead node's copies are looked at.
+  power_amid_writes,    ///< Writes of one kind are late and in any order as the lights go out.
+  emptied_copy,         ///< A copy's files are gone, and its node is not told.
+  foreign_copy,         ///< Somebody else's copy is where one was.
   count_,
 };
 std::string_view to_string(Fault fault);

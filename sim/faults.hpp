@@ -143,6 +143,9 @@ class Faults {
   void all_at_once();
   void second_volume();
   void verified();
+  void power_amid_writes();
+  void emptied_copy();
+  void foreign_copy();
   void shuffle(std::vector<std::uint32_t>& nodes);
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);

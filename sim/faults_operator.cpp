@@ -116,6 +116,12 @@ void Faults::happen_elsewhere(Fault fault) {
       return second_volume();
     case Fault::verified:
       return verified();
+    case Fault::power_amid_writes:
+      return power_amid_writes();
+    case Fault::emptied_copy:
+      return emptied_copy();
+    case Fault::foreign_copy:
+      return foreign_copy();
     default:
       CHECK(false);  // Faults::happen() does the others.
   }
