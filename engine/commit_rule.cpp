@@ -48,7 +48,9 @@ Lsn committed(const CommitInputs& in) {
   if (planted(Bug::flush_acked_before_local_sync)) own = in.head;
   Lsn limit = own;
   if (in.mode == Mode::sync_all) {
-    for (const auto& copy : in.others) limit = std::min(limit, copy.durable);
+    const bool unsynced = planted(Bug::flush_counts_received);
+    for (const auto& copy : in.others)
+      limit = std::min(limit, unsynced ? copy.received : copy.durable);
   } else if (in.mode == Mode::sync_quorum) {
     CHECK(!in.rules.empty());
     limit = in.head;

@@ -231,6 +231,7 @@ bool InSync::stands(Mode mode) const {
 void InSync::recount_copies() {
   for (const auto& peer : peers_) {
     if (!counts(peer)) continue;
+    if (is_away(peer.state) && planted(Bug::absent_copy_is_not_waited_for)) continue;
     const auto* asked = pending_ ? in(*pending_, peer.replica) : nullptr;
     const bool stays = !pending_ || (asked != nullptr && asked->incarnation == peer.incarnation);
     const bool asked_here = asked != nullptr && asked->incarnation == peer.incarnation;
@@ -241,6 +242,9 @@ void InSync::recount_copies() {
     copy.must_receive = recorded_exact(peer) || asked_here || peer.counting;
     counted_.push_back(copy);
   }
+  const bool alone = std::all_of(peers_.begin(), peers_.end(),
+                                 [](const Peer& peer) { return is_away(peer.state); });
+  if (alone && planted(Bug::alone_is_enough)) counted_.clear();
 }
 
 bool InSync::counts(const Peer& peer) const {

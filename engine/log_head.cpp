@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 
 namespace tidemark::engine {
 namespace {
@@ -75,6 +76,7 @@ std::uint64_t LogHead::slack() {
 
 RecordBuilder::Origin LogHead::origin(FrontSession session, std::uint64_t sequence, WallTime wall) {
   mono_time_ = std::max(mono_time_.next(), wall);
+  if (planted(Bug::record_time_follows_the_clock)) mono_time_ = wall;
   return {session, sequence, wall, mono_time_};
 }
 

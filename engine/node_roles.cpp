@@ -449,7 +449,7 @@ std::optional<Refused> ReplicaRole::objection(const Hello& hello) const {
   };
   if (!local_ || leaving_)
     return refused(RefusalCode::wrong_volume, "there is no such volume here");
-  if (hello.to != local_->replica) {
+  if (hello.to != local_->replica && !planted(Bug::other_replica_is_served)) {
     return refused(RefusalCode::wrong_replica,
                    fmt::format("replica {} is here, not {}", local_->replica, hello.to));
   }

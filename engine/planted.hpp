@@ -59,8 +59,31 @@ enum class Bug : std::uint8_t {
   clean_stop_outlives_link,  ///< A clean stop proves exactness though a primary was here since (C4).
   promise_fences_nobody,     ///< A replica that promised goes on with the primary before (C2).
   voter_leaves_at_once,  ///< A voter that an operator removes is out of the count at once (C12).
-  forgotten_set_is_ignored,  ///< A reign out of a backup cuts as any other (C18).
-  count_,                    ///< Not a bug: how many there are.
+  forgotten_set_is_ignored,       ///< A reign out of a backup cuts as any other (C18).
+  absent_copy_is_not_waited_for,  ///< What a copy that is away lacks holds up no flush (C11).
+  alone_is_enough,                ///< With all others away the primary's own disk decides (C11).
+  checkpoint_before_sync,  ///< The checkpoint is recorded before its blocks are synced (C10).
+  flush_counts_received,   ///< Committed counts what a copy received, synced or not (C4).
+  read_misses_the_log,  ///< What memory has let go of is read from the extents, flushed or not (C22).
+  failed_sync_is_tried_again,   ///< A sync that failed and then does not is taken for done (C23).
+  superblock_in_one_place,      ///< The superblock is overwritten where it stands (E9).
+  checksum_not_compared,        ///< Blocks are written with checksums and read without (C14).
+  unreadable_block_is_zeros,    ///< What fails its checksum is answered as zeros (C14).
+  candidate_by_length,          ///< Promotion picks the longest log, of whatever epoch (C2).
+  pins_outlive_sessions,        ///< A session that ends keeps its pin on the log (R39).
+  half_made_segment_is_used,    ///< A segment that found no space is taken for one (C23).
+  directory_not_synced,         ///< A new segment's name is not made durable (C23).
+  durable_passes_a_gap,         ///< A batch that completes counts for those before it (C23).
+  trims_replayed_last,          ///< Recovery replays trims behind the writes that came later (C24).
+  split_fua_is_forgotten,       ///< FUA of what becomes several records waits for no disk (C4).
+  flush_covers_own_connection,  ///< A FLUSH waits for what its own connection waits for (C4).
+  record_time_follows_the_clock,   ///< A record's time is the clock's, whatever was before (C25).
+  gone_client_takes_others_along,  ///< Held reads go with any client that goes (C20).
+  other_replica_is_served,         ///< A node takes links that mean another replica (C13).
+  sessions_begin_anew,             ///< A session has the number of the one before (C15).
+  lost_copy_is_made_anew,   ///< A copy whose files are gone comes back empty and whole (C13).
+  foreign_copy_is_adopted,  ///< Whose copy a directory holds is not looked at (C13).
+  count_,                   ///< Not a bug: how many there are.
 };
 std::string_view to_string(Bug bug);
 std::optional<Bug> parse_bug(std::string_view text);

@@ -51,7 +51,8 @@ SenderEffects Sender::on(const LinkOpened& event, Moment at) {
   }
   if (event.lane == Lane::bulk) return out;  // The replica asks there for what it wants.
   CHECK(state_ == PeerState::connecting);
-  const auto id = session_id(config_.peer, ++sessions_);
+  const auto count = planted(Bug::sessions_begin_anew) ? std::uint64_t{1} : ++sessions_;
+  const auto id = session_id(config_.peer, count);
   session_.emplace(id, config_.assignment.epoch, at.now);
   handshake_ = {};
   connect_problem_.clear();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 #include "engine/walked.hpp"
 
 namespace tidemark::engine {
@@ -125,6 +126,7 @@ void Session::end(MonoTime now) {
 }
 
 bool Session::take_pin_release() {
+  if (planted(Bug::pins_outlive_sessions)) return false;
   const bool over = phase_ == SessionPhase::done || phase_ == SessionPhase::ended;
   return over && std::exchange(pin_owed_, false);
 }

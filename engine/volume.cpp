@@ -158,7 +158,8 @@ VolumeEffects VolumeMachine::on(const ClientGone& event) {
   for (auto& change : merging_) change.done |= change.client == event.client;
   std::erase_if(early_, [&](const auto& waiting) { return waiting.first == event.client; });
   std::erase_if(reading_, [&](const auto& r) { return r.second.client == event.client; });
-  std::erase_if(held_, [&](const auto& h) { return h.second.client == event.client; });
+  const bool all = planted(Bug::gone_client_takes_others_along);
+  std::erase_if(held_, [&](const auto& h) { return all || h.second.client == event.client; });
   advance_merges(event.at);
   settle(event.at);
   return finish(event.at);

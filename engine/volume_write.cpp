@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 #include "engine/sometimes.hpp"
 #include "engine/volume.hpp"
 
@@ -36,6 +37,15 @@ std::string describe(const FrontRequest& request) {
   return fmt::format("{} of {} bytes at {}", name(request.op), request.length, request.offset);
 }
 
+/// The last that a client waits for.
+template <class Waiting>
+Lsn last_of(ClientKey client, const Ring<Waiting>& waiting) {
+  for (auto i = waiting.size(); i > 0; --i) {
+    if (waiting[i - 1].client == client) return waiting[i - 1].at;
+  }
+  return Lsn{};
+}
+
 std::uint64_t edge_count(const FrontRequest& request) {
   return std::uint64_t{request.offset % block_bytes != 0} +
          std::uint64_t{(request.offset + request.length) % block_bytes != 0};
@@ -65,7 +75,10 @@ void VolumeMachine::take(ClientKey client, FrontRequest request, Moment at) {
 void VolumeMachine::take_flush(ClientKey client, const FrontRequest& request, MonoTime now) {
   ++counters_.flushes;
   // The head, not the last answered LSN: nobody after a failover could know what was answered (C4).
-  const auto target = log_->end();
+  auto target = log_->end();
+  if (planted(Bug::flush_covers_own_connection)) {
+    target = std::max(last_of(client, on_received_), last_of(client, on_commit_));
+  }
   if (in_reign() && committed_ >= target) return reply(client, request.cookie);
   if (failing_) {
     const auto error = too_few_copies();
@@ -169,6 +182,7 @@ std::optional<Error> VolumeMachine::why_no_space(const Change& change) const {
 void VolumeMachine::number(Change& change, WallTime wall) {
   ++sequence_;
   const auto& request = change.request;
+  const auto before = log_->end();
   if (request.op == FrontOp::write) {
     ++counters_.writes;
     counters_.written_bytes += request.length;
@@ -177,7 +191,9 @@ void VolumeMachine::number(Change& change, WallTime wall) {
     ++counters_.trims;
     number_zeroes(change, wall);
   }
-  auto& answers = request.fua ? on_commit_ : on_received_;
+  const bool split = log_->end() > before.next();
+  const bool forgotten = split && planted(Bug::split_fua_is_forgotten);
+  auto& answers = request.fua && !forgotten ? on_commit_ : on_received_;
   answers.push_back({log_->end(), change.client, request.cookie, change.since});
 }
 

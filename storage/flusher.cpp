@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/planted.hpp"
 #include "engine/sometimes.hpp"
 
 namespace tidemark::storage {
@@ -119,11 +120,18 @@ Task<Status> Flusher::round(Lsn to) {
     auto written = co_await extents_.write(next_runs(plan, at));
     if (!written) co_return written.error();
   }
-  auto synced = co_await extents_.sync();
-  if (!synced) co_return synced.error();
+  const bool early = engine::planted(engine::Bug::checkpoint_before_sync);
+  if (!early) {
+    auto synced = co_await extents_.sync();
+    if (!synced) co_return synced.error();
+  }
   const CheckpointState next{last.lsn, last.digest, last.mono_time};
   auto recorded = co_await checkpointed_(next, *records);
   if (!recorded) co_return recorded.error();
+  if (early) {
+    auto synced = co_await extents_.sync();
+    if (!synced) co_return synced.error();
+  }
   at_ = next;
   for (const auto& record : *records) dirty_.flushed(record->header());
   ++rounds_;

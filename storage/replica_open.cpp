@@ -36,7 +36,7 @@ WalLimits wal_limits(const StoreLimits& l) {
 }  // namespace
 
 Task<Result<OpenedStore>> ReplicaStore::open() {
-  if (config_.create) {
+  if (config_.create || engine::planted(engine::Bug::lost_copy_is_made_anew)) {
     auto created = co_await create();
     if (!created) co_return created.error();
   }
@@ -259,6 +259,10 @@ void ReplicaStore::replay(const std::vector<ReplayedRecord>& records) {
     if (!record.epoch) continue;
     const auto& body = *record.epoch;
     history_.begin({record.header.epoch, body.nonce, record.header.lsn, body.marks, body.mode});
+  }
+  if (!engine::planted(engine::Bug::trims_replayed_last)) return;
+  for (const auto& record : records) {
+    if (record.header.kind == engine::RecordKind::trim) dirty_.add(record.header);
   }
 }
 

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "engine/planted.hpp"
+
 namespace tidemark::storage {
 namespace {
 
@@ -145,7 +147,7 @@ Task<Result<ReplicaStore::Pieces>> ReplicaStore::read_blocks(BlockRange range) {
 }
 
 Task<Status> ReplicaStore::read_source(Source source, Pieces& into) {
-  if (source.lsn) {
+  if (source.lsn && !engine::planted(engine::Bug::read_misses_the_log)) {
     auto payload = co_await wal_->read_payload(source.lsn, source.range);
     if (payload) {
       into.push_back({std::move(*payload), 0});

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 #include "engine/sometimes.hpp"
 #include "storage/bytes.hpp"
 #include "storage/disk_tasks.hpp"
@@ -301,6 +302,7 @@ RecoveryInput recovery_input(const Superblock& b) {
 Status check_identity(const Superblock& found, const engine::ClusterId& cluster,
                       const engine::VolumeSpec& spec, engine::ReplicaId replica,
                       const std::string& path) {
+  if (engine::planted(engine::Bug::foreign_copy_is_adopted)) return Done{};
   const auto refuse = [&](std::string_view what, const auto& here, const auto& wanted) {
     return Error{Errc::refused,
                  fmt::format("open of {}: it belongs to {} {}, not {}", path, what, here, wanted)};
@@ -399,8 +401,9 @@ Task<Status> SuperblockFile::write(Superblock block) {
   // A write that failed is tried again in the same slot: the other holds the newest state.
   block.generation = generation_ + 1;
   auto slot = encode_superblock(block).freeze();
-  auto written = co_await write_file(
-      disk_, file_, (block.generation % superblock_slots) * superblock_slot_bytes, std::move(slot));
+  const bool in_place = engine::planted(engine::Bug::superblock_in_one_place);
+  const auto place = in_place ? 0 : block.generation % superblock_slots;
+  auto written = co_await write_file(disk_, file_, place * superblock_slot_bytes, std::move(slot));
   if (written) generation_ = block.generation;
   co_return written;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/planted.hpp"
 #include "engine/sometimes.hpp"
 #include "storage/disk_tasks.hpp"
 
@@ -160,14 +161,16 @@ Task<Status> SegmentPool::create_one() {
   if (!file) co_return file.error();
   segment->file = *file;
   auto written = co_await write_zeros(segment->file);
-  if (!written) {
+  if (!written && !engine::planted(engine::Bug::half_made_segment_is_used)) {
     segment->file.reset();
     auto removed = co_await remove_file(context_.disk, path);
     if (!removed) co_return removed.error();
     co_return written.error();
   }
-  auto synced = co_await sync_directory(context_.disk, context_.directory);
-  if (!synced) co_return synced.error();
+  if (!engine::planted(engine::Bug::directory_not_synced)) {
+    auto synced = co_await sync_directory(context_.disk, context_.directory);
+    if (!synced) co_return synced.error();
+  }
   spares_.push_back(std::move(segment));
   co_return Done{};
 }

@@ -20,6 +20,7 @@ std::string name_of(const VolumeRecord& volume, ReplicaId replica) {
 /// hold flushed records whose commit it has not heard of (C2).
 auto merit(const Promise& promise) {
   if (planted(Bug::candidate_by_committed)) return std::pair(Epoch(), promise.committed);
+  if (planted(Bug::candidate_by_length)) return std::pair(Epoch(), promise.end);
   return std::pair(promise.last_epoch, promise.end);
 }
 
