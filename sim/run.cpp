@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/checkers/damage.hpp"
+#include "sim/checkers/pins.hpp"
 #include "sim/faults.hpp"
 #include "sim/plan.hpp"
 #include "sim/weather.hpp"
@@ -154,6 +155,15 @@ void restart_cold(Cluster& cluster) {
   cluster.settle();
 }
 
+void judge_pins(Cluster& cluster) {
+  for (std::uint32_t n = 0; n < cluster.size(); ++n) {
+    const auto local = cluster.admin("GET", "/v1/local", "", n).body;
+    if (sessions_with_pins(local) > 0)
+      cluster.found_by_young("pinned",
+                             fmt::format("at rest node{} still pins its log: {}", n + 1, local));
+  }
+}
+
 void play(Cluster& cluster, const Plan& plan, Faults& faults, const std::shared_ptr<Pace>& pace) {
   if (!cluster.start()) return;
   begin_load(cluster, plan, pace);
@@ -163,6 +173,7 @@ void play(Cluster& cluster, const Plan& plan, Faults& faults, const std::shared_
   if (!cluster.failed()) show_all(cluster);
   if (!cluster.failed()) cluster.settle();
   if (!cluster.failed() && plan.cold_restart) restart_cold(cluster);
+  if (!cluster.failed()) judge_pins(cluster);
   if (planted(engine::Bug::canary)) cluster.fail("canary", "the planted canary is always wrong");
 }
 

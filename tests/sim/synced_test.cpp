@@ -9,6 +9,7 @@
 #include "actors/interfaces.hpp"
 #include "engine/record/record.hpp"
 #include "sim/checkers/damage.hpp"
+#include "sim/checkers/pins.hpp"
 #include "sim/checkers/synced.hpp"
 
 using namespace tidemark;
@@ -120,6 +121,13 @@ BOOST_AUTO_TEST_CASE(another_disk_counts_where_a_quorum_may) {
   quorum.numbered(6, 6);
   quorum.synced.answered(6, 0, 1, MonoTime(10), true);
   BOOST_TEST(quorum.found == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(pins_are_told_session_by_session) {
+  BOOST_TEST(sessions_with_pins("") == 0u);
+  BOOST_TEST(sessions_with_pins(R"({"pins":[]},{"pins":[]})") == 0u);
+  BOOST_TEST(sessions_with_pins(R"({"pins":["log from 4"]},{"pins":[]},{"pins":["log from 5"]})") ==
+             2u);
 }
 
 BOOST_AUTO_TEST_CASE(damage_has_a_cause) {
