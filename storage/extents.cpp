@@ -487,18 +487,4 @@ Task<Status> Extents::cut_held(std::uint64_t end) {
   co_return synced;
 }
 
-Task<Status> Extents::clear() {
-  files_.clear();
-  damaged_.clear();
-  present_ = durable_files_ = {};
-  auto names = co_await list_directory(disk_, layout_.directory);
-  if (!names) co_return names.error();
-  for (const auto& name : *names) {
-    auto removed = co_await remove_file(disk_, layout_.directory + "/" + name);
-    if (!removed) co_return removed.error();
-  }
-  auto durable = co_await sync_directory(disk_, layout_.directory);
-  co_return durable;
-}
-
 }  // namespace tidemark::storage

@@ -1,5 +1,5 @@
-// What repair and scrub need of the extents beside reading and writing: single blocks whose guard is
-// held, and the checksum files against what is in memory.
+// What repair, scrub and a copy that begins anew need of the extents beside reading and writing: single blocks whose guard
+// is held, the checksum files against what is in memory, and that nothing is left.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -106,6 +106,20 @@ Task<Result<std::uint64_t>> Extents::note_rotten_sums(FileNumber number) {
     ++rotten;
   }
   co_return rotten;
+}
+
+Task<Status> Extents::clear() {
+  files_.clear();
+  damaged_.clear();
+  present_ = durable_files_ = {};
+  auto names = co_await list_directory(disk_, layout_.directory);
+  if (!names) co_return names.error();
+  for (const auto& name : *names) {
+    auto removed = co_await remove_file(disk_, layout_.directory + "/" + name);
+    if (!removed) co_return removed.error();
+  }
+  auto durable = co_await sync_directory(disk_, layout_.directory);
+  co_return durable;
 }
 
 }  // namespace tidemark::storage
