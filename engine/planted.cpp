@@ -1,5 +1,7 @@
 #include "engine/planted.hpp"
 
+#ifdef TIDEMARK_PLANTED
+
 #include <array>
 
 namespace tidemark::engine {
@@ -81,9 +83,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Bug::count_)> bu
     "foreign_copy_is_adopted",
 };
 
-#ifdef TIDEMARK_PLANTED
 Bug current = Bug::none;
-#endif
 
 }  // namespace
 
@@ -96,9 +96,9 @@ std::optional<Bug> parse_bug(std::string_view text) {
   return std::nullopt;
 }
 
-#ifdef TIDEMARK_PLANTED
 bool planted(Bug bug) { return current == bug; }
 void plant(Bug bug) { current = bug; }
-#endif
 
 }  // namespace tidemark::engine
+
+#endif

@@ -1,6 +1,6 @@
 // Planted bugs: each rule that one mistake would break has a switch that makes the mistake, so that
 // the simulator can prove that it would notice. In the plain variant (daemons) planted() is a
-// constant false and the mistake does not exist in the binary.
+// constant false, and neither the mistake nor its name exists in the binary.
 #pragma once
 
 #include <cstdint>
@@ -85,10 +85,10 @@ enum class Bug : std::uint8_t {
   foreign_copy_is_adopted,  ///< Whose copy a directory holds is not looked at (C13).
   count_,                   ///< Not a bug: how many there are.
 };
-std::string_view to_string(Bug bug);
-std::optional<Bug> parse_bug(std::string_view text);
 
 #ifdef TIDEMARK_PLANTED
+std::string_view to_string(Bug bug);
+std::optional<Bug> parse_bug(std::string_view text);
 /// True when `bug` is switched on for this process (test builds only).
 bool planted(Bug bug);
 /// Switches one bug on, or none. Process-wide; the simulator sets it before a run.

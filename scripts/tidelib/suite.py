@@ -130,7 +130,7 @@ def run(options):
         if part in ("house", "units", "sim", "interop", "hunt") and not suite.build("release", "all"):
             continue
         if part == "house":
-            suite.command("the house", ["scripts/check-house", "--archives", "build/release"])
+            suite.command("the house", ["scripts/check-house", "--archives", "build/release", "--binaries", release])
             suite.command("the house check fails on planted breaches", ["/usr/bin/python3", "tests/scripts/check_house_test.py"])
             suite.command("the rule list", ["scripts/check-rules"])
             suite.command("the check of the rule list fails on each flaw", ["/usr/bin/python3", "tests/scripts/check_rules_test.py"])

@@ -92,6 +92,21 @@ class CheckHouse(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("mark there stands nowhere", done.stdout)
 
+    def test_a_daemon_with_a_planted_bug_or_the_simulator_in_it_is_found(self):
+        self.write("engine/planted.hpp", "#pragma once\nenum class Bug {\n  none,\n  first_wrong,  ///< Why.\n  second_wrong,\n  count_,\n};\n")
+        binaries = str(self.root / "bin")
+        for daemon in ("tidemarkd", "tidemark"):
+            self.assertEqual(self.check("--binaries", binaries).returncode, 1)  # One is missing.
+            self.write(f"bin/{daemon}", "\0none and much else\0")
+        done = self.check("--binaries", binaries)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        for foreign in ("first_wrong", "second_wrong", "parse_bug", "_ZN8tidemark3sim5World"):
+            with self.subTest(foreign):
+                self.write("bin/tidemark", f"\0{foreign}\0")
+                done = self.check("--binaries", binaries)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(f"tidemark: {foreign.removesuffix('5World')} is in it", done.stdout)
+
     def test_a_build_folder_without_the_core_is_no_proof(self):
         (self.root / "empty").mkdir()
         self.assertEqual(self.check("--archives", str(self.root / "empty")).returncode, 1)
