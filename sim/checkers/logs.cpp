@@ -114,6 +114,11 @@ void Logs::appended(caf::actor_id store, const AppendRecords& append) {
                                  header.lsn, to_string(named->second), to_string(header.digest)));
       }
     }
+    if (header.mono_time < tail.time) {
+      return fail_("time_went_back",
+                   fmt::format("store #{} was given lsn {} of time {} behind one of time {}", store,
+                               header.lsn, header.mono_time.value, tail.time.value));
+    }
     tail = {header.lsn, header.digest, true, tail.replica, header.mono_time};
   }
   told(store, append.committed);

@@ -220,6 +220,33 @@ BOOST_AUTO_TEST_CASE(one_epoch_gives_one_number_to_one_record) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_time_of_records_never_goes_back) {
+  const auto at = [](std::uint64_t time) {
+    engine::RecordBuilder::Origin origin;
+    origin.mono_time = engine::WallTime(time);
+    return origin;
+  };
+  for (const std::uint64_t next : {4u, 5u, 6u}) {
+    Log log;
+    log.records.push_back(log.builder.chunk_end(Epoch(1), at(5)));
+    log.records.push_back(log.builder.chunk_end(Epoch(1), at(next)));
+    const std::string expected = next < 5 ? "time_went_back\n" : "";
+    Judge j;
+    j.opens(1);
+    j.appends(1, log.records, 0);
+    BOOST_TEST(j.found == expected);
+
+    Judge later;  // Another process goes on with what its store tells of the log.
+    actors::StoreFacts facts;
+    facts.end = Lsn(1);
+    facts.digest = log.digest(1);
+    facts.mono_time = engine::WallTime(5);
+    later.step(0, 2, actors::StoreOpened{facts});
+    later.appends(2, {log.records.back()}, 0);
+    BOOST_TEST(later.found == expected);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(
     a_rebuilt_log_begins_where_its_base_does_and_the_rest_of_a_base_changes_nothing) {
   for (const auto scope : {engine::BaseScope::all, engine::BaseScope::rest}) {
