@@ -9,6 +9,7 @@ namespace tidemark::sim {
 /// is wanted later takes the place of what was wanted before.
 void Cluster::begin_configure(engine::Mode mode, std::optional<std::uint32_t> min_copies) {
   if (mode == engine::Mode::sync_quorum) judges_->synced.quorum_may_count();
+  if (mode != engine::Mode::sync_all) judges_->synced.all_count(false);
   rules_wanted_ = Rules{mode, min_copies, ++rules_asked_};
   ask_configure(*rules_wanted_);
   if (world_.random.chance(1, 4)) ask_configure(*rules_wanted_);

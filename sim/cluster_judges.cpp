@@ -50,6 +50,7 @@ void Cluster::hook_judges() {
   judges_ = std::make_unique<Judges>(*logs_, lossy, caps, volume_tag, failing);
   judges_->may_fail = options_.below_min == engine::BelowMin::fail;
   if (options_.mode == engine::Mode::sync_quorum) judges_->synced.quorum_may_count();
+  judges_->synced.all_count(options_.mode == engine::Mode::sync_all);
   scheduler_->on_step = [this](const Step& s) {
     if (bystanders_->concerned(s)) return;
     logs_->observe(s);
@@ -86,7 +87,14 @@ void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   const auto* assign = std::get_if<engine::Assign>(&message);
   if (assign != nullptr && assign->assignment.spec.name != volume) return;
   if (assign != nullptr) volume_id_ = assign->assignment.spec.id;
-  if (assign != nullptr && !receiver.twin) heard_[receiver.node] = assign->assignment;
+  if (assign != nullptr && !receiver.twin) {
+    const auto& told = assign->assignment;
+    heard_[receiver.node] = told;
+    judges_->synced.set_heard(receiver.node, told.epoch, told.version, told.in_sync);
+  }
+  const auto* set = std::get_if<engine::SetDecided>(&message);
+  if (set != nullptr && set->volume == volume_id_ && !receiver.twin)
+    judges_->synced.set_heard(receiver.node, set->epoch, set->version, set->in_sync);
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;
   last_epoch_ = assign->assignment.epoch;
   if (assign->assignment.marks != 0) judges_->reigns.excused(last_epoch_);

@@ -28,11 +28,11 @@ struct Judge {
 
   /// A message to an actor of a node.
   template <class T>
-  void step(std::uint32_t node, caf::actor_id receiver, caf::actor_id sender, T message) {
+  void step(std::uint32_t node, caf::actor_id to, caf::actor_id from, T message) {
     const auto life = std::make_shared<Life>();
     life->node = node;
     const auto said = caf::make_message(std::move(message));
-    synced.observe(Step{life, receiver, sender, said.content()});
+    synced.observe(Step{life, to, from, said.content()});
   }
   static constexpr caf::actor_id volume = 11;
   static constexpr caf::actor_id receiver = 12;
@@ -121,6 +121,49 @@ BOOST_AUTO_TEST_CASE(another_disk_counts_where_a_quorum_may) {
   quorum.numbered(6, 6);
   quorum.synced.answered(6, 0, 1, MonoTime(10), true);
   BOOST_TEST(quorum.found == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(each_copy_of_the_set_has_it_where_all_count) {
+  struct Pair : Judge {
+    Pair() {
+      for (caf::actor_id store = 1; store <= 2; ++store) {
+        actors::StoreFacts facts;
+        facts.replica = engine::ReplicaId(store);
+        step(static_cast<std::uint32_t>(store) - 1, 0, store, actors::StoreOpened{facts});
+      }
+      numbered(5, 5);
+      durable(1);
+      sets({1, 2}, 2);
+    }
+    void sets(const std::vector<std::uint64_t>& replicas, std::uint64_t version) {
+      std::vector<engine::SetMember> members;
+      for (const auto replica : replicas)
+        members.push_back({engine::ReplicaId(replica), engine::Incarnation(1)});
+      synced.set_heard(0, engine::Epoch(1), engine::Version(version), members);
+    }
+    std::string fua() {
+      synced.answered(5, 0, 1, MonoTime(10), true);
+      return std::exchange(found, "");
+    }
+    std::string flush() {
+      synced.flushed(0, 1, MonoTime(20));
+      return std::exchange(found, "");
+    }
+  };
+  Pair j;
+  BOOST_TEST(j.fua() == "");  // Nobody said that all count.
+  j.synced.all_count(true);
+  BOOST_TEST(j.fua() == "fua_unsynced");
+  BOOST_TEST(j.flush() == "flush_unsynced");
+  j.sets({1}, 1);  // Heard again, and long over.
+  BOOST_TEST(j.fua() == "fua_unsynced");
+  j.sets({1}, 3);
+  BOOST_TEST(j.fua() == "");
+  BOOST_TEST(j.flush() == "");
+  j.sets({1, 2}, 4);
+  j.durable(1, Judge::receiver);
+  BOOST_TEST(j.fua() == "");
+  BOOST_TEST(j.flush() == "");
 }
 
 BOOST_AUTO_TEST_CASE(pins_are_told_session_by_session) {
