@@ -381,6 +381,8 @@ void SimDisk::power_lost() {
     auto change = inode.prepare(writing.offset, writing.data);
     if (image_.late_writes == LateWrites::all_land) {
       inode.apply(std::move(change), true);
+    } else if (image_.late_writes == LateWrites::all_torn) {
+      inode.land_in_sectors(change, image_.random());
     } else {
       inode.land_torn(std::move(change), image_.random());
     }

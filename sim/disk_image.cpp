@@ -211,6 +211,16 @@ void Inode::land_torn(Change change, Random& random) {
   }
 }
 
+void Inode::land_in_sectors(const Change& change, Random& random) {
+  CHECK(!change.punch && !change.resize);
+  for (std::uint64_t i = 0; i < change.pages.size(); ++i) {
+    const auto at = change.page + i;
+    if (durable_.size() <= at) durable_.resize(at + 1);
+    durable_[at] = torn(durable_[at], change.pages[i], random);
+  }
+  durable_size_ = std::max(durable_size_, change.size);
+}
+
 std::uint64_t Inode::written_end() const {
   auto pages = durable_.size();
   while (pages > 0 && durable_[pages - 1].empty()) --pages;

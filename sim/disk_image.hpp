@@ -75,6 +75,8 @@ class Inode {
   /// The change reaches the platter as power is lost:
   /// all, nothing, a prefix or single sectors of it.
   void land_torn(Change change, Random& random);
+  /// The same, and each sector of it does so or does not.
+  void land_in_sectors(const Change& change, Random& random);
   /// A page cannot be read any more until it is written again, or its space given back.
   void spoil(std::uint64_t page) { unreadable_.insert(page); }
   bool readable(std::uint64_t offset, std::uint64_t bytes) const;
@@ -120,7 +122,12 @@ enum class DiskOp : std::uint8_t {
   sync_directory,
 };
 /// What becomes of writes in flight when their process or machine ends.
-enum class LateWrites : std::uint8_t { as_the_seed_says, all_land, all_lost };
+enum class LateWrites : std::uint8_t {
+  as_the_seed_says,
+  all_land,
+  all_lost,
+  all_torn,  ///< Power loss alone: of each write some sectors, drawn one by one.
+};
 
 /// Names and inodes of one disk. Metadata of a directory reaches the platter in order, by
 /// sync_directory at the latest.

@@ -82,6 +82,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "second_volume",
     "verified",
     "power_amid_writes",
+    "cramped_copy",
     "emptied_copy",
     "foreign_copy",
 };

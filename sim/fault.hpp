@@ -85,6 +85,7 @@ enum class Fault : std::uint8_t {
   second_volume,        ///< No fault: another volume comes and goes.
   verified,             ///< No fault: a dead node's copies are looked at.
   power_amid_writes,    ///< Writes of one kind are late and in any order as the lights go out.
+  cramped_copy,         ///< A new copy finds no room for all of its log.
   emptied_copy,         ///< A copy's files are gone, and its node is not told.
   foreign_copy,         ///< Somebody else's copy is where one was.
   count_,

@@ -143,7 +143,9 @@ class Faults {
   void all_at_once();
   void second_volume();
   void verified();
+  void several_reigns();
   void power_amid_writes();
+  void cramped_copy();
   void emptied_copy();
   void foreign_copy();
   void shuffle(std::vector<std::uint32_t>& nodes);

@@ -118,6 +118,8 @@ void Faults::happen_elsewhere(Fault fault) {
       return verified();
     case Fault::power_amid_writes:
       return power_amid_writes();
+    case Fault::cramped_copy:
+      return cramped_copy();
     case Fault::emptied_copy:
       return emptied_copy();
     case Fault::foreign_copy:
