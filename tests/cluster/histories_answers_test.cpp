@@ -1,7 +1,6 @@
 // Histories of answers that come before what they promise, and of those that never come.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
-#include <map>
 
 #include "engine/record/record.hpp"
 #include "tests/cluster/stage.hpp"
@@ -149,7 +148,10 @@ BOOST_AUTO_TEST_CASE(the_longest_log_of_an_older_epoch_does_not_reign) {
     s.settle();
   };
   must_hold(story, quorum());
-  must_break(Bug::candidate_by_length, lost, story, quorum());
+  // Who knows what is committed refuses to be cut (C18), and then nobody can reign.
+  auto classes = lost;
+  classes.push_back("not_converged");
+  must_break(Bug::candidate_by_length, classes, story, quorum());
 }
 
 // C20. A read waits until what it shows may be shown, and its client with it. Another client goes.
@@ -168,7 +170,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_goes_takes_no_answer_of_another_along) {
     s.must(!*read, "not_staged", "the read was answered at once");
     other->stop();
     other->connection_lost("it goes");
-    s.run_for(100 * millisecond);
+    s.run_for(1 * second);  // The volume looks now and then who is still there.
     s.pass_all();
     s.run_until([&] { return *read; }, 5 * second);
     s.must(*read, "unanswered", "a read is not answered any more");
@@ -177,31 +179,19 @@ BOOST_AUTO_TEST_CASE(a_client_that_goes_takes_no_answer_of_another_along) {
   must_break(Bug::gone_client_takes_others_along, {"unanswered"}, story, apart());
 }
 
-// C25. Three clocks that do not agree: along the log time goes on, whoever reigns.
+// C25. Clocks that are set back: along the log time goes on, whoever reigns.
 BOOST_AUTO_TEST_CASE(the_time_of_records_rises_from_reign_to_reign) {
   const Story story = [](Stage& s) {
-    const auto times = std::make_shared<std::map<engine::Lsn, engine::WallTime>>();
-    const auto fell = std::make_shared<bool>(false);
-    s.rule([=](const Passage& p) {
-      const auto* sent = std::get_if<engine::Records>(&p.message);
-      if (sent == nullptr) return Fate::pass;
-      for (const auto& record : sent->records) {
-        const auto& h = record->header();
-        (*times)[h.lsn] = h.mono_time;
-        const auto before = times->find(engine::Lsn(h.lsn.value - 1));
-        *fell = *fell || (before != times->end() && before->second >= h.mono_time);
-      }
-      return Fate::pass;
-    });
-    for (const std::uint32_t next : {2u, 3u, 1u, 3u, 2u, 1u}) {
-      s.write(next, 1, true);
+    constexpr std::int64_t hour = 3600 * static_cast<std::int64_t>(second);
+    std::int64_t back = 0;
+    for (const std::uint32_t next : {2u, 3u, 1u, 2u}) {
+      s.node(next).wall_clock().set(s.now(), -++back * hour, 0);
       s.promote_soon(next);
+      s.write(next, 1, true);
     }
-    s.write(0, 1, true);
-    s.must(!*fell, "time_went_back", "a record is older than the one before it");
   };
   must_hold(story, apart());
-  must_break(Bug::record_time_follows_the_clock, {"time_went_back"}, story, apart(), 8);
+  must_break(Bug::record_time_follows_the_clock, {"time_went_back"}, story, apart());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
