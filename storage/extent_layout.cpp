@@ -55,6 +55,26 @@ Task<engine::Result<std::vector<BlockSum>>> read_sum_table(Disk& disk, FilePtr f
   co_return sums;
 }
 
+Task<engine::Result<SumTable>> read_what_can_be_read(Disk& disk, FilePtr file,
+                                                     std::uint64_t pages) {
+  auto whole = co_await read_sum_table(disk, file, pages);
+  if (whole) co_return SumTable{std::move(*whole), {}};
+  if (whole.error().code != engine::Errc::io_failed) co_return whole.error();
+  SumTable table;
+  table.sums.assign(static_cast<std::size_t>(pages * sums_per_page), unread_sum);
+  for (std::uint64_t page = 0; page < pages; ++page) {
+    auto bytes = co_await read_file(disk, file, page * block_bytes, block_bytes);
+    if (bytes) {
+      std::memcpy(&table.sums[page * sums_per_page], bytes->data(), block_bytes);
+      continue;
+    }
+    if (bytes.error().code != engine::Errc::io_failed) co_return bytes.error();
+    table.unread_pages.insert(page);
+    if (table.unread_pages.size() > unread_pages_max) co_return bytes.error();
+  }
+  co_return table;
+}
+
 std::optional<SumMismatch> first_mismatch(engine::VolumeKey key, engine::BlockIndex first,
                                           std::span<const std::byte> content,
                                           std::span<const BlockSum> sums) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,18 @@ struct ExtentLayout {
 /// The whole checksum file, padding included.
 Task<engine::Result<std::vector<engine::BlockSum>>> read_sum_table(Disk& disk, FilePtr file,
                                                                    std::uint64_t pages);
+
+/// Stands for a checksum that could not be read: no content fits it, as with any checksum that is wrong.
+inline constexpr engine::BlockSum unread_sum = ~engine::BlockSum{0};
+/// More of one file, and it is no sector that cannot be read, but the disk.
+inline constexpr std::size_t unread_pages_max = 64;
+
+/// A checksum file as far as it can be read.
+struct SumTable {
+  std::vector<engine::BlockSum> sums;    ///< Padding included.
+  std::set<std::uint64_t> unread_pages;  ///< Their sums are unread_sum.
+};
+Task<engine::Result<SumTable>> read_what_can_be_read(Disk& disk, FilePtr file, std::uint64_t pages);
 
 /// A block whose content is not what its checksum says.
 struct SumMismatch {

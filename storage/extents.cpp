@@ -22,9 +22,6 @@ using engine::Error;
 using engine::Result;
 using engine::Status;
 
-// A volume in files of 1 TiB has tables of 2 GiB: never in one buffer.
-constexpr std::uint64_t sums_at_once = 1u << 20;
-
 const BlockRange sync_alone{BlockIndex(), 1};
 
 BlockRange between(BlockIndex first, BlockIndex end) { return {first, end - first}; }
@@ -187,20 +184,6 @@ Task<Status> Extents::load_file(FileNumber number, ExtentFile& file) {
   co_return grown;
 }
 
-Task<Status> Extents::load_sums(FileNumber number, ExtentFile& file) {
-  const auto whole = layout_.sum_pages(number) * block_bytes;
-  const auto size = disk_.size(file.sums);
-  if (!size) co_return size.error();
-  if (*size != whole) {
-    co_return not_whole(number,
-                        fmt::format("its checksum file has {} bytes, not {}", *size, whole));
-  }
-  auto table = co_await read_sum_table(disk_, file.sums, layout_.sum_pages(number));
-  if (!table) co_return table.error();
-  file.table = std::move(*table);
-  co_return Done{};
-}
-
 std::vector<ExtentRun> Extents::split(std::vector<ExtentRun> runs) const {
   std::vector<ExtentRun> out;
   for (auto& run : runs) {
@@ -315,28 +298,6 @@ Task<Status> Extents::write_run_held(ExtentRun run) {
   co_return Done{};
 }
 
-Task<Status> Extents::write_sums(ExtentFile& file) {
-  auto pages = std::move(file.dirty_pages);
-  file.dirty_pages.clear();
-  for (auto it = pages.begin(); it != pages.end();) {
-    auto end = std::next(it);
-    auto last = *it;
-    while (end != pages.end() && *end == last + 1 && last - *it + 1 < sums_at_once / block_bytes)
-      last = *end++;
-    const auto bytes = (last + 1 - *it) * block_bytes;
-    const auto from = std::as_bytes(std::span(file.table)).subspan(*it * block_bytes, bytes);
-    auto copy = engine::Buffer::copy_of(from).freeze();
-    bytes_written_ += bytes;
-    auto written = co_await write_file(disk_, file.sums, *it * block_bytes, std::move(copy));
-    if (!written) {
-      file.dirty_pages.merge(pages);  // all of them again: which ones landed is unknown
-      co_return written.error();
-    }
-    it = end;
-  }
-  co_return Done{};
-}
-
 Task<Status> Extents::sync() {
   const auto turn = co_await sync_turn_.acquire(sync_alone, RangeGuard::Use::write);
   // Files that nobody touched since they were found stay as they were recorded: one may be half made.
@@ -386,6 +347,7 @@ Task<Result<ExtentPiece>> Extents::read_piece(BlockRange range, std::uint64_t bl
   if (!found) co_return found.error();
   auto* file = *found;
   if (file == nullptr) co_return piece;
+  (void)co_await read_unread(*file, piece.range);
   const auto index = index_of(range.first);
   const bool hole = file->table[index] == engine::no_block;
   std::uint64_t count = 1;

@@ -117,8 +117,10 @@ class Extents {
     FilePtr sums;
     std::vector<engine::BlockSum> table;
     std::set<std::uint64_t> dirty_pages;  ///< Of the checksum file.
-    bool unsynced = false;                ///< Something was written since the last whole sync.
-    bool has_sums = false;                ///< Its checksum file exists.
+    /// Those that could not be read, nor were written since: what they say is asked for again.
+    std::set<std::uint64_t> unread_pages;
+    bool unsynced = false;  ///< Something was written since the last whole sync.
+    bool has_sums = false;  ///< Its checksum file exists.
     bool has_data = false;
     bool on_record = false;               ///< It was durable when it was opened.
     std::optional<engine::Error> damage;  ///< It is not whole: said again to whoever asks.
@@ -150,6 +152,8 @@ class Extents {
   using WriteRun = Task<engine::Status> (Extents::*)(ExtentRun);
   Task<engine::Status> write_each(std::vector<ExtentRun> runs, WriteRun write_one);
   Task<engine::Status> write_sums(ExtentFile& file);
+  Task<engine::Done> read_unread(ExtentFile& file, engine::BlockRange range);
+  Task<engine::Done> read_unread_page(ExtentFile& file, std::uint64_t page);
   Task<engine::Status> sync_all(std::vector<ExtentFile*> files);
   Task<engine::Result<std::uint64_t>> note_rotten_sums(FileNumber number);
   Task<engine::Result<ExtentPiece>> read_piece(engine::BlockRange range, std::uint64_t blocks_max);

@@ -80,6 +80,70 @@ BOOST_AUTO_TEST_CASE(other_content_of_a_copy_that_may_be_older_is_refused) {
   BOOST_CHECK(w.read_error() == Errc::corrupt);
 }
 
+namespace {
+
+/// The sector with the checksums of blocks 0 to 15 cannot be read until it is written; of those 0 to 7 were written.
+struct Unread : Damaged {
+  Unread() {
+    read_error();
+    BOOST_TEST(finish(store->repair_block(copy(3, 2, 2), Lsn(2))).has_value());
+    crash(MemoryDisk::Loss::process, 1);
+    disk->on_read = [this](const std::string& path, std::uint64_t, std::size_t) -> engine::Status {
+      if (!path.ends_with("00000000.sum") || !bad) return engine::Done{};
+      return engine::Error{Errc::io_failed, "read of " + path + ": Input/output error"};
+    };
+    disk->on_write = [this](const std::string& path, std::uint64_t) -> engine::Status {
+      if (path.ends_with("00000000.sum")) bad = false;
+      return engine::Done{};
+    };
+    open();
+  }
+  bool bad = true;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(checksums_that_cannot_be_read_are_damage_of_their_blocks_alone) {
+  Unread w;
+  BOOST_CHECK(w.read_error() == Errc::corrupt);
+  BOOST_TEST(w.told("block_damaged") == 1u + 8u);  // One that rotted before.
+  BOOST_TEST(w.finish(w.store->read_blocks({BlockIndex(16), 8})).has_value());
+  BOOST_CHECK(!w.failure);
+  for (std::uint64_t block = 0; block < 8; ++block)
+    BOOST_TEST(w.finish(w.store->repair_block(w.copy(block, 2, 2), Lsn(2))).has_value());
+  BOOST_TEST(w.difference_at(Lsn(2)) != "");  // Holes: nobody can tell yet.
+  for (std::uint64_t block = 8; block < 16; ++block) {
+    auto hole = w.copy(block, 2, 2);
+    hole.state = CopyState::hole;
+    hole.data = {};
+    BOOST_TEST(w.finish(w.store->repair_block(hole, Lsn(2))).has_value());
+  }
+  BOOST_TEST(w.difference_at(Lsn(2)) == "");
+  w.crash(MemoryDisk::Loss::process, 1);
+  w.open();
+  BOOST_TEST(w.difference_at(Lsn(2)) == "");
+}
+
+BOOST_AUTO_TEST_CASE(checksums_that_could_not_be_read_for_a_moment_are_read_again) {
+  Unread w;
+  BOOST_CHECK(w.read_error() == Errc::corrupt);
+  w.bad = false;
+  BOOST_TEST(w.difference_at(Lsn(2)) == "");
+  BOOST_TEST(w.told("block_repaired") == 1u);  // The one that rotted before.
+}
+
+// One block of the page is written and synced before anybody reads the others.
+BOOST_AUTO_TEST_CASE(a_page_of_checksums_is_not_written_over_before_it_was_asked_for_again) {
+  Unread w;
+  BOOST_CHECK(w.read_error() == Errc::corrupt);
+  w.append_durably({w.write(0, 1)});
+  w.bad = false;
+  w.flush_all();
+  w.crash(MemoryDisk::Loss::process, 1);
+  w.open();
+  BOOST_TEST(w.difference_at(Lsn(3)) == "");
+}
+
 BOOST_AUTO_TEST_CASE(a_planted_bug_takes_the_older_copy) {
   Damaged w;
   w.read_error();
