@@ -107,9 +107,9 @@ void SegmentPool::top_up(bool may_grow) {
     busy_ = true;
     return scope_.run(delete_one(), done);
   }
-  if (retry_ != 0 || !wants_more()) return;
-  if (engine::sometimes(creatable() == 0, engine::Mark::segments_stop_at_reserve))
-    return retry_later();
+  if (creatable() < target()) look_again_later();
+  if (full_ || !wants_more()) return;
+  if (engine::sometimes(creatable() == 0, engine::Mark::segments_stop_at_reserve)) return;
   busy_ = true;
   scope_.run(create_one(), done);
 }
@@ -119,7 +119,8 @@ void SegmentPool::done_with_one(Status status) {
   if (quiet_) return std::exchange(quiet_, nullptr)(Done{});
   if (engine::sometimes(!status && status.error().code == Errc::no_space,
                         engine::Mark::segment_not_created_for_space)) {
-    retry_later();
+    full_ = true;
+    look_again_later();
     if (on_spare) on_spare();
     return;
   }
@@ -141,10 +142,15 @@ Task<Status> SegmentPool::delete_one() {
   co_return removed;
 }
 
-// Space freed by others brings no message, so a full disk is looked at again each second.
-void SegmentPool::retry_later() {
+// Space freed by others brings no message, so a disk that is short of it is looked at again each second, be no file
+// wanted: who asks for room in an idle log is told what was seen last.
+void SegmentPool::look_again_later() {
+  if (retry_ != 0) return;
   retry_ = context_.timers.after(segment_retry, lifetime_.guard([this] {
     retry_ = 0;
+    full_ = false;
+    if (stopped_) return;
+    look_at_space();
     if (on_spare) on_spare();
     top_up(may_grow_);
   }));

@@ -73,7 +73,7 @@ class SegmentPool {
   Task<engine::Status> delete_one();
   void done_with_one(engine::Status status);
   void collect_retired();
-  void retry_later();
+  void look_again_later();
 
   const WalContext& context_;
   SegmentLimits limits_;
@@ -87,6 +87,8 @@ class SegmentPool {
   bool pinned_ = false;
   bool thrifty_ = false;
   bool stopped_ = false;
+  bool full_ =
+      false;  ///< A file could not be made for want of space; not tried again before the next look.
   engine::TimerId retry_ = 0;
   std::function<void(engine::Done)> quiet_;  ///< stop() waits for what is under way.
   Lifetime lifetime_;

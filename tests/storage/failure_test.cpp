@@ -167,6 +167,26 @@ BOOST_AUTO_TEST_CASE(a_full_disk_leaves_no_room_in_the_log_before_it_is_needed) 
   BOOST_CHECK(!w.failure);
 }
 
+// Sessions are refused for want of room, and writes: an idle log has nothing to roll, and makes no file.
+BOOST_AUTO_TEST_CASE(an_idle_log_that_has_all_its_files_hears_that_a_full_disk_has_space_again) {
+  StoreWorld w;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1)});
+  w.disk->settle();
+  w.disk->capacity_bytes = w.disk->used_bytes();
+  while (w.store->free_bytes() > 8 * w.limits.segment_bytes) w.append_durably({w.write(1, 8)});
+  w.disk->settle();
+  const auto full = w.store->free_bytes();
+  w.disk->capacity_bytes = ~std::uint64_t{0};
+  w.timers.advance(2 * engine::second);
+  w.disk->settle();
+  BOOST_CHECK_GT(w.store->free_bytes(), full + w.limits.segment_bytes);
+  w.timers.advance(engine::second);
+  const auto armed = w.timers.armed();
+  w.timers.advance(10 * engine::second);
+  BOOST_CHECK_LE(w.timers.armed(), armed);  // Nobody looks any more.
+}
+
 namespace {
 
 /// Appends, uncommitted, until the log waits for a segment that a full disk cannot give; the last
