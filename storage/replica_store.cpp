@@ -153,6 +153,8 @@ Task<Status> ReplicaStore::read_source(Source source, Pieces& into) {
       into.push_back({std::move(*payload), 0});
       co_return engine::Done{};
     }
+    // No other copy can be asked for a record, and the flusher needs it as well: who has all of the log serves.
+    if (payload.error().code == Errc::io_failed) co_return failed(payload.error());
     // Flushed and pruned meanwhile: then the extents have it.
     if (payload.error().code != Errc::out_of_window) co_return payload.error();
   }

@@ -22,6 +22,19 @@ Error damage(const Segment& segment, const BatchPlace& place, std::string_view w
                       segment.header.sequence, segment_name(segment.slot), place.offset(), what)};
 }
 
+// A bad cable, not a bad sector: what comes at the second time was not lost. A few times, and at once, as somebody waits.
+constexpr int log_reads_max = 4;
+
+Task<Result<engine::Buffer>> read_again(Disk& disk, FilePtr file, std::uint64_t offset,
+                                        std::size_t bytes) {
+  auto read = co_await read_file(disk, file, offset, bytes);
+  for (int again = 1; again < log_reads_max; ++again) {
+    if (read || read.error().code != Errc::io_failed) break;
+    read = co_await read_file(disk, file, offset, bytes);
+  }
+  co_return read;
+}
+
 Error out_of_window(Lsn lsn) {
   return {Errc::out_of_window,
           fmt::format("read of the log at lsn {}: it is no longer retained", lsn)};
@@ -82,7 +95,7 @@ Task<Result<std::vector<RecordPtr>>> read_records(const WalContext& context, con
         segment->batches.begin() + static_cast<std::ptrdiff_t>(end));
     const auto begin = run.front().offset();
     auto bytes =
-        co_await read_file(context.disk, segment->file, begin, run.back().end_offset() - begin);
+        co_await read_again(context.disk, segment->file, begin, run.back().end_offset() - begin);
     if (!bytes) co_return bytes.error();
     const auto slice = std::move(*bytes).freeze();
     for (const auto& batch : run) {
@@ -107,7 +120,7 @@ struct BatchHeads {
 
 Task<Result<BatchHeads>> read_heads(const WalContext& context, SegmentPtr segment,
                                     BatchPlace batch) {
-  auto bytes = co_await read_file(context.disk, segment->file, batch.offset(), batch.head_bytes());
+  auto bytes = co_await read_again(context.disk, segment->file, batch.offset(), batch.head_bytes());
   if (!bytes) co_return bytes.error();
   const auto header = decode_batch_header(context.key, bytes->bytes(), batch.offset());
   if (!header || header->sequence != segment->header.sequence || header->first != batch.first ||
@@ -146,7 +159,7 @@ Task<Result<engine::Slice>> read_payload(const WalContext& context, const WalInd
     co_return damage(*segment, batch, fmt::format("no record of blocks {}", range));
   }
   const auto skipped = range.first - written.first;
-  auto bytes = co_await read_file(
+  auto bytes = co_await read_again(
       context.disk, segment->file,
       batch.offset() + batch.head_bytes() + record.payload_offset + skipped * engine::block_bytes,
       range.count * engine::block_bytes);

@@ -86,6 +86,38 @@ BOOST_AUTO_TEST_CASE(rot_in_the_log_fails_the_reads_of_that_block_alone) {
   BOOST_CHECK(!w.failure);
 }
 
+namespace {
+
+/// One write that only the log has, whose reads fail so often.
+void read_of_the_log_fails(StoreWorld& w, int times) {
+  w.limits.memory_tail_bytes = 0;
+  w.open(true);
+  w.append_durably({w.begin_epoch(1), w.write(8, 8)});
+  const auto left = std::make_shared<int>(times);
+  w.disk->on_read = [left](const std::string& path, std::uint64_t, std::size_t) -> engine::Status {
+    if (!path.ends_with(".seg") || --*left < 0) return engine::Done{};
+    return engine::Error{engine::Errc::io_failed, "read of " + path + ": Input/output error"};
+  };
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_read_of_the_log_that_fails_for_a_moment_is_done_again) {
+  StoreWorld w;
+  read_of_the_log_fails(w, 3);
+  BOOST_TEST(w.difference_at(Lsn(2)) == "");
+  BOOST_CHECK(!w.failure);
+}
+
+// A client is not told of it while another copy could answer: the store ends, and that one serves.
+BOOST_AUTO_TEST_CASE(a_record_that_cannot_be_read_ends_the_store_before_a_client_hears_of_it) {
+  StoreWorld w;
+  read_of_the_log_fails(w, 1000);
+  BOOST_CHECK(!w.finish(w.store->read_blocks({BlockIndex(8), 1})).has_value());
+  BOOST_REQUIRE(w.failure.has_value());
+  BOOST_TEST(w.failure->text.find("Input/output error") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_header_of_a_batch_is_judged_the_same) {
   for (const std::size_t hit : {2u, 4u}) {
     StoreWorld w;
