@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "engine/check.hpp"
+#include "engine/cursor.hpp"
 #include "engine/outcome.hpp"
 #include "engine/planted.hpp"
 #include "engine/receiver.hpp"
@@ -186,6 +187,12 @@ void Receiver::said(LinkNumber link, StartSession& start, ReceiverEffects& out) 
   if (sometimes(numbers_.wal_free_bytes < room_for_session_bytes, Mark::no_room_for_session)) {
     return refuse(link, RefusalCode::no_space,
                   fmt::format("{} bytes are free for the log", numbers_.wal_free_bytes), out);
+  }
+  // Each session may bring as much, and what none of them got onto the disk is all in memory.
+  if (undurable_cost_ >= unacknowledged_bytes_max) {
+    return refuse(link, RefusalCode::not_yet,
+                  fmt::format("{} bytes of earlier sessions are not on the disk", undurable_cost_),
+                  out);
   }
   session_ = start.session;
   started_ = start;

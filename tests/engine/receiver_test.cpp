@@ -274,6 +274,21 @@ BOOST_AUTO_TEST_CASE(a_full_disk_takes_nothing_more_and_says_so) {
   BOOST_TEST(has(r.say(r.start(8, 10)), "session_ready 9"));
 }
 
+// Connections come and go while its disk stands still, and each session brings what a credit allows.
+BOOST_AUTO_TEST_CASE(no_session_begins_where_memory_is_full_of_what_earlier_ones_brought) {
+  constexpr std::uint64_t many = unacknowledged_bytes_max / 8192;  // Of one block each.
+  Rig r(5);
+  r.follow();
+  BOOST_TEST(has(r.say(r.records(6, 5 + many)), "append 6.."));
+  r.arrive(1);
+  r.prove(5 + many);
+  BOOST_TEST(has(r.say(r.start(5 + many, 5 + many)), "refuse #1 not_yet"));
+  r.moved(6, plenty);
+  r.arrive(1);
+  r.prove(5 + many);
+  BOOST_TEST(has(r.say(r.start(5 + many, 5 + many)), "session_ready"));
+}
+
 BOOST_AUTO_TEST_CASE(undurable_records_are_counted_against_the_room) {
   Rig r(5);
   r.follow();
