@@ -245,6 +245,7 @@ class Cluster {
   Census census();
   Census census_at_rest() const;
   void look_at_rest(Leaks& leaks, void (Leaks::*at)(const Census&));
+  void hears(std::uint32_t node, const engine::Assignment& assignment);
   void delivered(const Life& receiver, const engine::Message& message);
   engine::Result<Door> open(std::uint32_t node, std::weak_ptr<engine::FrontClient> client);
 

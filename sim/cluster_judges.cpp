@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "sim/cluster.hpp"
@@ -48,7 +49,6 @@ void Cluster::hook_judges() {
   const bool lossy = options_.mode == engine::Mode::best_effort;
   const auto caps = Loads::caps_of(world_.settings, requests_max, request_bytes_max);
   judges_ = std::make_unique<Judges>(*logs_, lossy, caps, volume_tag, failing);
-  judges_->may_fail = options_.below_min == engine::BelowMin::fail;
   if (options_.mode == engine::Mode::sync_quorum) judges_->synced.quorum_may_count();
   judges_->synced.all_count(options_.mode == engine::Mode::sync_all);
   scheduler_->on_step = [this](const Step& s) {
@@ -82,16 +82,22 @@ void Cluster::hook_judges() {
   };
 }
 
+void Cluster::hears(std::uint32_t node, const engine::Assignment& assignment) {
+  auto& last = heard_[node];
+  const bool stale = last && std::pair(assignment.epoch, assignment.version) <
+                                 std::pair(last->epoch, last->version);
+  const bool to_fail = assignment.spec.below_min == engine::BelowMin::fail;
+  if (!stale) judges_->errors.told(node, to_fail, now());
+  last = assignment;
+  judges_->synced.set_heard(node, assignment.epoch, assignment.version, assignment.in_sync);
+}
+
 void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   answers_->delivered(receiver.node, message);
   const auto* assign = std::get_if<engine::Assign>(&message);
   if (assign != nullptr && assign->assignment.spec.name != volume) return;
   if (assign != nullptr) volume_id_ = assign->assignment.spec.id;
-  if (assign != nullptr && !receiver.twin) {
-    const auto& told = assign->assignment;
-    heard_[receiver.node] = told;
-    judges_->synced.set_heard(receiver.node, told.epoch, told.version, told.in_sync);
-  }
+  if (assign != nullptr && !receiver.twin) hears(receiver.node, assign->assignment);
   const auto* set = std::get_if<engine::SetDecided>(&message);
   if (set != nullptr && set->volume == volume_id_ && !receiver.twin)
     judges_->synced.set_heard(receiver.node, set->epoch, set->version, set->in_sync);

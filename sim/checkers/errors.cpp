@@ -58,6 +58,18 @@ bool fits(Asked asked, FrontOp op) {
 
 }  // namespace
 
+void Errors::told(std::uint32_t node, bool to_fail, engine::MonoTime now) {
+  if (to_fail) {
+    to_fail_.insert(node);
+  } else if (to_fail_.erase(node) != 0) {
+    changed_ = now;
+  }
+}
+
+bool Errors::may_fail(engine::MonoTime now) const {
+  return !to_fail_.empty() || (changed_ && now - *changed_ <= aftermath);
+}
+
 void Errors::refused(FrontOp op, const engine::Error& error, const World& world) {
   std::string why = "no such error is known";
   const bool reasoned = !error.text.empty() && !error.text.ends_with(": ");

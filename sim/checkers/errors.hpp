@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "engine/front.hpp"
@@ -17,18 +19,24 @@ class Errors {
   /// What is known of the world when the client hears it.
   struct World {
     std::uint64_t calm = 0;  ///< Nanoseconds since anything was last wrong.
-    bool may_fail = false;   ///< The volume is to fail, not to wait, below min_copies.
-    bool rotten = false;     ///< Blocks were damaged on purpose.
+    bool may_fail =
+        false;            ///< The volume is, or was of late, to fail below min_copies, not to wait.
+    bool rotten = false;  ///< Blocks were damaged on purpose.
   };
   /// What was answered before all was well may be heard so much later, and what was in its way takes as long to go.
   static constexpr std::uint64_t aftermath = 10 * engine::second;
 
   explicit Errors(OnFailure fail) : fail_(std::move(fail)) {}
 
+  /// A node is told what the volume is to do below min_copies: it answers by that.
+  void told(std::uint32_t node, bool to_fail, engine::MonoTime now);
+  bool may_fail(engine::MonoTime now) const;
   void refused(engine::FrontOp op, const engine::Error& error, const World& world);
 
  private:
   OnFailure fail_;
+  std::set<std::uint32_t> to_fail_;          ///< Nodes.
+  std::optional<engine::MonoTime> changed_;  ///< When the last one was told to wait from now on.
 };
 
 }  // namespace tidemark::sim

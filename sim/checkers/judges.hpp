@@ -26,7 +26,6 @@ struct Judges {
   Errors errors;
   Truth truth;
   Synced synced;
-  bool may_fail = false;  ///< The volume is to fail, not to wait, below min_copies.
 
   Judges(const Logs& logs, bool may_lose_cache, const Loads::Caps& caps, std::uint64_t volume_tag,
          const OnFailure& fail)
@@ -40,7 +39,7 @@ struct Judges {
 
   /// A client hears that its request failed.
   void refused(engine::FrontOp op, const engine::Error& error, engine::MonoTime now, bool rotten) {
-    errors.refused(op, error, {progress.calm(now), may_fail, rotten});
+    errors.refused(op, error, {progress.calm(now), errors.may_fail(now), rotten});
   }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "engine/cursor.hpp"
 #include "engine/escalation.hpp"
 
 namespace tidemark::sim {
@@ -25,6 +26,10 @@ const char* by_purpose(engine::Purpose purpose, const char* records, const char*
   return purpose == engine::Purpose::bulk ? bulk : records;
 }
 
+std::string name_of(const Step& step) { return step.life ? step.life->name : "a store"; }
+
+std::uint32_t node_of(const Step& step) { return step.life ? step.life->node : 0; }
+
 std::string field_of(const engine::Event& event, std::string_view key) {
   for (const auto& [name, value] : event.fields) {
     if (name == key) return value;
@@ -44,10 +49,12 @@ Loads::Caps Loads::caps_of(const actors::Settings& s, std::uint64_t requests,
       s.sender_credit_bytes + engine::record_blocks_max * engine::block_bytes + (64u << 10);
   // One request passes whatever is uncommitted.
   caps.uncommitted = s.uncommitted_bytes_max + request_bytes;
-  // What is kept of the durable ones, and what is not durable: on its way to this disk, or numbered.
-  caps.memory_bytes = s.memory_tail_bytes + caps.uncommitted + s.sender_credit_bytes;
+  caps.memory_tail = s.memory_tail_bytes;
+  // A session takes no more than that, and none begins where as much is left of those before; and the heads.
+  caps.undurable = 2 * engine::unacknowledged_bytes_max + (4u << 20);
   // Twice of it while a session reads it, and the segment that is being begun.
   caps.log_bytes = 2 * s.wal_retention_bytes + s.segment_bytes;
+  caps.segment = s.segment_bytes;
   // The back-off from 10 ms on allows 8 in its first second; each reign and each session that was begun starts it anew.
   caps.connections = 32;
   return caps;
@@ -74,11 +81,10 @@ void Loads::observe(const Step& step) {
   if (content.size() != 1) return;
   if (content.match_element<actors::RecordsNumbered>(0)) {
     numbered(step.sender, content.get_as<actors::RecordsNumbered>(0));
+  } else if (content.match_element<actors::AppendRecords>(0)) {
+    appended(step, content.get_as<actors::AppendRecords>(0));
   } else if (content.match_element<actors::StoreProgressed>(0)) {
-    const auto found = volumes_.find(step.receiver);
-    if (found == volumes_.end()) return;
-    auto& volume = found->second;
-    volume.durable = std::max(volume.durable, content.get_as<actors::StoreProgressed>(0).durable);
+    durable(step.sender, step.receiver, content.get_as<actors::StoreProgressed>(0).durable);
   } else if (content.match_element<engine::StoreStatus>(0)) {
     judge_store(step, content.get_as<engine::StoreStatus>(0));
   }
@@ -107,10 +113,62 @@ void Loads::numbered(caf::actor_id id, const actors::RecordsNumbered& numbered) 
   note("uncommitted bytes", volume.bytes, caps_.uncommitted, "uncommitted_too_much", "a volume");
 }
 
+// A log that is cut goes on below.
+void Loads::appended(const Step& step, const actors::AppendRecords& append) {
+  auto& store = stores_[step.receiver];
+  auto& reigns = reigns_[node_of(step)].records;
+  for (const auto& record : *append.batch) {
+    while (!store.sizes.empty() && store.sizes.back().first >= record->lsn()) {
+      store.bytes -= store.sizes.back().second;
+      store.sizes.pop_back();
+    }
+    store.sizes.emplace_back(record->lsn(), record->bytes());
+    store.bytes += record->bytes();
+    if (record->header().kind == engine::RecordKind::epoch) reigns.insert(record->lsn());
+  }
+  note("undurable bytes", store.bytes, caps_.undurable, "memory_too_much", name_of(step));
+}
+
+void Loads::durable(caf::actor_id store, caf::actor_id listener, Lsn durable) {
+  if (const auto found = stores_.find(store); found != stores_.end())
+    forget_durable(found->second, durable);
+  const auto volume = volumes_.find(listener);
+  if (volume == volumes_.end()) return;
+  volume->second.durable = std::max(volume->second.durable, durable);
+}
+
+void Loads::forget_durable(Undurable& store, Lsn durable) {
+  while (!store.sizes.empty() && store.sizes.front().first <= durable) {
+    store.bytes -= store.sizes.front().second;
+    store.sizes.pop_front();
+  }
+}
+
+// Each reign begins a segment, and leaves the one before as short as it is; what nothing is committed of cannot be pruned.
 void Loads::judge_store(const Step& step, const engine::StoreStatus& status) {
-  const auto whose = step.life ? std::string_view(step.life->name) : "a store";
-  note("record bytes in memory", status.memory_bytes, caps_.memory_bytes, "memory_too_much", whose);
-  note("bytes of a log", status.wal_bytes, caps_.log_bytes, "log_too_long", whose);
+  judge_memory(step, status);
+  auto& reigns = reigns_[node_of(step)];
+  const auto from = std::min(reigns.retained, status.retained);
+  reigns.records.erase(reigns.records.begin(), reigns.records.lower_bound(from));
+  reigns.retained = status.retained;
+  const auto short_ones = reigns.records.size() * caps_.segment;
+  const auto beyond = status.wal_bytes - std::min(status.wal_bytes, short_ones);
+  note("bytes of a log", beyond, caps_.log_bytes, "log_too_long", name_of(step));
+}
+
+// Where the log was cut since it was asked nobody can tell what there was.
+void Loads::judge_memory(const Step& step, const engine::StoreStatus& status) {
+  std::uint64_t undurable = 0;
+  std::uint64_t records = 0;
+  for (const auto& [lsn, bytes] : stores_[step.sender].sizes) {
+    if (lsn <= status.durable || lsn > status.end) continue;
+    undurable += bytes;
+    ++records;
+  }
+  if (status.durable < status.end && records != status.end - status.durable) return;
+  note("durable record bytes in memory",
+       status.memory_bytes - std::min(status.memory_bytes, undurable), caps_.memory_tail,
+       "memory_too_much", name_of(step));
 }
 
 void Loads::sent(const Life& by, engine::Purpose purpose, const engine::Message& message,

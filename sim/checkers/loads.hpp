@@ -3,6 +3,7 @@
 //   mailboxes        no more messages wait for an actor than what may be sent to it at once (docs/QUEUES.md)
 //   links            a link holds no more unsent than its owner's credit and window allow
 //   a volume         what is numbered and not committed and durable has a cap
+//   a store          keeps in memory what is not durable, and behind it no more than its budget; its log has a cap
 //   a session        sends no record twice, and no block of a base more often than it was asked for
 //   connections      a node knocks at another one no more often than its back-off allows
 //   failures         so many sessions of a kind that fail in a row are told to somebody
@@ -13,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -31,12 +33,14 @@ class Loads {
   using OnFailure = std::function<void(std::string cls, std::string text)>;
 
   struct Caps {
-    std::uint64_t mailbox = 0;       ///< Messages.
-    std::uint64_t link_bytes = 0;    ///< Unsent, of one end.
-    std::uint64_t uncommitted = 0;   ///< Payload bytes of a volume.
-    std::uint64_t memory_bytes = 0;  ///< Of a store's records in memory.
-    std::uint64_t log_bytes = 0;     ///< Of a store's segments.
-    std::uint64_t connections = 0;   ///< One node to another one, of one purpose, per second.
+    std::uint64_t mailbox = 0;      ///< Messages.
+    std::uint64_t link_bytes = 0;   ///< Unsent, of one end.
+    std::uint64_t uncommitted = 0;  ///< Payload bytes of a volume.
+    std::uint64_t memory_tail = 0;  ///< Of a store's records in memory that are durable.
+    std::uint64_t undurable = 0;    ///< And of those that are not.
+    std::uint64_t log_bytes = 0;    ///< Of a store's segments,
+    std::uint64_t segment = 0;      ///< and for each reign that the log kept tells of one more.
+    std::uint64_t connections = 0;  ///< One node to another one, of one purpose, per second.
   };
   /// The bounds of a cluster with these settings, whose clients have no more than so many requests under way, each of
   /// at most so many bytes.
@@ -71,6 +75,11 @@ class Loads {
     std::optional<std::uint64_t> missing_blocks;  ///< What the replica said that it will ask for.
     std::uint64_t base_blocks = 0;
   };
+  /// What a store was given and has not on its disk, as far as it was seen.
+  struct Undurable {
+    std::deque<std::pair<engine::Lsn, std::uint64_t>> sizes;  ///< By LSN, dense.
+    std::uint64_t bytes = 0;
+  };
   using Session = std::pair<engine::Epoch, engine::SessionId>;
   /// Sessions in a row that had a plan and got nowhere.
   struct Failing {
@@ -85,13 +94,23 @@ class Loads {
   void sent_base(const Life& by, const Session& session, std::uint64_t blocks);
   void ended(const Life& by, const engine::Event& event);
   void numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered);
+  void appended(const Step& step, const actors::AppendRecords& append);
+  void durable(caf::actor_id store, caf::actor_id listener, engine::Lsn durable);
+  static void forget_durable(Undurable& store, engine::Lsn durable);
   void judge_store(const Step& step, const engine::StoreStatus& status);
+  void judge_memory(const Step& step, const engine::StoreStatus& status);
   void forget_committed(Numbered& volume);
 
   Caps caps_;
   OnFailure fail_;
   std::map<std::string_view, std::uint64_t> highest_;
   std::map<caf::actor_id, Numbered> volumes_;
+  std::map<caf::actor_id, Undurable> stores_;
+  struct Reigns {
+    std::set<engine::Lsn> records;  ///< Where they begin.
+    engine::Lsn retained;           ///< As last told: what is pruned is deleted a little later.
+  };
+  std::map<std::uint32_t, Reigns> reigns_;  ///< By node.
   std::map<Session, Sent> sessions_;
   std::uint64_t blocks_again_ =
       0;  ///< That comparisons of rebuilt copies asked for, of all sessions.

@@ -64,7 +64,7 @@ struct Moving : Found {
 // --- loads
 
 struct Loaded : Found {
-  Loads::Caps caps{4, 1000, 8192, 1000, 1000, 3};
+  Loads::Caps caps{4, 1000, 8192, 1000, 100'000, 1000, 100, 3};
   Loads loads{caps, fail};
   engine::RecordBuilder builder{engine::VolumeKey(engine::make_uuid(1, 2)), {}, {}};
 
@@ -94,6 +94,29 @@ struct Loaded : Found {
     progress.durable = engine::Lsn(lsn);
     step(9, 8, progress);
   }
+  engine::RecordPtr epoch(std::uint64_t number) {
+    return builder.epoch(engine::Epoch(number), engine::EpochBody{}, {});
+  }
+  void appends(std::vector<engine::RecordPtr> records) {
+    record_head = records.back()->bytes() - records.back()->payload().size();
+    actors::AppendRecords said;
+    said.batch = std::make_shared<const std::vector<engine::RecordPtr>>(std::move(records));
+    step(8, 9, said);
+  }
+  void store_says(std::uint64_t end, std::uint64_t durable, std::uint64_t memory) {
+    engine::StoreStatus status;
+    status.end = engine::Lsn(end);
+    status.durable = engine::Lsn(durable);
+    status.memory_bytes = memory;
+    step(1, 8, status);
+  }
+  void log_of(std::uint64_t bytes, std::uint64_t retained) {
+    engine::StoreStatus status;
+    status.retained = engine::Lsn(retained);
+    status.wal_bytes = bytes;
+    step(1, 8, status);
+  }
+  std::uint64_t record_head = 0;  ///< Of those that were appended.
   void sends(std::vector<engine::RecordPtr> records) {
     engine::Records sent;
     sent.session = engine::SessionId(1);
@@ -199,6 +222,23 @@ BOOST_FIXTURE_TEST_CASE(a_volume_that_fails_though_it_is_to_wait_is_noticed, Ref
   BOOST_TEST(found == "dishonest_error\n");
 }
 
+// An operator changes it under load; who was told first answers by it first, and is heard a little later.
+BOOST_FIXTURE_TEST_CASE(a_volume_fails_as_long_as_any_node_was_told_so_and_a_little_longer,
+                        Refusing) {
+  const auto at = [](std::uint64_t s) { return MonoTime(s * second); };
+  BOOST_TEST(!errors.may_fail(at(1)));
+  errors.told(1, false, at(1));
+  BOOST_TEST(!errors.may_fail(at(1)));
+  errors.told(1, true, at(2));
+  errors.told(2, true, at(2));
+  errors.told(1, false, at(30));
+  BOOST_TEST(errors.may_fail(at(50)));
+  errors.told(2, false, at(60));
+  errors.told(2, false, at(65));
+  BOOST_TEST(errors.may_fail(at(70)));
+  BOOST_TEST(!errors.may_fail(at(71)));
+}
+
 BOOST_FIXTURE_TEST_CASE(damage_that_nobody_did_is_noticed, Refusing) {
   refused(FrontOp::read, Errc::corrupt, "block 7 is damaged", trouble);
   BOOST_TEST(found == "dishonest_error\n");
@@ -280,11 +320,53 @@ BOOST_FIXTURE_TEST_CASE(more_that_is_uncommitted_than_may_be_is_noticed, Loaded)
   BOOST_TEST(found == "uncommitted_too_much\n");
 }
 
+BOOST_FIXTURE_TEST_CASE(what_a_stuck_disk_has_not_taken_is_in_memory_rightly, Loaded) {
+  appends(writes(4));
+  store_says(4, 0, 4 * (engine::block_bytes + record_head));
+  store_says(4, 2, 2 * (engine::block_bytes + record_head) + 1000);
+  BOOST_TEST(found == "");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_store_that_keeps_too_much_is_noticed, Loaded) {
-  engine::StoreStatus status;
-  status.memory_bytes = 1001;
-  step(1, 2, status);
+  appends(writes(4));
+  store_says(4, 2, 2 * (engine::block_bytes + record_head) + 1001);
   BOOST_TEST(found == "memory_too_much\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_durable_counts_no_more_and_what_was_cut_counts_nothing, Loaded) {
+  const auto records = writes(3);
+  appends(records);
+  appends({records[2]});  // Cut, and once more.
+  store_says(3, 2, 1 * (engine::block_bytes + record_head) + 1001);
+  BOOST_TEST(found == "memory_too_much\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(more_that_a_disk_has_not_taken_than_sessions_may_bring_is_noticed, Loaded) {
+  appends(writes(23));
+  BOOST_TEST(found == "");
+  actors::StoreProgressed progress;
+  progress.durable = engine::Lsn(1);
+  step(9, 8, progress);
+  appends(writes(1));
+  BOOST_TEST(found == "");
+  appends(writes(1));
+  BOOST_TEST(found == "memory_too_much\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_log_has_a_segment_more_for_each_reign_that_it_tells_of, Loaded) {
+  appends({epoch(2), epoch(3)});
+  log_of(1200, 1);
+  BOOST_TEST(found == "");
+  log_of(1201, 1);
+  BOOST_TEST(found == "log_too_long\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(reigns_that_were_pruned_make_no_log_longer, Loaded) {
+  appends({epoch(2), epoch(3)});
+  log_of(1200, 2);  // What was pruned just now is about to be deleted.
+  BOOST_TEST(found == "");
+  log_of(1101, 2);
+  BOOST_TEST(found == "log_too_long\n");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_link_that_holds_too_much_is_noticed, Loaded) {
