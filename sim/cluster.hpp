@@ -148,6 +148,8 @@ class Cluster {
   void admin_later(const std::string& method, const std::string& path, const std::string& body,
                    std::function<void(engine::AdminReply)> done, std::uint32_t at = 0);
   std::optional<VolumeView> view();
+  /// The control plane hears the node's present process, at its present address.
+  bool admitted(std::uint32_t node);
   /// The node that serves the volume now.
   std::optional<std::uint32_t> serving() const;
   /// Waits for somebody to serve; CHECKs that somebody does.

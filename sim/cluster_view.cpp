@@ -1,5 +1,6 @@
-// A volume as its status shows it.
+// A volume and its nodes as their status shows them.
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "sim/cluster.hpp"
 
@@ -13,5 +14,20 @@ bool VolumeView::whole(std::size_t copies_wanted) const {
 }
 
 bool VolumeView::alone() const { return mode == to_string(engine::Mode::best_effort); }
+
+bool Cluster::admitted(std::uint32_t n) {
+  if (!alive(n)) return false;
+  const auto reply = admin("GET", "/v1/nodes");
+  boost::json::error_code bad;
+  const auto all = boost::json::parse(reply.body, bad);
+  if (bad || reply.status != 200) return false;
+  const auto& listed = all.at("nodes").as_array();
+  return std::any_of(listed.begin(), listed.end(), [&](const auto& one) {
+    return one.at("name").as_string() == nodes_[n]->name() && one.at("connected").as_bool() &&
+           one.at("replication").as_string() == nodes_[n]->address() &&
+           one.at("incarnation").template to_number<std::uint64_t>() ==
+               nodes_[n]->incarnation().value;
+  });
+}
 
 }  // namespace tidemark::sim

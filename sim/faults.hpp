@@ -129,6 +129,7 @@ class Faults {
   void catalog_fails();
   void slow_operations();
   void old_image();
+  bool admitted_soon(std::uint32_t node);
   void healed_by_restarts(std::uint32_t node);
   void paused();
   void paused_reign();

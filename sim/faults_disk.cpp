@@ -271,11 +271,22 @@ void Faults::old_image() {
   healed_by_restarts(node);
 }
 
-/// A node whose incarnation was used before is not let in until it is a later one: an operator starts it again.
+bool Faults::admitted_soon(std::uint32_t node) {
+  for (int i = 0; i < 20 && !cluster_.failed(); ++i) {
+    if (cluster_.admitted(node)) return true;
+    cluster_.run_for(100 * millisecond);
+  }
+  return false;
+}
+
+/// A node whose incarnation was used before is not let in until it is a later one: an operator starts it again. Others
+/// may take a dead process for it meanwhile, and the volume for whole.
 void Faults::healed_by_restarts(std::uint32_t node) {
   constexpr int restarts_max = 6;
-  for (int again = 0; again < restarts_max && !cluster_.failed() && !whole_soon(); ++again)
+  for (int again = 0; again < restarts_max && !cluster_.failed(); ++again) {
+    if (admitted_soon(node) && whole_soon()) return;
     kill_and_boot(node);
+  }
 }
 
 }  // namespace tidemark::sim

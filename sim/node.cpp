@@ -18,6 +18,8 @@ engine::Endpoint nbd_endpoint(const SimNode::Place& place) {
 
 }  // namespace
 
+engine::Endpoint SimNode::address() const { return endpoint(place_); }
+
 /// What dies with the process. The order of members is that of a daemon's main:
 /// seams before actors.
 struct SimNode::Process {

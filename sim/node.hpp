@@ -78,6 +78,7 @@ class SimNode {
     std::uint32_t host = 0;
   };
   const Place& place() const { return place_; }
+  engine::Endpoint address() const;
   /// Dead only: it boots under another address.
   void move(const Place& to);
   WallClock& wall_clock() { return wall_; }

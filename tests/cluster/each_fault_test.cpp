@@ -60,7 +60,7 @@ void all_survive(Fault first, Fault last) {
 BOOST_AUTO_TEST_SUITE(each_fault)
 
 BOOST_AUTO_TEST_CASE(of_disks_is_survived) { all_survive(Fault::unreadable, Fault::old_image); }
-BOOST_AUTO_TEST_CASE(of_processes_is_survived) { all_survive(Fault::paused, Fault::moved); }
+BOOST_AUTO_TEST_CASE(of_processes_is_survived) { all_survive(Fault::paused, Fault::twin); }
 BOOST_AUTO_TEST_CASE(of_operators_is_survived) {
   all_survive(Fault::senseless_commands, Fault::verified);
 }
