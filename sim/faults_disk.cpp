@@ -58,14 +58,12 @@ void Faults::stick_disk() {
   cluster_.boot(node);
 }
 
-// Sectors of one copy's blocks: whoever reads them gets them from another copy, and they are written again. For one of
-// its checksums a copy gives itself up: then an operator puts a new one in its place.
+// Sectors of one copy's blocks, or of their checksums: whoever reads them gets the blocks from another copy, and they
+// are written again.
 void Faults::unreadable() {
   if (!may_rot()) return;
   if (random_.chance(1, 3)) cluster_.begin_scrub(10'000'000);
-  // The control plane's host cannot be replaced.
-  const bool sums = random_.chance(1, 4) && rotting_ != 0u;
-  const auto files = cluster_.files(*rotting_, sums ? ".sum" : ".dat");
+  const auto files = cluster_.files(*rotting_, random_.chance(1, 4) ? ".sum" : ".dat");
   if (files.empty() || !cluster_.alive(*rotting_)) return;
   for (auto left = random_.between(1, 12); left > 0; --left) {
     auto& inode = *files[static_cast<std::size_t>(random_.below(files.size()))];
@@ -75,11 +73,6 @@ void Faults::unreadable() {
   cluster_.run_for(pause());
   if (random_.chance(1, 2)) kill_and_boot(*rotting_);
   cluster_.run_for(pause());
-  if (!sums) return;
-  if (primary_or_any() == *rotting_) wish(copies_beside(*rotting_).front());
-  cluster_.run_for(2 * second);
-  cluster_.replace(*rotting_);
-  whole_soon();
 }
 
 // What a restart needs to read, and cannot: no torn tail, and nothing that may be left out. The disk is replaced.
