@@ -178,10 +178,11 @@ void Cluster::look_at_rest(Leaks& leaks, void (Leaks::*at)(const Census&)) {
 }
 
 bool Cluster::nothing_leaks() {
-  constexpr std::uint64_t cycles = 5;
   // A copy may begin another segment of its log meanwhile, and another extent file with its checksums.
   // And one timer more or less may be set.
   const Census slack{{"open files", 3 * options_.copies}, {"events: timer", size()}};
+  // What one node alone loses each time is more than that.
+  const std::uint64_t cycles = std::max<std::uint64_t>(3 * options_.copies, size()) + 1;
   // Flipped bits break connections at rest, too, and these come again.
   world_.net.weather.flip_one_in = 0;
   Leaks leaks(slack,

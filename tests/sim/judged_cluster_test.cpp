@@ -57,6 +57,16 @@ BOOST_FIXTURE_TEST_CASE(a_timer_that_each_session_leaves_behind_is_noticed, AtRe
   BOOST_TEST(breach() == "leak");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_file_that_one_node_leaves_open_with_each_connection_is_noticed, AtRest) {
+  cluster.node(1).on_event = [this](const SimNode&, const engine::Event& event) {
+    const bool back = event.name == "receiver_state_changed" &&
+                      engine::render(event).find("to=following") != std::string::npos;
+    if (back) ++*cluster.node(1).disk().open_files;
+  };
+  BOOST_TEST(!cluster.nothing_leaks());
+  BOOST_TEST(breach() == "leak");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_block_that_rots_is_written_again, AtRest) {
   const auto file = block_file(1);
   BOOST_TEST_REQUIRE(file != nullptr);
