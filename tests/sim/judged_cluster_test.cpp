@@ -57,6 +57,17 @@ BOOST_FIXTURE_TEST_CASE(a_timer_that_each_session_leaves_behind_is_noticed, AtRe
   BOOST_TEST(breach() == "leak");
 }
 
+// Each wire that a fault had slowed down ends as late as what went over it then.
+BOOST_FIXTURE_TEST_CASE(a_connection_whose_end_is_heard_of_late_is_no_leak, AtRest) {
+  auto& world = cluster.world();
+  cluster.node(1).on_event = [&world](const SimNode& node, const engine::Event& event) {
+    if (event.name == "receiver_state_changed")
+      world.events.after(1'000 * second, node.life(), "closed", [] {});
+  };
+  BOOST_TEST(cluster.nothing_leaks());
+  BOOST_TEST(breach() == "");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_file_that_one_node_leaves_open_with_each_connection_is_noticed, AtRest) {
   cluster.node(1).on_event = [this](const SimNode&, const engine::Event& event) {
     const bool back = event.name == "receiver_state_changed" &&
