@@ -68,6 +68,8 @@ void Cluster::hook_judges() {
     judges_->loads.happened(by, event);
     judges_->truth.happened(now(), nodes_[by.node]->name(), event);
     if (event.name == "replica_deleted") judges_->reigns.forget(by.node);
+    // Its process runs, and it is no copy until it is whole again.
+    if (event.name == "store_lost") copy_lost_ = true;
   };
   world_.net.on_send = [this](const Life& by, engine::Purpose purpose,
                               const engine::Message& message, std::size_t unsent) {
