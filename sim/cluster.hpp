@@ -219,6 +219,10 @@ class Cluster {
     logs_->rot_was_injected();
   }
 
+  /// What a disk said to have written is not there, on purpose: it may be found, and nothing else is excused.
+  void writes_were_lost() { writes_lost_ = true; }
+  bool damaged_on_purpose() const { return rotten() || writes_lost_; }
+
   /// Blocks of one copy are damaged on purpose: until all is healed there may be nobody to repair
   /// them, and errors of reads are excused. Wrong bytes never are.
   void blocks_rot() {
@@ -279,6 +283,7 @@ class Cluster {
   std::vector<std::optional<engine::Assignment>> heard_;
   std::optional<engine::VolumeId> volume_id_;  ///< Once it was assigned to anybody.
   bool blocks_rot_ = false;
+  bool writes_lost_ = false;
   bool copy_lost_ = false;    ///< On purpose, and none has been seen in its place.
   bool forced_ = false;       ///< An operator let committed records go.
   engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.

@@ -144,6 +144,7 @@ void Faults::rot_ahead() {
 // Two of three copies have the old content and its checksum: only the log tells that they are wrong, and it does not
 // lose the record, as the clients wait for the scrub.
 void Faults::lost_writes() {
+  cluster_.writes_were_lost();
   if (!whole_soon() || cluster_.configuring() || cluster_.history().resizing()) return;
   const auto primary = cluster_.serving();
   const auto liars = primary ? copies_beside(*primary) : std::vector<std::uint32_t>{};

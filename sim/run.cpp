@@ -184,7 +184,7 @@ void judge_events(Cluster& cluster) {
     cluster.node(n).on_event = [&cluster](const SimNode&, const engine::Event& event) {
       if (event.name == "base_unequal" && !cluster.rotten())
         cluster.fail("base_unequal", engine::render(event));
-      if (damaged_by_itself(event, cluster.rotten()))
+      if (damaged_by_itself(event, cluster.damaged_on_purpose()))
         cluster.found_by_young("damaged_by_itself", engine::render(event));
       if (event.name != "store_lost") return;
       const auto told = engine::render(event);
