@@ -214,19 +214,22 @@ class Cluster {
   /// Set when the volume's copies may be damaged on purpose: errors of reads are excused.
   void rot_was_injected() {
     rotted_ = true;
+    damaged_ = true;
     copy_lost_ = true;
     client_world_->read_errors_excused = true;
     logs_->rot_was_injected();
   }
 
   /// What a disk said to have written is not there, on purpose: it may be found, and nothing else is excused.
-  void writes_were_lost() { writes_lost_ = true; }
-  bool damaged_on_purpose() const { return rotten() || writes_lost_; }
+  void writes_were_lost() { damaged_ = true; }
+  /// Ever: what nobody has read since may be found when all else is healed.
+  bool damaged_on_purpose() const { return damaged_; }
 
   /// Blocks of one copy are damaged on purpose: until all is healed there may be nobody to repair
   /// them, and errors of reads are excused. Wrong bytes never are.
   void blocks_rot() {
     blocks_rot_ = true;
+    damaged_ = true;
     client_world_->read_errors_excused = true;
   }
 
@@ -283,7 +286,7 @@ class Cluster {
   std::vector<std::optional<engine::Assignment>> heard_;
   std::optional<engine::VolumeId> volume_id_;  ///< Once it was assigned to anybody.
   bool blocks_rot_ = false;
-  bool writes_lost_ = false;
+  bool damaged_ = false;
   bool copy_lost_ = false;    ///< On purpose, and none has been seen in its place.
   bool forced_ = false;       ///< An operator let committed records go.
   engine::Epoch last_epoch_;  ///< Of any assignment that was delivered.

@@ -89,6 +89,22 @@ BOOST_FIXTURE_TEST_CASE(a_block_that_rots_is_written_again, AtRest) {
   BOOST_TEST(breach() == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(what_was_damaged_on_purpose_may_be_found_when_errors_are_excused_no_more,
+                        AtRest) {
+  BOOST_TEST(!cluster.damaged_on_purpose());
+  cluster.blocks_rot();
+  BOOST_TEST(cluster.rotten());
+  BOOST_TEST_REQUIRE(cluster.converge());
+  BOOST_TEST(!cluster.rotten());
+  BOOST_TEST(cluster.damaged_on_purpose());
+}
+
+BOOST_FIXTURE_TEST_CASE(writes_that_a_disk_lost_excuse_no_error, AtRest) {
+  cluster.writes_were_lost();
+  BOOST_TEST(!cluster.rotten());
+  BOOST_TEST(cluster.damaged_on_purpose());
+}
+
 BOOST_FIXTURE_TEST_CASE(rot_that_no_scrub_finds_is_noticed, AtRest) {
   // As if a copy had forgotten one of its files.
   auto& disk = cluster.node(1).disk();
