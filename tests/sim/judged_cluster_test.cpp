@@ -94,7 +94,7 @@ BOOST_FIXTURE_TEST_CASE(what_was_damaged_on_purpose_may_be_found_when_errors_are
   BOOST_TEST(!cluster.damaged_on_purpose());
   cluster.blocks_rot();
   BOOST_TEST(cluster.rotten());
-  BOOST_TEST_REQUIRE(cluster.converge());
+  BOOST_TEST_REQUIRE(cluster.settle());
   BOOST_TEST(!cluster.rotten());
   BOOST_TEST(cluster.damaged_on_purpose());
 }

@@ -155,6 +155,9 @@ BOOST_AUTO_TEST_CASE(each_copy_of_the_set_has_it_where_all_count) {
   j.synced.all_count(true);
   BOOST_TEST(j.fua() == "fua_unsynced");
   BOOST_TEST(j.flush() == "flush_unsynced");
+  j.synced.all_count(false);  // As where a twin may stand for one of them.
+  BOOST_TEST(j.fua() == "");
+  j.synced.all_count(true);
   j.sets({1}, 1);  // Heard again, and long over.
   BOOST_TEST(j.fua() == "fua_unsynced");
   j.sets({1}, 3);
