@@ -22,6 +22,8 @@ void Synced::observe(const Step& step) {
     durable_[step.receiver] = content.get_as<actors::StoreProgressed>(0).durable;
     const auto store = stores_.find(step.receiver);
     if (store != stores_.end()) holds(store->second, durable_[step.receiver]);
+  } else if (content.match_element<actors::SetListener>(0)) {
+    stores_[content.get_as<actors::SetListener>(0).listener.id()] = step.receiver;
   } else if (content.match_element<actors::StoreOpened>(0)) {
     const auto& facts = content.get_as<actors::StoreOpened>(0).facts;
     if (!facts) return;

@@ -63,8 +63,8 @@ class Synced {
   OnFailure fail_;
   bool quorum_ = false;
   bool all_ = false;
-  std::map<std::uint32_t, Set> sets_;              ///< By node that heard of it.
-  std::map<caf::actor_id, caf::actor_id> stores_;  ///< By writer, who is told of its progress too.
+  std::map<std::uint32_t, Set> sets_;                    ///< By node that heard of it.
+  std::map<caf::actor_id, caf::actor_id> stores_;        ///< By who writes to it or listens to it.
   std::map<caf::actor_id, engine::ReplicaId> replicas_;  ///< By store.
   std::map<engine::ReplicaId, engine::Lsn> held_;        ///< The most that each ever said.
   std::unordered_map<OpId, engine::Lsn> last_;           ///< Of the op's own records.

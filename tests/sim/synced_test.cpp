@@ -11,11 +11,13 @@
 #include "sim/checkers/damage.hpp"
 #include "sim/checkers/pins.hpp"
 #include "sim/checkers/synced.hpp"
+#include "tests/sim/logs_rig.hpp"
 
 using namespace tidemark;
 using namespace tidemark::sim;
 using engine::Lsn;
 using engine::MonoTime;
+using logs_rig::Listeners;
 
 namespace {
 
@@ -169,6 +171,32 @@ BOOST_AUTO_TEST_CASE(each_copy_of_the_set_has_it_where_all_count) {
   BOOST_TEST(j.flush() == "");
 }
 
+BOOST_AUTO_TEST_CASE(a_copy_whose_log_begins_at_its_base_says_so_without_a_record) {
+  Judge j;
+  Listeners listeners;
+  const auto listener = listeners.system.spawn<Listeners::Nobody>();
+  j.numbered(5, 5);
+  j.durable(1);
+  actors::StoreFacts facts;
+  facts.replica = engine::ReplicaId(1);
+  j.step(0, 0, 1, actors::StoreOpened{facts});
+  j.durable(1);
+  facts.replica = engine::ReplicaId(4);
+  j.step(1, 0, 9, actors::StoreOpened{facts});
+  j.synced.all_count(true);
+  j.synced.set_heard(0, engine::Epoch(1), engine::Version(1),
+                     {{engine::ReplicaId(1), {}}, {engine::ReplicaId(4), {}}});
+  j.step(1, 9, 0, actors::SetListener{caf::actor_cast<actors::StoreListener>(listener)});
+  j.synced.answered(5, 0, 1, MonoTime(10), true);
+  BOOST_TEST(j.found == "fua_unsynced");
+  actors::StoreProgressed progress;
+  progress.durable = Lsn(1);
+  j.step(1, listener.id(), 9, progress);
+  j.found.clear();
+  j.synced.answered(5, 0, 1, MonoTime(10), true);
+  BOOST_TEST(j.found == "");
+}
+
 BOOST_AUTO_TEST_CASE(pins_are_told_session_by_session) {
   BOOST_TEST(sessions_with_pins("") == 0u);
   BOOST_TEST(sessions_with_pins(R"({"pins":[]},{"pins":[]})") == 0u);
@@ -183,6 +211,9 @@ BOOST_AUTO_TEST_CASE(damage_has_a_cause) {
   BOOST_TEST(damaged_by_itself(log, false));
   BOOST_TEST(!damaged_by_itself(block, true));
   BOOST_TEST(!damaged_by_itself(engine::Event(engine::Level::info, "block_repaired"), false));
+  const auto unread = engine::Event(engine::Level::warning, "block_damaged")
+                          .with("problem", "read of 00000000.dat: input/output error");
+  BOOST_TEST(!damaged_by_itself(unread, false));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
