@@ -37,7 +37,8 @@ std::function<void(std::uint32_t, engine::Message&)> other_record(Stage& s, std:
       engine::RecordBuilder builder(engine::VolumeKey(records->volume), before->lsn,
                                     before->digest);
       const auto content = engine::zeros(right.payload_bytes);
-      records->records = {builder.write(right.epoch, right.range, content, {})};
+      records->records = {builder.write(right.epoch, right.range, content,
+                                        {{}, {}, right.raw_time, right.mono_time})};
       s.logs().forged(builder.digest());
       done = true;
     }
