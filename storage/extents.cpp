@@ -101,6 +101,7 @@ Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool crea
   }
   if (file.loaded) co_return &file;
   if (file.damage) co_return *file.damage;
+  if (!create && !file.has_sums && !file.has_data) co_return static_cast<ExtentFile*>(nullptr);
   file.loading = true;
   auto opening =
       file.has_sums || file.has_data ? load_file(number, file) : create_file(number, file);
@@ -111,6 +112,10 @@ Task<Result<Extents::ExtentFile*>> Extents::file_at(FileNumber number, bool crea
   auto waiting = std::move(file.waiting);
   file.waiting.clear();
   for (auto& wake : waiting) wake(Done{});
+  // Only what was never made whole needs space to be opened, and there is nothing in it.
+  const bool no_room = !status && status.error().code == Errc::no_space;
+  if (engine::sometimes(no_room && !create, engine::Mark::extent_file_without_room))
+    co_return static_cast<ExtentFile*>(nullptr);
   if (!status) co_return status.error();
   co_return &file;
 }

@@ -28,11 +28,12 @@ struct ExtentsWorld {
     BOOST_REQUIRE(value.has_value());
     return std::move(*value);
   }
-  void write(std::uint64_t block) {
+  void write(std::uint64_t block) { BOOST_REQUIRE(try_write(block).has_value()); }
+  engine::Status try_write(std::uint64_t block) {
     const BlockRange range{BlockIndex(block), 1};
     auto content = StoreWorld::content(range, 5);
     const auto sum = engine::block_sum(key, range.first, content.bytes());
-    BOOST_REQUIRE(finish(extents->write({{range, {content}, {sum}}})).has_value());
+    return finish(extents->write({{range, {content}, {sum}}}));
   }
   void sync(std::optional<engine::Status>& done) {
     scope.run(extents->sync(), [&done](engine::Status s) { done.emplace(std::move(s)); });
@@ -77,6 +78,28 @@ BOOST_AUTO_TEST_CASE(all_files_are_synced_at_once) {
   while (w.disk->step());
   BOOST_CHECK(done && done->has_value());
   BOOST_CHECK_EQUAL(most, 8u);
+}
+
+// F-D8. Whatever step of its creation found no room, there is nothing in the file, and reading needs no space.
+BOOST_AUTO_TEST_CASE(a_file_that_found_no_room_to_come_to_be_reads_as_holes) {
+  for (const std::string full : {"create .sum", "sync .sum", "sync /extents", "create .dat"}) {
+    ExtentsWorld w;
+    const auto fails = [&](const std::string& what, const std::string& path) -> engine::Status {
+      if (!full.starts_with(what) || !path.ends_with(full.substr(what.size())))
+        return engine::Done{};
+      return engine::Error{engine::Errc::no_space, full + ": no space left"};
+    };
+    w.disk->on_create = [&](const std::string& path) { return fails("create ", path); };
+    w.disk->on_sync = [&](const std::string& path) { return fails("sync ", path); };
+    BOOST_CHECK(!w.try_write(1).has_value());
+    const auto pieces = w.finish(w.extents->read({BlockIndex(0), 2}));
+    BOOST_REQUIRE_MESSAGE(pieces.has_value(), full);
+    for (const auto& piece : *pieces) BOOST_CHECK(piece.data.empty());
+    w.disk->on_create = nullptr;
+    w.disk->on_sync = nullptr;
+    w.write(1);
+    BOOST_CHECK(!w.finish(w.extents->read({BlockIndex(1), 1}))->front().data.empty());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(what_a_failed_sync_left_is_synced_by_the_next) {

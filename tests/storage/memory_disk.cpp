@@ -131,6 +131,9 @@ void MemoryDisk::open(const std::string& path, storage::OpenOptions options, OnO
     if (!options.create && (found == files_.end() || !found->second)) {
       return done(Error{Errc::not_found, fmt::format("open {}: no such file", path)});
     }
+    if (options.create && on_create) {
+      if (auto allowed = on_create(path); !allowed) return done(allowed.error());
+    }
     if (options.create) change_name({"", path, std::make_shared<MemoryFile>()});
     const auto& file = files_[path];
     if (options.lock && file->locked)

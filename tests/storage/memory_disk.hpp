@@ -87,6 +87,8 @@ class MemoryDisk final : public storage::Disk {
   std::uint64_t used_bytes() const;
 
   std::uint64_t capacity_bytes = ~std::uint64_t{0};
+  /// Called with each file that is to be created; an error makes it fail.
+  std::function<engine::Status(const std::string& path)> on_create;
   /// Called with each write before it is queued; an error makes it fail.
   std::function<engine::Status(const std::string& path, std::uint64_t offset)> on_write;
   /// Called with each read; an error makes it fail.
