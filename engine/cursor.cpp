@@ -72,7 +72,8 @@ AckVerdict Cursor::acked(Lsn received, Lsn durable, const Digest& digest) {
 std::uint64_t Cursor::room_bytes() const {
   if (sent_.size() >= unacknowledged_records_max) return 0;
   if (undurable_bytes_ >= unacknowledged_bytes_max) return 0;
-  return in_flight_bytes_ < credit_bytes_ ? credit_bytes_ - in_flight_bytes_ : 0;
+  const auto credit = in_flight_bytes_ < credit_bytes_ ? credit_bytes_ - in_flight_bytes_ : 0;
+  return std::min(credit, unacknowledged_bytes_max - undurable_bytes_);
 }
 
 bool Cursor::worth_reading() const {

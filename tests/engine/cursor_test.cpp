@@ -80,6 +80,23 @@ BOOST_AUTO_TEST_CASE(what_is_received_and_not_durable_is_bounded_too) {
   BOOST_TEST(cursor.room_bytes() > 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_large_credit_does_not_stretch_that_bound) {
+  Cursor cursor(32u << 20);
+  TestLog log;
+  log.epoch(1, 11);
+  cursor.begin(Lsn(1), log.digest(Lsn(1)));
+  BOOST_TEST(cursor.room_bytes() == 32u << 20);
+  std::uint64_t received = 1;
+  while (cursor.room_bytes() == 32u << 20) {
+    log.grow_to(received + 1);
+    cursor.take(*log.batch(received + 1, received + 1));
+    ++received;
+    BOOST_REQUIRE((cursor.acked(Lsn(received), Lsn(1), log.digest(Lsn(1))) == AckVerdict::counted));
+  }
+  const auto bytes = (received - 1) * log.batch(2, 2)->front()->bytes();
+  BOOST_TEST(bytes + cursor.room_bytes() == unacknowledged_bytes_max);
+}
+
 BOOST_AUTO_TEST_CASE(a_credit_smaller_than_a_record_still_moves) {
   Rig r(10, 1);
   BOOST_TEST(r.take(3, 10) == 1u);
