@@ -187,8 +187,10 @@ Status SimDisk::land(const Writing& writing) {
   if (auto allowed = fate(DiskOp::write, "write of", writing.file->path()); !allowed)
     return allowed;
   auto change = inode.prepare(place(writing), writing.data);
-  if (image_.capacity_bytes != DiskImage::no_quota &&
-      image_.used_bytes() + inode.missing(change) * page_bytes > image_.capacity_bytes) {
+  // What has its room is written on the fullest disk.
+  const auto grows = inode.missing(change) * page_bytes;
+  if (grows != 0 && image_.capacity_bytes != DiskImage::no_quota &&
+      image_.used_bytes() + grows > image_.capacity_bytes) {
     return Error{Errc::no_space, fmt::format("write of {} at {}: no space left",
                                              writing.file->path(), writing.offset)};
   }

@@ -84,7 +84,7 @@ void Loads::observe(const Step& step) {
   } else if (content.match_element<actors::AppendRecords>(0)) {
     appended(step, content.get_as<actors::AppendRecords>(0));
   } else if (content.match_element<actors::StoreProgressed>(0)) {
-    durable(step.sender, step.receiver, content.get_as<actors::StoreProgressed>(0).durable);
+    durable(step.receiver, content.get_as<actors::StoreProgressed>(0).durable);
   } else if (content.match_element<engine::StoreStatus>(0)) {
     judge_store(step, content.get_as<engine::StoreStatus>(0));
   }
@@ -116,6 +116,7 @@ void Loads::numbered(caf::actor_id id, const actors::RecordsNumbered& numbered) 
 // A log that is cut goes on below.
 void Loads::appended(const Step& step, const actors::AppendRecords& append) {
   auto& store = stores_[step.receiver];
+  store_of_[step.sender] = step.receiver;
   auto& reigns = reigns_[node_of(step)].records;
   for (const auto& record : *append.batch) {
     while (!store.sizes.empty() && store.sizes.back().first >= record->lsn()) {
@@ -129,9 +130,10 @@ void Loads::appended(const Step& step, const actors::AppendRecords& append) {
   note("undurable bytes", store.bytes, caps_.undurable, "memory_too_much", name_of(step));
 }
 
-void Loads::durable(caf::actor_id store, caf::actor_id listener, Lsn durable) {
-  if (const auto found = stores_.find(store); found != stores_.end())
-    forget_durable(found->second, durable);
+// A store tells it without its name: who appends to it listens.
+void Loads::durable(caf::actor_id listener, Lsn durable) {
+  if (const auto found = store_of_.find(listener); found != store_of_.end())
+    forget_durable(stores_[found->second], durable);
   const auto volume = volumes_.find(listener);
   if (volume == volumes_.end()) return;
   volume->second.durable = std::max(volume->second.durable, durable);

@@ -95,7 +95,7 @@ class Loads {
   void ended(const Life& by, const engine::Event& event);
   void numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered);
   void appended(const Step& step, const actors::AppendRecords& append);
-  void durable(caf::actor_id store, caf::actor_id listener, engine::Lsn durable);
+  void durable(caf::actor_id listener, engine::Lsn durable);
   static void forget_durable(Undurable& store, engine::Lsn durable);
   void judge_store(const Step& step, const engine::StoreStatus& status);
   void judge_memory(const Step& step, const engine::StoreStatus& status);
@@ -106,6 +106,7 @@ class Loads {
   std::map<std::string_view, std::uint64_t> highest_;
   std::map<caf::actor_id, Numbered> volumes_;
   std::map<caf::actor_id, Undurable> stores_;
+  std::map<caf::actor_id, caf::actor_id> store_of_;  ///< By who appends to it.
   struct Reigns {
     std::set<engine::Lsn> records;  ///< Where they begin.
     engine::Lsn retained;           ///< As last told: what is pruned is deleted a little later.

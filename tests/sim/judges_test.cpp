@@ -92,7 +92,7 @@ struct Loaded : Found {
   void durable(std::uint64_t lsn) {
     actors::StoreProgressed progress;
     progress.durable = engine::Lsn(lsn);
-    step(9, 8, progress);
+    step(9, 0, progress);
   }
   engine::RecordPtr epoch(std::uint64_t number) {
     return builder.epoch(engine::Epoch(number), engine::EpochBody{}, {});
@@ -346,7 +346,7 @@ BOOST_FIXTURE_TEST_CASE(more_that_a_disk_has_not_taken_than_sessions_may_bring_i
   BOOST_TEST(found == "");
   actors::StoreProgressed progress;
   progress.durable = engine::Lsn(1);
-  step(9, 8, progress);
+  step(9, 0, progress);
   appends(writes(1));
   BOOST_TEST(found == "");
   appends(writes(1));
