@@ -155,11 +155,7 @@ struct NoteTouched {
 struct BeginBase {
   engine::BaseScope scope = engine::BaseScope::all;
   engine::Epoch epoch;
-  engine::Lsn base;
-  engine::Digest digest;
-  engine::EpochHistory history;
-  engine::Configuration configuration;  ///< In force at `base`.
-  std::optional<engine::OwnPast> own_past;
+  engine::NewLog log;
 };
 struct BaseBegun {
   engine::Result<engine::BaseProgress> progress;

@@ -165,9 +165,7 @@ void perform(Self self, inflow::NoteTouched& e) {
 }
 
 void perform(Self self, inflow::BeginBase& e) {
-  self->request(self->state.store, caf::infinite,
-                BeginBase{e.scope, e.epoch, e.base, e.digest, std::move(e.history), e.configuration,
-                          e.own_past})
+  self->request(self->state.store, caf::infinite, BeginBase{e.scope, e.epoch, std::move(e.log)})
       .then([self](const BaseBegun& m) { run(self, inflow::BaseBegun{m.progress}); },
             [self](const caf::error& error) {
               run(self, inflow::BaseBegun{store_gone(self, error).error()});

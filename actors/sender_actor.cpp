@@ -135,7 +135,7 @@ void perform(Self self, outflow::ReadOwnFacts& e) {
   ask_store<AskStoreStatus, engine::StoreStatus>(
       self, e.session, "asking what the log retains", AskStoreStatus{},
       [id = e.session](engine::StoreStatus& s) {
-        return outflow::OwnFactsRead{id, s.retained, s.checkpoint};
+        return outflow::OwnFactsRead{id, s.retained, s.checkpoint, s.checkpoint_time};
       });
 }
 

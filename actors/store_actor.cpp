@@ -152,10 +152,7 @@ class StoreState {
           if (store_.opened()) store_.note_touched(m.first, m.ranges);
         },
         [this](const BeginBase& m) {
-          return ask<BaseBegun>([&] {
-            return store_.begin_base(m.scope, m.epoch, m.base, m.digest, m.history, m.configuration,
-                                     m.own_past);
-          });
+          return ask<BaseBegun>([&] { return store_.begin_base(m.scope, m.epoch, m.log); });
         },
         [this](const FindMissing& m) {
           if (!store_.opened()) return MissingIs{not_open(), {}};

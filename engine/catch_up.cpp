@@ -30,6 +30,7 @@ StartSession start_of(const Plan& plan, VolumeId volume, Epoch epoch, SessionId 
   start.scope = plan.scope;
   start.common_point = plan.common_point;
   start.digest = plan.digest;
+  start.time = plan.time;
   start.target = plan.target;
   start.touched_from = plan.touched_from;
   start.touched_digest = plan.touched_digest;

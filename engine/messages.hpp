@@ -33,7 +33,7 @@ namespace tidemark::engine {
 
 // --- any connection ------------------------------------------------------------------------------
 
-inline constexpr std::uint16_t protocol_version = 3;
+inline constexpr std::uint16_t protocol_version = 4;
 
 /// What a connection is for; fixed by its Hello.
 enum class Purpose : std::uint8_t {
@@ -208,6 +208,16 @@ struct OwnPast {
   Lsn touched_from;  ///< At or below it. Scope touched: what they touched behind it is missing.
 };
 
+/// The empty log that a base begins.
+struct NewLog {
+  Lsn base;
+  Digest digest;  ///< Of the source's log there.
+  WallTime time;  ///< Monotone time of its record there: what follows is later (C25).
+  EpochHistory history;
+  std::optional<Configuration> configuration;  ///< In force there; nothing: as it is.
+  std::optional<OwnPast> own_past;  ///< Committed records here are of an abandoned past (C6, C18).
+};
+
 /// Begins a session; the replica drops what an older one left. For catch_up, and a rebuild of the
 /// rest, the replica truncates to `common_point` first when it is ahead of it. For any other
 /// rebuild it durably marks itself base_incomplete and starts an empty log behind `common_point`,
@@ -220,6 +230,7 @@ struct StartSession {
   BaseScope scope = BaseScope::all;  ///< Of a rebuild.
   Lsn common_point;
   Digest digest;          ///< Of the log at common_point.
+  WallTime time;          ///< Of a base: monotone time of the record there.
   Lsn target;             ///< Frozen: the primary's head when it was planned.
   Lsn touched_from;       ///< Scope touched: blocks of all records with a greater LSN are named.
   Digest touched_digest;  ///< Of both logs there.

@@ -72,6 +72,7 @@ Result<Plan> plan_rebuild(const Outcome& outcome, const PlanSource& source, cons
   plan.parts_at = outcome.parts_at;
   plan.common_point = source.checkpoint;
   plan.digest = *source.digest_at_checkpoint;
+  plan.time = source.checkpoint_time;
   plan.pin_from = plan.common_point.next();
   plan.history = up_to(source.history, plan.common_point);
   CHECK(plan.target >= plan.common_point);

@@ -29,6 +29,7 @@ struct Plan {
   /// Records from the next one on are sent. For a rebuild of all or of what was touched: the base LSN.
   Lsn common_point;
   Digest digest;  ///< Of our log at common_point.
+  WallTime time;  ///< Of a base: monotone time of our record there.
   bool truncates = false;
   Lsn target;                   ///< Frozen: our head when planned. Never below common_point.
   Lsn pin_from;                 ///< The log from here on is pinned while the session lasts.
@@ -43,6 +44,7 @@ struct PlanSource {
   EpochHistory history;
   Lsn head;
   Lsn checkpoint;
+  WallTime checkpoint_time;  ///< Monotone time of the record there.
   std::optional<Digest> digest_at_checkpoint;
   Lsn compared;  ///< Where the digests were found equal: the common point, or below it.
   std::optional<Digest> digest_at_compared;

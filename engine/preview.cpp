@@ -201,6 +201,7 @@ void Preview::decide_now() {
   const PlanSource source{view_.history,
                           view_.head,
                           r.ours.checkpoint,
+                          {},  // Nobody asks a preview for the time.
                           base_digest_ ? *base_digest_ : *our_digest_,
                           r.compared,
                           *our_digest_,

@@ -223,6 +223,7 @@ class Receiver {
   BaseState base_before_ = BaseState::complete;  ///< That step.
   Lsn step_lsn_;
   Digest step_digest_;
+  WallTime step_time_;
   EpochHistory step_history_;
   ConfigurationHistory step_configurations_;
   std::size_t base_writes_ = 0;

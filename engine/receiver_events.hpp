@@ -152,11 +152,7 @@ struct NoteTouched {
 struct BeginBase {
   BaseScope scope = BaseScope::all;
   Epoch epoch;  ///< In which is copied.
-  Lsn base;
-  Digest digest;
-  EpochHistory history;
-  Configuration configuration;      ///< In force at `base`.
-  std::optional<OwnPast> own_past;  ///< Committed records here are of an abandoned past (C6, C18).
+  NewLog log;
 };
 struct FindMissing {
   SessionId session;

@@ -254,6 +254,7 @@ void Receiver::begin_base(ReceiverEffects& out) {
   step_scope_ = start.scope;
   step_lsn_ = start.common_point;
   step_digest_ = start.digest;
+  step_time_ = start.time;
   step_history_ = start.history;
   const bool said = start.configuration.size_bytes != 0;
   step_configurations_ = ConfigurationHistory(
@@ -261,15 +262,10 @@ void Receiver::begin_base(ReceiverEffects& out) {
   base_before_ = numbers_.base;
   // Until the step has ended nobody may take what is left for a copy (C6).
   numbers_.base = BaseState::incomplete;
-  BeginBase begin{start.scope,
-                  assignment_.epoch,
-                  step_lsn_,
-                  step_digest_,
-                  start.history,
-                  step_configurations_.current(),
-                  {}};
-  if (start.parts_at) begin.own_past = OwnPast{*start.parts_at, start.touched_from};
-  out.push_back(std::move(begin));
+  NewLog log{step_lsn_,   step_digest_, start.time, start.history, step_configurations_.current(),
+             std::nullopt};
+  if (start.parts_at) log.own_past = OwnPast{*start.parts_at, start.touched_from};
+  out.push_back(BeginBase{start.scope, assignment_.epoch, std::move(log)});
 }
 
 ReceiverEffects Receiver::on(const StoreStepEnded& event) {
@@ -347,6 +343,7 @@ ReceiverEffects Receiver::on(const BaseBegun& event) {
     reached(step_lsn_, step_digest_);
     numbers_.durable = step_lsn_;
     numbers_.durable_digest = step_digest_;
+    numbers_.mono_time = step_time_;
     numbers_.history = std::move(step_history_);
     numbers_.configurations = std::move(step_configurations_);
     numbers_.checkpoint = step_lsn_;

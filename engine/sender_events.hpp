@@ -64,6 +64,7 @@ struct OwnFactsRead {
   SessionId session;
   Lsn retained;
   Lsn checkpoint;
+  WallTime checkpoint_time = {};
 };
 struct OwnDigestRead {
   SessionId session;

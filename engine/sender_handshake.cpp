@@ -210,8 +210,8 @@ void Sender::decide_outcome(Moment at, SenderEffects& out) {
   known_ = KnownFacts{*h.facts, at.now, false, h.compared, h.their_digest, true, equal};
   if (h.facts->promised > session_->epoch()) promised_ = h.facts->promised;
 
-  PlanSource source{config_.history, head_,        h.own->checkpoint,     h.base_digest,
-                    h.compared,      h.our_digest, config_.configurations};
+  PlanSource source{config_.history, head_,      h.own->checkpoint, h.own->checkpoint_time,
+                    h.base_digest,   h.compared, h.our_digest,      config_.configurations};
   const auto equal_at = h.search ? h.search->equal() : std::nullopt;
   if (equal_at && outcome.parts_at) {
     source.compared = equal_at->lsn;

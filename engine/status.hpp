@@ -85,8 +85,9 @@ struct StoreStatus {
   Lsn durable;
   Lsn committed;  ///< Local committed: the flusher's limit with `durable`.
   Lsn checkpoint;
-  Lsn retained;      ///< Lowest readable LSN.
-  Lsn touched_from;  ///< What was touched behind it, up to the checkpoint, can be named.
+  WallTime checkpoint_time;  ///< Monotone time of the record there.
+  Lsn retained;              ///< Lowest readable LSN.
+  Lsn touched_from;          ///< What was touched behind it, up to the checkpoint, can be named.
   BaseState base = BaseState::complete;
   std::string problem;          ///< Damage, a full disk, a failed store; empty when healthy.
   std::uint64_t wal_bytes = 0;  ///< Segments on disk.

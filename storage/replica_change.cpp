@@ -125,10 +125,9 @@ void ReplicaStore::note_touched(bool first, const std::vector<BlockRange>& range
   for (const auto& range : ranges) noted_->add(range);
 }
 
-Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
-    engine::BaseScope scope, engine::Epoch epoch, Lsn base, engine::Digest digest,
-    engine::EpochHistory history, std::optional<engine::Configuration> configuration,
-    std::optional<engine::OwnPast> own_past) {
+Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(engine::BaseScope scope,
+                                                            engine::Epoch epoch,
+                                                            engine::NewLog from) {
   using engine::BaseScope;
   const bool known = superblock_.base == BaseState::complete || missing_;
   if (scope != BaseScope::all && !known) {
@@ -138,8 +137,6 @@ Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
     if (!missing_) co_return Error{Errc::refused, "begin of a rebuild: none was broken off"};
     missing_->epoch = epoch;
   } else {
-    NewLog from{base, digest, std::move(history), configuration.value_or(configurations_.current()),
-                own_past};
     auto done = co_await reset(scope, epoch, std::move(from));
     if (!done) co_return done.error();
   }
@@ -147,7 +144,8 @@ Task<Result<engine::BaseProgress>> ReplicaStore::begin_base(
   co_return *progress();
 }
 
-Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, NewLog from) {
+Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch,
+                                 engine::NewLog from) {
   const auto turn = co_await change_turn_.acquire(only_turn, RangeGuard::Use::write);
   changing_ = true;
   Status done = co_await flusher_->hold();
@@ -161,10 +159,12 @@ Task<Status> ReplicaStore::reset(engine::BaseScope scope, engine::Epoch epoch, N
   co_return done;
 }
 
-Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epoch, NewLog from) {
+Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epoch,
+                                      engine::NewLog from) {
   const auto base = from.base;
   const auto& digest = from.digest;
-  const engine::ConfigurationHistory configurations(from.configuration, base);
+  const auto configuration = from.configuration.value_or(configurations_.current());
+  const engine::ConfigurationHistory configurations(configuration, base);
   auto settled_log = co_await wal_->settle();
   if (!settled_log) co_return settled_log.error();
   const auto alone = co_await writes_over();
@@ -201,13 +201,13 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
         s.checkpoint = base;
         s.checkpoint_digest = digest;
         s.checkpoint_batch.reset();
-        s.checkpoint_time = engine::WallTime();
+        s.checkpoint_time = from.time;
         s.durable = base;
         s.committed = base;
         s.wal_start = start;
         s.history = from.history;
         s.configurations = configurations;
-        s.spec.configure(from.configuration);
+        s.spec.configure(configuration);
         s.sessions.clear();
         if (all) s.extent_files = {};
         s.truncate_to.reset();
@@ -223,10 +223,10 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
     if (!settled) co_return failed(settled.error());
   }
   if (!all) {
-    auto cut = co_await extents_->cut_held(from.configuration.blocks());
+    auto cut = co_await extents_->cut_held(configuration.blocks());
     if (!cut) co_return failed(cut.error());
   }
-  wal_->restart(base, digest, engine::WallTime());
+  wal_->restart(base, digest, from.time);
   log_was_cut(Lsn());
   dirty_.clear();
   missing_ = std::move(missing);
@@ -236,7 +236,7 @@ Task<Status> ReplicaStore::reset_held(engine::BaseScope scope, engine::Epoch epo
   committed_ = base;
   previous_checkpoint_ = base;
   clean_ = false;
-  flusher_->restart({base, digest, engine::WallTime()});
+  flusher_->restart({base, digest, from.time});
   wal_->set_committed(base);
   co_return Done{};
 }

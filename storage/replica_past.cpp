@@ -16,8 +16,8 @@ using engine::Status;
 
 /// What a copy begun now lacks. Nothing is in flight.
 Result<MissingBlocks> ReplicaStore::missing_for(engine::BaseScope scope, engine::Epoch epoch,
-                                                const NewLog& from) {
-  const auto blocks = from.configuration.blocks();
+                                                const engine::NewLog& from) {
+  const auto blocks = from.configuration.value_or(configurations_.current()).blocks();
   MissingBlocks missing{epoch, Lsn(), BlockSet(engine::volume_blocks_max)};
   if (scope == engine::BaseScope::all) {
     missing.blocks.add({BlockIndex(), blocks});

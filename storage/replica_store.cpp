@@ -304,6 +304,7 @@ engine::StoreStatus ReplicaStore::status() const {
   s.durable = wal_->durable();
   s.committed = committed_;
   s.checkpoint = checkpoint();
+  s.checkpoint_time = flusher_->checkpoint().time;
   s.retained = wal_->retained();
   s.touched_from = touched_.covered_from();
   if (failure_) s.problem = failure_->text;

@@ -153,19 +153,15 @@ class ReplicaStore {
   /// several calls forgets former ones.
   void note_touched(bool first, const std::vector<engine::BlockRange>& ranges);
   /// Begins a copy, or goes on with one; answers what is missing. Of scopes all and touched:
-  /// durably base_incomplete with what is missing, then an empty log that begins behind `base`,
-  /// whose digest and reigns are given; `all` empties the extents too (C6). Of `touched` the own
-  /// blocks that were not flushed, and those missing already, are missing beside the noted ones.
-  /// `configuration` is what is in force at `base`: blocks beyond that end are not missing, and
-  /// forgotten here (C24). Nothing: as it is.
+  /// durably base_incomplete with what is missing, then an empty log that begins behind the base;
+  /// `all` empties the extents too (C6). Of `touched` the own blocks that were not flushed, and
+  /// those missing already, are missing beside the noted ones. Blocks beyond the end that is in
+  /// force at the base are not missing, and forgotten here (C24).
   /// With an own past, the own log's records behind its `parts_at` are abandoned though committed:
   /// they are sealed as a fork first; what the own log touched behind its `touched_from` is missing too.
   /// Errc::refused: it can't go on, what is missing is not known. no_space is not fatal.
-  Task<engine::Result<engine::BaseProgress>> begin_base(
-      engine::BaseScope scope, engine::Epoch epoch, engine::Lsn base, engine::Digest digest,
-      engine::EpochHistory history,
-      std::optional<engine::Configuration> configuration = std::nullopt,
-      std::optional<engine::OwnPast> own_past = std::nullopt);
+  Task<engine::Result<engine::BaseProgress>> begin_base(engine::BaseScope scope,
+                                                        engine::Epoch epoch, engine::NewLog from);
   /// Missing blocks at or behind `from`: neither in the extents nor newer in what is committed of
   /// the log. A record that could still be cut does not stand for its block.
   MissingRuns missing_runs(engine::BlockIndex from, std::uint64_t blocks_max) const;
@@ -347,16 +343,9 @@ class ReplicaStore {
   Task<engine::Status> truncate_held(engine::Lsn to);
   Task<engine::Status> truncate_on_disk(engine::Lsn to, engine::Digest digest,
                                         engine::WallTime time, bool ends_chunk);
-  /// The log that a base begins.
-  struct NewLog {
-    engine::Lsn base;
-    engine::Digest digest;
-    engine::EpochHistory history;
-    engine::Configuration configuration;  ///< In force at `base`.
-    std::optional<engine::OwnPast> own_past;
-  };
-  Task<engine::Status> reset(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
-  Task<engine::Status> reset_held(engine::BaseScope scope, engine::Epoch epoch, NewLog from);
+  Task<engine::Status> reset(engine::BaseScope scope, engine::Epoch epoch, engine::NewLog from);
+  Task<engine::Status> reset_held(engine::BaseScope scope, engine::Epoch epoch,
+                                  engine::NewLog from);
   /// Held: nobody writes blocks or the list of missing ones. Whoever needs both takes them here, or has
   /// the guard already: never the guard behind missing_turn_.
   struct WritesOver {
@@ -365,7 +354,7 @@ class ReplicaStore {
   };
   Task<WritesOver> writes_over();
   engine::Result<MissingBlocks> missing_for(engine::BaseScope scope, engine::Epoch epoch,
-                                            const NewLog& from);
+                                            const engine::NewLog& from);
   Task<engine::Status> seal_fork(engine::Lsn parts_at);
   bool base_whole() const;
   std::optional<engine::BaseProgress> progress() const;

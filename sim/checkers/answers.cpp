@@ -22,7 +22,7 @@ void Answers::observe(const Step& step) {
   } else if (const auto* truncate = said<actors::TruncateLog>(step)) {
     cut(node, truncate->to);
   } else if (const auto* reset = said<actors::BeginBase>(step)) {
-    if (reset->scope != engine::BaseScope::rest) begins_at(node, reset->base);
+    if (reset->scope != engine::BaseScope::rest) begins_at(node, reset->log.base);
   } else if (const auto* opened = said<actors::StoreOpened>(step)) {
     if (opened->facts) begins_at(node, opened->facts->end);
   }

@@ -41,7 +41,7 @@ void Logs::observe(const Step& step) {
 void Logs::begins(caf::actor_id store, const actors::BeginBase& reset) {
   if (reset.scope == engine::BaseScope::rest) return;
   auto& tail = tails_[store];
-  tail = {reset.base, reset.digest, true, tail.replica, {}};
+  tail = {reset.log.base, reset.log.digest, true, tail.replica, reset.log.time};
   durable_.erase(tail.replica);
 }
 

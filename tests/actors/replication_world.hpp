@@ -106,12 +106,12 @@ inline Store::behavior_type memory_store(Store::pointer self, MemoryLogPtr m) {
       },
       [](const NoteTouched&) {},
       [m](const BeginBase& b) {
-        m->heard.push_back(fmt::format("begin base {}", b.base));
+        m->heard.push_back(fmt::format("begin base {}", b.log.base));
         m->log.clear();
         m->extents.clear();
-        m->base = m->checkpoint = b.base;
-        m->base_digest = b.digest;
-        m->retained = b.base.next();
+        m->base = m->checkpoint = b.log.base;
+        m->base_digest = b.log.digest;
+        m->retained = b.log.base.next();
         m->state = engine::BaseState::incomplete;
         m->copied.clear();
         return BaseBegun{engine::BaseProgress{b.epoch, {}, m->blocks}};

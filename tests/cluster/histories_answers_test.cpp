@@ -199,4 +199,22 @@ BOOST_AUTO_TEST_CASE(the_time_of_records_rises_from_reign_to_reign) {
   must_break(Bug::record_time_follows_the_clock, {"time_went_back"}, story, apart());
 }
 
+// C25. A copy that was made anew has no record to tell it the time, and reigns on a clock that is far behind.
+BOOST_AUTO_TEST_CASE(a_reign_on_a_fresh_base_goes_on_in_time) {
+  const Story story = [](Stage& s) {
+    s.write(0, 4, true);
+    s.wipe(3);
+    s.run_for(2 * second);  // So that all is flushed, and the base is all that there is.
+    s.node(3).wall_clock().set(s.now(), -3600 * static_cast<std::int64_t>(second), 0);
+    s.boot(3);
+    s.must(s.replace(3), "not_staged", "no new copy is made");
+    s.run_until([&] { return s.in_set(3); }, 10 * second);
+    s.must(s.promote_soon(3), "not_staged", "the new copy does not reign");
+    s.write(1, 1, true);
+    s.settle();
+  };
+  must_hold(story, apart());
+  must_break(Bug::record_time_follows_the_clock, {"time_went_back"}, story, apart());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

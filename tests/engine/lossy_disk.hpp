@@ -109,22 +109,22 @@ struct ReplicaDisk {
       return static_cast<std::uint64_t>(std::count(missing.begin(), missing.end(), false));
     };
     for (std::uint64_t b = 0; e.scope != BaseScope::rest && b < missing.size(); ++b) {
-      const bool abandoned = e.own_past && in_log(b, e.own_past->touched_from);
+      const bool abandoned = e.log.own_past && in_log(b, e.log.own_past->touched_from);
       const bool touched = in_log(b, checkpoint) || noted[b] || abandoned;
       missing[b] = e.scope == BaseScope::all || missing[b] || touched;
     }
     progress.epoch = e.epoch;
     if (e.scope == BaseScope::touched) {
       const auto kept_upto =
-          e.own_past ? std::min(checkpoint, e.own_past->touched_from) : checkpoint;
+          e.log.own_past ? std::min(checkpoint, e.log.own_past->touched_from) : checkpoint;
       progress.flush_lsn = std::max(progress.flush_lsn, kept_upto);
     }
     progress.missing_blocks = missing.size() - kept();
     if (e.scope == BaseScope::rest) return 0;
     log.clear();
-    base_lsn = durable = checkpoint = committed = e.base;
-    base_digest = e.digest;
-    base_history = e.history;
+    base_lsn = durable = checkpoint = committed = e.log.base;
+    base_digest = e.log.digest;
+    base_history = e.log.history;
     base = BaseState::incomplete;
     return kept();
   }

@@ -323,7 +323,7 @@ class World {
     if (e.scope == BaseScope::rest) ++seen_.rests;
     if (e.scope == BaseScope::touched) ++seen_.deltas;
     if (e.scope == BaseScope::all) ++seen_.resets;
-    if (e.own_past) ++(e.scope == BaseScope::all ? seen_.forked_resets : seen_.forked_deltas);
+    if (e.log.own_past) ++(e.scope == BaseScope::all ? seen_.forked_resets : seen_.forked_deltas);
     replica_store_.push_back([this, begin = e] {
       seen_.kept_blocks += disk_.begin_base(begin, noted_);
       tell_receiver(inflow::BaseBegun{disk_.progress});

@@ -311,8 +311,9 @@ inline std::string render(const inflow::ReceiverEffects& effects) {
       return fmt::format("note_touched {}{}", ranges(e.ranges), e.first ? " first" : "");
     }
     std::string operator()(const in::BeginBase& e) const {
-      return fmt::format("begin_base {} {}{}", to_string(e.scope), e.base,
-                         e.own_past ? fmt::format(" parts_at={}", e.own_past->parts_at) : "");
+      return fmt::format(
+          "begin_base {} {}{}", to_string(e.scope), e.log.base,
+          e.log.own_past ? fmt::format(" parts_at={}", e.log.own_past->parts_at) : "");
     }
     std::string operator()(const in::PrepareComparison&) const { return "prepare_comparison"; }
     std::string operator()(const in::CompareBase& e) const {

@@ -62,8 +62,8 @@ BOOST_AUTO_TEST_CASE(a_copy_that_is_being_rebuilt_does_not_have_what_it_had) {
 BOOST_AUTO_TEST_CASE(a_rebuilt_log_has_only_what_it_says_anew) {
   Durable d;
   actors::BeginBase base;
-  base.base = Lsn(3);
-  base.digest = d.log.digest(3);
+  base.log.base = Lsn(3);
+  base.log.digest = d.log.digest(3);
   d.step(1, 0, base);
   d.comes_back(3);
   BOOST_TEST(d.found == "");

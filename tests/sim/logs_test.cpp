@@ -256,8 +256,8 @@ BOOST_AUTO_TEST_CASE(
     j.appends(1, part(one.records, 2), 0);
     actors::BeginBase base;
     base.scope = scope;
-    base.base = Lsn(3);
-    base.digest = one.digest(3);
+    base.log.base = Lsn(3);
+    base.log.digest = one.digest(3);
     j.step(1, 0, base);
     j.appends(1, {one.records[3]}, 0);
     BOOST_TEST(j.found == (scope == engine::BaseScope::all ? "" : "gap\n"));

@@ -23,11 +23,11 @@ void begin_whole_copy(StoreWorld& target) {
   target.limits.extent_file_bytes = target.volume_blocks * block_bytes;
   target.open(true);
   target.append_durably({target.begin_epoch(1)});
-  BOOST_REQUIRE(
-      target
-          .finish(target.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(1),
-                                           target.digest_at[1], target.store->facts().history))
-          .has_value());
+  BOOST_REQUIRE(target
+                    .finish(target.store->begin_base(
+                        engine::BaseScope::all, engine::Epoch(1),
+                        {Lsn(1), target.digest_at[1], {}, target.store->facts().history, {}, {}}))
+                    .has_value());
 }
 
 }  // namespace

@@ -263,11 +263,15 @@ BOOST_AUTO_TEST_CASE(a_starved_store_is_destroyed) {
 BOOST_AUTO_TEST_CASE(a_starved_store_is_reset) {
   StoreWorld w;
   starve(w);
-  BOOST_REQUIRE(w.finish(w.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(7),
-                                             engine::Digest{1, 2}, {}))
+  BOOST_REQUIRE(w.finish(w.store->begin_base(
+                             engine::BaseScope::all, engine::Epoch(1),
+                             {Lsn(7), engine::Digest{1, 2}, engine::WallTime(77), {}, {}, {}}))
                     .has_value());
   BOOST_CHECK_EQUAL(w.store->facts().end.lsn.value, 7u);
   BOOST_CHECK_EQUAL(w.store->durable().value, 7u);
+  BOOST_CHECK_EQUAL(w.store->facts().end.mono_time.value, 77u);
+  w.crash(MemoryDisk::Loss::power, 1);
+  BOOST_CHECK_EQUAL(w.open().end.mono_time.value, 77u);
 }
 
 BOOST_AUTO_TEST_CASE(the_reserve_stays_free_of_blocks) {

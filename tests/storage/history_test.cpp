@@ -182,8 +182,9 @@ BOOST_AUTO_TEST_CASE(a_copy_begun_meanwhile_gives_the_history_up) {
   Retained w;
   w.restart();
   const auto base = Lsn(w.end.value + 100);
-  BOOST_REQUIRE(w.finish(w.store->begin_base(engine::BaseScope::all, engine::Epoch(1), base,
-                                             engine::Digest{1, 2}, w.store->facts().history))
+  BOOST_REQUIRE(w.finish(w.store->begin_base(
+                             engine::BaseScope::all, engine::Epoch(1),
+                             {base, engine::Digest{1, 2}, {}, w.store->facts().history, {}, {}}))
                     .has_value());
   w.read_history();
   BOOST_CHECK_EQUAL(w.store->retained().value, base.next().value);

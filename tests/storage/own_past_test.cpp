@@ -41,9 +41,13 @@ struct Parted {
     auto ranges = source.store->touched_since(parts_at, BlockIndex(), 100);
     BOOST_REQUIRE(ranges.has_value());
     target.store->note_touched(true, *ranges);
-    return target.finish(
-        target.store->begin_base(scope, engine::Epoch(2), base, source.digest_at[base.value],
-                                 source.store->facts().history, std::nullopt, own_past));
+    return target.finish(target.store->begin_base(scope, engine::Epoch(2),
+                                                  {base,
+                                                   source.digest_at[base.value],
+                                                   {},
+                                                   source.store->facts().history,
+                                                   std::nullopt,
+                                                   own_past}));
   }
   /// Gets what is missing; how many blocks that was.
   std::uint64_t pull() {
@@ -181,9 +185,13 @@ BOOST_AUTO_TEST_CASE(a_crash_anywhere_leaves_the_own_past_missing_or_still_there
       Parted p;
       auto ranges = p.source.store->touched_since(p.parts_at, BlockIndex(), 100);
       p.target.store->note_touched(true, *ranges);
-      auto task = p.target.store->begin_base(
-          engine::BaseScope::touched, engine::Epoch(2), p.base, p.source.digest_at[p.base.value],
-          p.source.store->facts().history, std::nullopt, engine::OwnPast{p.parts_at, p.parts_at});
+      auto task = p.target.store->begin_base(engine::BaseScope::touched, engine::Epoch(2),
+                                             {p.base,
+                                              p.source.digest_at[p.base.value],
+                                              {},
+                                              p.source.store->facts().history,
+                                              std::nullopt,
+                                              engine::OwnPast{p.parts_at, p.parts_at}});
       p.target.store->run(std::move(task), [](auto) {});
       for (std::uint64_t i = 0; i < steps && p.target.disk->step(); ++i) {
       }

@@ -105,9 +105,9 @@ BOOST_AUTO_TEST_CASE(a_crash_in_a_rebuild_leaves_a_replica_without_a_vote) {
     BOOST_TEST_CONTEXT("crash after " << at) {
       Rebuild r;
       bool done = false;
-      auto task = r.target.store->begin_base(engine::BaseScope::all, engine::Epoch(1), r.base,
-                                             r.source.digest_at[r.base.value],
-                                             r.source.store->facts().history);
+      auto task = r.target.store->begin_base(
+          engine::BaseScope::all, engine::Epoch(1),
+          {r.base, r.source.digest_at[r.base.value], {}, r.source.store->facts().history, {}, {}});
       r.target.store->run(std::move(task), [&](const auto& begun) { done = begun.has_value(); });
       for (std::uint64_t i = 0; i < at; ++i) r.target.disk->step();
       r.target.crash(MemoryDisk::Loss::power, at);

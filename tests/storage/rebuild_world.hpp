@@ -30,9 +30,9 @@ struct Rebuild {
   }
 
   engine::Result<engine::BaseProgress> begin(engine::BaseScope scope = engine::BaseScope::all) {
-    auto done = target.finish(target.store->begin_base(scope, engine::Epoch(1), base,
-                                                       source.digest_at[base.value],
-                                                       source.store->facts().history));
+    auto done = target.finish(target.store->begin_base(
+        scope, engine::Epoch(1),
+        {base, source.digest_at[base.value], {}, source.store->facts().history, {}, {}}));
     target.builder.reset();
     return done;
   }

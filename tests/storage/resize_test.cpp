@@ -199,8 +199,8 @@ BOOST_AUTO_TEST_CASE(a_delta_forgets_what_lies_beyond_the_end_of_its_base) {
       history.begin({engine::Epoch(1), 7, Lsn(1), 0, engine::Mode::sync_all});
       bool done = false;
       const auto begin = [&] {
-        return w.store->begin_base(engine::BaseScope::touched, engine::Epoch(2), base,
-                                   engine::Digest{1, 2}, history, small);
+        return w.store->begin_base(engine::BaseScope::touched, engine::Epoch(2),
+                                   {base, engine::Digest{1, 2}, {}, history, small, {}});
       };
       w.store->run(begin(), [&](auto begun) { done = begun.has_value(); });
       for (std::uint64_t i = 0; i < at; ++i) w.disk->step();
@@ -228,8 +228,8 @@ BOOST_AUTO_TEST_CASE(a_new_copy_lacks_what_the_base_has_and_no_more) {
   w.open(true);
   auto large = w.spec.configuration();
   large.size_bytes = 96 * block_bytes;
-  const auto begun = w.finish(w.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(9),
-                                                  engine::Digest{1, 2}, {}, large));
+  const auto begun = w.finish(w.store->begin_base(
+      engine::BaseScope::all, engine::Epoch(1), {Lsn(9), engine::Digest{1, 2}, {}, {}, large, {}}));
   BOOST_TEST(begun->missing_blocks == 96u);
   BOOST_TEST(size_of(w.store->facts()) == 96u);
 }

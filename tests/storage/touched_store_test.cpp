@@ -88,7 +88,8 @@ BOOST_AUTO_TEST_CASE(a_reset_begins_a_new_index_at_its_base) {
       w.flush();
       BOOST_REQUIRE_EQUAL(w.store->touched_since(Lsn(), BlockIndex(), 9)->size(), 1u);
       const engine::Digest other{7, 8};
-      w.store->run(w.store->begin_base(engine::BaseScope::all, engine::Epoch(1), Lsn(2), other, {}),
+      w.store->run(w.store->begin_base(engine::BaseScope::all, engine::Epoch(1),
+                                       {Lsn(2), other, {}, {}, {}, {}}),
                    [](const auto&) {});
       for (std::uint64_t i = 0; i < at; ++i) w.disk->step();
       w.crash(MemoryDisk::Loss::power, at);

@@ -166,6 +166,7 @@ void fill(Source& s, StartSession& m) {
   m.scope = s.choice(BaseScope::all, BaseScope::rest);
   m.common_point = s.of<Lsn>();
   m.digest = s.digest();
+  m.time = s.of<WallTime>();
   m.target = s.of<Lsn>();
   m.touched_from = s.of<Lsn>();
   m.touched_digest = s.digest();

@@ -83,11 +83,11 @@ BOOST_AUTO_TEST_CASE(a_node_of_another_cluster_is_told_its_own_cluster_and_not_o
 BOOST_AUTO_TEST_CASE(protocols_that_do_not_meet_are_told_both_values) {
   Rig rig;
   auto hello = test_hello();
-  hello.protocol_min = 4;
-  hello.protocol_max = 5;
+  hello.protocol_min = 5;
+  hello.protocol_max = 6;
   const auto connected = rig.connect(hello);
   BOOST_REQUIRE(!connected);
-  BOOST_TEST(connected.error().text.find("hello offers protocol 4 to 5, this node speaks 3") !=
+  BOOST_TEST(connected.error().text.find("hello offers protocol 5 to 6, this node speaks 4") !=
              std::string::npos);
 }
 

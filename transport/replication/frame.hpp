@@ -115,7 +115,7 @@ inline constexpr auto frame_rules = std::to_array<FrameRule>({
     {FrameType::facts, "facts", 102, 3966, 0, records_acceptor},
     {FrameType::ask_digest, "ask_digest", 40, 40, 0, records_connector},
     {FrameType::digest_is, "digest_is", 41, 57, 0, records_acceptor},
-    {FrameType::start_session, "start_session", 107, 3955, 0, records_connector},
+    {FrameType::start_session, "start_session", 115, 3963, 0, records_connector},
     {FrameType::touched, "touched", 35, 65571, 0, records_connector},
     {FrameType::touched_noted, "touched_noted", 32, 32, 0, records_acceptor},
     {FrameType::session_ready, "session_ready", 48, 48, 0, records_acceptor},

@@ -162,10 +162,11 @@ template <>
 struct Wire<StartSession>
     : Fields<StartSession, F<&StartSession::volume>, F<&StartSession::epoch>,
              F<&StartSession::session>, F<&StartSession::kind>, F<&StartSession::scope>,
-             F<&StartSession::common_point>, F<&StartSession::digest>, F<&StartSession::target>,
-             F<&StartSession::touched_from>, F<&StartSession::touched_digest>,
-             F<&StartSession::parts_at>, F<&StartSession::history>,
-             F<&StartSession::reason, Reason>, F<&StartSession::configuration>> {};
+             F<&StartSession::common_point>, F<&StartSession::digest>, F<&StartSession::time>,
+             F<&StartSession::target>, F<&StartSession::touched_from>,
+             F<&StartSession::touched_digest>, F<&StartSession::parts_at>,
+             F<&StartSession::history>, F<&StartSession::reason, Reason>,
+             F<&StartSession::configuration>> {};
 template <>
 struct Wire<Touched>
     : Fields<Touched, F<&Touched::volume>, F<&Touched::epoch>, F<&Touched::session>,
