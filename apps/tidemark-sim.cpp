@@ -58,12 +58,6 @@ void plant_option(CLI::App* app, Words& words, const char* text) {
          text)
       ->type_name("BUG");
 }
-void deck_option(CLI::App* app, Words& words) {
-  app->add_option("--deck", words.deck,
-                  "Kinds of faults: \"proven\", the default, or \"all\", the young ones too")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, sim::Deck>{
-          {"proven", sim::Deck::proven}, {"all", sim::Deck::all}}));
-}
 void json_option(CLI::App* app, Words& words) {
   app->add_flag("--json", words.json, "Print results as JSON");
 }
@@ -83,7 +77,6 @@ CLI::Option* plan_file(CLI::App* app, Words& words) {
 void plan_command(CLI::App& app, Words& words, Action& action) {
   auto* plan = app.add_subcommand("plan", "Print the plan of a seed");
   plan->add_option("--seed", words.seed, "The seed")->type_name("N")->required();
-  deck_option(plan, words);
   plan->add_option("--out", words.out, "Write it to FILE instead")->type_name("FILE");
   plan->callback([&] { action = simulator::print_plan; });
 }
@@ -101,7 +94,6 @@ void shrink_command(CLI::App& app, Words& words, Action& action) {
   plan_file(shrink, words);
   seed_option(shrink, words, "The plan of this seed, instead of a file");
   plant_option(shrink, words, "With a planted bug");
-  deck_option(shrink, words);
   shrink->add_option("--out", words.out, "Write it to FILE, instead of to standard output")
       ->type_name("FILE");
   shrink->add_option("--seconds", words.seconds, "Stop then, with what there is; default 600")
@@ -146,7 +138,6 @@ void seeds_itself(CLI::App& app, Words& words, Action& action) {
   seeds_option(&app, words, "So many seeds");
   jobs_option(&app, words);
   run_options(&app, words);
-  deck_option(&app, words);
   app.callback([&] {
     if (action) return;
     if (!words.seed && !words.seeds)

@@ -62,8 +62,8 @@ std::string tally(std::string_view kind, const std::map<std::string, std::uint64
 
 void run_and_say(const BatchOptions& options, std::uint64_t seed, int fd) {
   say(fd, fmt::format("start {}\n", seed));
-  const RunOptions run{seed, options.bug, false, options.deck, {}};
-  const auto plan = options.plan ? options.plan(seed) : expand(seed, options.deck);
+  const RunOptions run{seed, options.bug, false, {}};
+  const auto plan = options.plan ? options.plan(seed) : expand(seed);
   const auto outcome = options.twice ? run_plan_twice(plan, run) : run_plan(plan, run);
   const bool counts =
       options.only_class.empty() || (outcome.failure && outcome.failure->cls == options.only_class);

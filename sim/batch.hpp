@@ -39,7 +39,6 @@ struct BatchOptions {
   std::uint64_t count = 1;
   std::uint32_t jobs = 1;
   engine::Bug bug = engine::Bug::none;
-  Deck deck = Deck::proven;
   bool twice = false;  ///< Each seed runs twice and must leave the same trace.
   bool stop_at_failure = false;
   bool quiet = false;  ///< No reports of failing seeds.

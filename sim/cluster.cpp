@@ -455,7 +455,7 @@ bool Cluster::settle() {
   const bool whole = converge();
   client_world_->read_errors_excused = rotted_;
   if (!whole || !read_all() || !stale_control_changes_nothing()) return false;
-  if (options_.young_judges && (!nothing_leaks() || !rot_is_mended())) return false;
+  if (!nothing_leaks() || !rot_is_mended()) return false;
   // Reads excuse what was lost by an operator's word, on one copy as on another.
   if (forced_ && !copies_equal()) return false;
   const auto seen = view();

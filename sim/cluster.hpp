@@ -46,8 +46,6 @@ struct ClusterOptions {
   std::uint64_t blocks = 256;
   std::uint64_t blocks_max = 512;  ///< No resize goes beyond.
   bool verbose = false;
-  /// What the young judges (sim/checkers/judges.hpp, leaks.hpp) find fails the run; else it is noted in the trace alone.
-  bool young_judges = true;
   NetworkWeather weather{};
   std::function<void(actors::Settings&)> tune;  ///< Changes the small defaults of the simulator.
 };
@@ -193,8 +191,6 @@ class Cluster {
   bool failed() const { return failure_.has_value(); }
   const std::optional<Failure>& failure() const { return failure_; }
   void fail(std::string cls, std::string text);
-  /// What a young judge finds: it fails the run, or is noted in the trace alone (ClusterOptions::young_judges).
-  void found_by_young(std::string cls, std::string text);
   std::uint64_t trace() const { return world_.trace.hash(); }
 
   World& world() { return world_; }

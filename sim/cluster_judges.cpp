@@ -40,14 +40,9 @@ bool of_another_volume(const engine::Event& event, std::string_view name) {
 
 }  // namespace
 
-void Cluster::found_by_young(std::string cls, std::string what) {
-  if (options_.young_judges) return fail(std::move(cls), std::move(what));
-  world_.trace.note(now(), fmt::format("young judge: {}: {}", cls, what));
-}
-
 void Cluster::hook_judges() {
   const auto failing = [this](std::string cls, std::string what) {
-    found_by_young(std::move(cls), std::move(what));
+    fail(std::move(cls), std::move(what));
   };
   const bool lossy = options_.mode == engine::Mode::best_effort;
   const auto caps = Loads::caps_of(world_.settings, requests_max, request_bytes_max);

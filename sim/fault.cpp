@@ -99,12 +99,9 @@ std::optional<Fault> parse_fault(std::string_view text) {
   return static_cast<Fault>(found - names.begin());
 }
 
-bool is_proven(Fault fault) { return fault < Fault::unreadable; }
-
-Fault draw_fault(Random& random, bool crash_or_cut, Deck deck) {
+Fault draw_fault(Random& random, bool crash_or_cut) {
   constexpr auto border = static_cast<std::uint64_t>(Fault::promote);
-  const auto all =
-      static_cast<std::uint64_t>(deck == Deck::all ? Fault::count_ : Fault::unreadable);
+  constexpr auto all = static_cast<std::uint64_t>(Fault::count_);
   if (crash_or_cut) return static_cast<Fault>(random.below(border));
   return static_cast<Fault>(border + random.below(all - border));
 }

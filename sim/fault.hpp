@@ -94,13 +94,7 @@ std::string_view to_string(Fault fault);
 std::optional<Fault> parse_fault(std::string_view text);
 /// The kinds of which every run sees at least three.
 bool is_crash_or_cut(Fault fault);
-/// Which kinds a plan may have, and which judges decide.
-enum class Deck : std::uint8_t {
-  proven,  ///< Those with which thousands of seeds in a row held.
-  all,     ///< The young ones too, whose findings may still be the simulator's own.
-};
-bool is_proven(Fault fault);
 /// One of those kinds, or one of the others.
-Fault draw_fault(Random& random, bool crash_or_cut, Deck deck);
+Fault draw_fault(Random& random, bool crash_or_cut);
 
 }  // namespace tidemark::sim

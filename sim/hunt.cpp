@@ -95,7 +95,6 @@ bool fails_without(std::uint64_t seed) {
   clean.first = seed;
   clean.count = 1;
   clean.quiet = true;
-  clean.deck = Deck::all;
   return !run_batch(clean).failures.empty();
 }
 
@@ -115,7 +114,6 @@ Hunted hunt(const HuntOptions& options) {
   batch.jobs = options.jobs;
   batch.stop_at_failure = true;
   batch.quiet = true;
-  batch.deck = Deck::all;
   batch.over = options.over;
   batch.first = options.first;
   const auto end = options.first + options.seeds_max;

@@ -75,7 +75,7 @@ inline constexpr std::uint64_t crashes_min = 3;
 inline constexpr std::uint64_t asks_min = 700;
 inline constexpr std::uint64_t asks_max = 1300;
 
-Plan expand(std::uint64_t seed, Deck deck = Deck::proven);
+Plan expand(std::uint64_t seed);
 
 /// What the cluster of this plan is built from.
 ClusterOptions cluster_options(const Plan& plan);

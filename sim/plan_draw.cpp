@@ -145,14 +145,14 @@ void draw_clients(Plan& plan) {
 bool any_chance(Random& random, bool on) { return on && random.chance(1, 3); }
 
 /// Four to nine, of all kinds; one seed in three has a deck of a few kinds only, which so meet each other more often.
-void draw_faults(Plan& plan, Deck deck) {
+void draw_faults(Plan& plan) {
   auto random = Random::at(plan.seed, of_faults, 0);
   const auto count = random.between(crashes_min + 1, 9);
   const bool resizes = random.chance(1, 2);
   const bool reconfigures = plan.rules_at_rest = random.chance(1, 2);
   std::vector<Fault> few;
   if (random.chance(1, 3)) {
-    for (auto n = random.between(2, 4); n > 0; --n) few.push_back(draw_fault(random, false, deck));
+    for (auto n = random.between(2, 4); n > 0; --n) few.push_back(draw_fault(random, false));
   }
   // Half of all requests is left for while the faults last, and for behind them.
   plan.share = plan.asks() / (2 * (count + 1));
@@ -161,7 +161,7 @@ void draw_faults(Plan& plan, Deck deck) {
     PlannedFault planned;
     planned.id = id;
     const bool crash = count - id < crashes_min || own.chance(1, 3);
-    planned.fault = crash || few.empty() ? draw_fault(own, crash, deck)
+    planned.fault = crash || few.empty() ? draw_fault(own, crash)
                                          : few[static_cast<std::size_t>(own.below(few.size()))];
     planned.draws = own.next() >> 16;  // Readable, and exact in any JSON.
     planned.after = own.between(2, plan.share);
@@ -178,7 +178,7 @@ void draw_faults(Plan& plan, Deck deck) {
 
 }  // namespace
 
-Plan expand(std::uint64_t seed, Deck deck) {
+Plan expand(std::uint64_t seed) {
   Plan plan;
   plan.seed = seed;
   plan.schedule = Random::at(seed, of_schedule, 0).next() >> 16;
@@ -189,7 +189,7 @@ Plan expand(std::uint64_t seed, Deck deck) {
   draw_weather(plan);
   draw_streams(plan);
   draw_clients(plan);
-  draw_faults(plan, deck);
+  draw_faults(plan);
   plan.cold_restart = Random::at(seed, of_end, 0).chance(1, 16);
   return plan;
 }

@@ -159,8 +159,7 @@ void judge_pins(Cluster& cluster) {
   for (std::uint32_t n = 0; n < cluster.size(); ++n) {
     const auto local = cluster.admin("GET", "/v1/local", "", n).body;
     if (sessions_with_pins(local) > 0)
-      cluster.found_by_young("pinned",
-                             fmt::format("at rest node{} still pins its log: {}", n + 1, local));
+      cluster.fail("pinned", fmt::format("at rest node{} still pins its log: {}", n + 1, local));
   }
 }
 
@@ -185,7 +184,7 @@ void judge_events(Cluster& cluster) {
       if (event.name == "base_unequal" && !cluster.rotten())
         cluster.fail("base_unequal", engine::render(event));
       if (damaged_by_itself(event, cluster.damaged_on_purpose()))
-        cluster.found_by_young("damaged_by_itself", engine::render(event));
+        cluster.fail("damaged_by_itself", engine::render(event));
       if (event.name != "store_lost") return;
       const auto told = engine::render(event);
       if (told.find("no space left") != std::string::npos)
@@ -212,7 +211,6 @@ Outcome run_plan(const Plan& plan, const RunOptions& options) {
   {
     auto setting = cluster_options(plan);
     setting.verbose = options.verbose;
-    setting.young_judges = options.deck == Deck::all;
     Cluster cluster(std::move(setting));
     under_way = {&options, &cluster};
     Faults faults(cluster, Random(plan.schedule));
@@ -253,18 +251,15 @@ Outcome run_plan_twice(const Plan& plan, const RunOptions& options) {
   return outcome;
 }
 
-Outcome run_seed(const RunOptions& options) {
-  return run_plan(expand(options.seed, options.deck), options);
-}
+Outcome run_seed(const RunOptions& options) { return run_plan(expand(options.seed), options); }
 
 Outcome run_seed_twice(const RunOptions& options) {
-  return run_plan_twice(expand(options.seed, options.deck), options);
+  return run_plan_twice(expand(options.seed), options);
 }
 
 std::string command(const RunOptions& options) {
   auto text = options.file.empty() ? fmt::format("tidemark-sim --seed {}", options.seed)
                                    : fmt::format("tidemark-sim run {}", options.file);
-  if (options.file.empty() && options.deck == Deck::all) text += " --deck all";
   if (options.bug != engine::Bug::none) {
     text += fmt::format(" --plant {}", to_string(options.bug));
   }

@@ -20,8 +20,7 @@ struct RunOptions {
   std::uint64_t seed = 1;
   engine::Bug bug = engine::Bug::none;
   bool verbose = false;
-  Deck deck = Deck::proven;  ///< Of the seed.
-  std::string file;          ///< Where the plan was read; empty: it came from `seed`.
+  std::string file;  ///< Where the plan was read; empty: it came from `seed`.
 };
 
 struct Outcome {

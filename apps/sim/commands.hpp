@@ -25,7 +25,6 @@ struct Words {
   std::string out;     ///< Where a plan goes; empty: standard output.
   double seconds = 0;  ///< Of hunt: for each bug; of shrink: for all.
   std::uint64_t restarts = 1;
-  sim::Deck deck = sim::Deck::proven;
   bool verbose = false;
   bool twice = false;
   bool coverage = false;

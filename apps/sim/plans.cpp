@@ -40,20 +40,20 @@ bool write_plan(const sim::Plan& plan, const std::string& file) {
 
 /// Of a plan file, or of the plan that a seed expands into.
 std::optional<sim::Plan> wanted_plan(const Words& words) {
-  return words.file.empty() ? sim::expand(*words.seed, words.deck) : read_plan(words.file);
+  return words.file.empty() ? sim::expand(*words.seed) : read_plan(words.file);
 }
 
 }  // namespace
 
 int print_plan(const Words& words) {
-  return write_plan(sim::expand(*words.seed, words.deck), words.out) ? ok : usage;
+  return write_plan(sim::expand(*words.seed), words.out) ? ok : usage;
 }
 
 int run_file(const Words& words) {
   const auto plan = read_plan(words.file);
   if (!plan) return usage;
   sim::report_aborts();
-  const sim::RunOptions run{plan->seed, words.bug, words.verbose, words.deck, words.file};
+  const sim::RunOptions run{plan->seed, words.bug, words.verbose, words.file};
   return tell(words.twice ? sim::run_plan_twice(*plan, run) : sim::run_plan(*plan, run), run,
               words);
 }

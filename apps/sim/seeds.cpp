@@ -28,7 +28,7 @@ void tell_json(const Words& words, const sim::BatchOptions& batch, const sim::Ba
 void tell_people(const Words& words, const sim::BatchResult& result, double seconds) {
   for (const auto& f : result.failures) {
     fmt::print("seed={} class={} {}\n  {}\n", f.seed, f.cls, f.text,
-               sim::command({f.seed, words.bug, false, words.deck, {}}));
+               sim::command({f.seed, words.bug, false, {}}));
   }
   for (const auto& [kind, counts] : result.tallies) {
     if (kind != "sum") fmt::print("{}:{}\n", kind, pairs(counts));
@@ -50,7 +50,7 @@ void tell_people(const Words& words, const sim::BatchResult& result, double seco
 
 int one_seed(const Words& words) {
   sim::report_aborts();
-  const sim::RunOptions run{*words.seed, words.bug, words.verbose, words.deck, {}};
+  const sim::RunOptions run{*words.seed, words.bug, words.verbose, {}};
   return tell(words.twice ? sim::run_seed_twice(run) : sim::run_seed(run), run, words);
 }
 
@@ -61,7 +61,6 @@ int many_seeds(const Words& words) {
   batch.jobs = words.jobs;
   batch.bug = words.bug;
   batch.twice = words.twice;
-  batch.deck = words.deck;
   if (!words.json) batch.progress = Progress(batch.count);
   const Stopwatch watch;
   const auto result = sim::run_batch(batch);

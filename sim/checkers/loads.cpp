@@ -44,6 +44,8 @@ Loads::Caps Loads::caps_of(const actors::Settings& s, std::uint64_t requests,
   Caps caps;
   // What all clients have under way, and as much again that the machines tell each other of it.
   caps.mailbox = 2 * requests;
+  // Of a process that stands still its receivers find all that their senders had credit for.
+  caps.receiver_mailbox = caps.mailbox + s.sender_credit_bytes / engine::record_header_bytes;
   // One record more than the credit where nothing else is in flight, and what is said beside records.
   caps.link_bytes =
       s.sender_credit_bytes + engine::record_blocks_max * engine::block_bytes + (64u << 10);
@@ -75,7 +77,8 @@ std::map<std::string, std::uint64_t> Loads::highest() const {
 }
 
 void Loads::observe(const Step& step) {
-  note(step.actor, step.waiting, caps_.mailbox, "mailbox_full",
+  const bool receives = step.actor == std::string_view("receiver");
+  note(step.actor, step.waiting, receives ? caps_.receiver_mailbox : caps_.mailbox, "mailbox_full",
        step.life ? std::string_view(step.life->name) : "the world");
   const auto& content = step.content;
   if (content.size() != 1) return;

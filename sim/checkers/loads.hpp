@@ -33,7 +33,8 @@ class Loads {
   using OnFailure = std::function<void(std::string cls, std::string text)>;
 
   struct Caps {
-    std::uint64_t mailbox = 0;      ///< Messages.
+    std::uint64_t mailbox = 0;  ///< Messages.
+    std::uint64_t receiver_mailbox = 0;
     std::uint64_t link_bytes = 0;   ///< Unsent, of one end.
     std::uint64_t uncommitted = 0;  ///< Payload bytes of a volume.
     std::uint64_t memory_tail = 0;  ///< Of a store's records in memory that are durable.

@@ -72,15 +72,9 @@ bool waits_for_turn(Cluster& cluster, std::uint32_t n) {
          p.reason == "waits for its turn to be rebuilt";
 }
 
-/// A copy's memory is looked at here by itself.
-ClusterOptions quietly(ClusterOptions options) {
-  options.young_judges = false;
-  return options;
-}
-
 class Stage : public Cluster {
  public:
-  explicit Stage(ClusterOptions options) : Cluster(quietly(std::move(options))) {
+  explicit Stage(ClusterOptions options) : Cluster(std::move(options)) {
     BOOST_REQUIRE_MESSAGE(start(), why());
     BOOST_REQUIRE_MESSAGE(begin(*this), why());
   }

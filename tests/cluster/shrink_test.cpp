@@ -23,7 +23,7 @@ BOOST_AUTO_TEST_CASE(a_failure_that_needs_nothing_is_shrunk_to_nothing) {
   BOOST_TEST(shrunk->plan.asks() == 0u);
   BOOST_TEST(shrunk->plan.clients.size() == 1u);
   BOOST_TEST(shrunk->plan.knobs.empty());
-  const auto again = run_plan(shrunk->plan, {0, engine::Bug::canary, false, Deck::proven, {}});
+  const auto again = run_plan(shrunk->plan, {0, engine::Bug::canary, false, {}});
   BOOST_REQUIRE(again.failure.has_value());
   BOOST_TEST(again.failure->cls == "canary");
 }

@@ -22,15 +22,9 @@ using sim::Fate;
 using sim::Kill;
 using sim::Passage;
 
-/// Stories have their own judges: the young ones note what they find.
-inline sim::ClusterOptions told(sim::ClusterOptions options) {
-  options.young_judges = false;
-  return options;
-}
-
 class Stage : public sim::Cluster {
  public:
-  explicit Stage(sim::ClusterOptions options) : Cluster(told(std::move(options))) {}
+  explicit Stage(sim::ClusterOptions options) : Cluster(std::move(options)) {}
 
   /// The story's own judgement.
   void must(bool held, const std::string& cls, const std::string& what) {

@@ -64,14 +64,15 @@ struct Moving : Found {
 // --- loads
 
 struct Loaded : Found {
-  Loads::Caps caps{4, 1000, 8192, 1000, 100'000, 1000, 100, 3};
+  Loads::Caps caps{4, 6, 1000, 8192, 1000, 100'000, 1000, 100, 3};
   Loads loads{caps, fail};
   engine::RecordBuilder builder{engine::VolumeKey(engine::make_uuid(1, 2)), {}, {}};
 
   template <class T>
-  void step(caf::actor_id receiver, caf::actor_id sender, T message, std::uint64_t waiting = 1) {
+  void step(caf::actor_id receiver, caf::actor_id sender, T message, std::uint64_t waiting = 1,
+            const char* actor = "store") {
     const auto said = caf::make_message(std::move(message));
-    loads.observe(Step{nullptr, receiver, sender, said.content(), "store", waiting});
+    loads.observe(Step{nullptr, receiver, sender, said.content(), actor, waiting});
   }
   std::vector<engine::RecordPtr> writes(int count) {
     std::vector<engine::RecordPtr> records;
@@ -309,8 +310,12 @@ BOOST_FIXTURE_TEST_CASE(what_is_within_its_bounds_passes, Loaded) {
 BOOST_FIXTURE_TEST_CASE(a_mailbox_that_is_too_full_is_noticed, Loaded) {
   step(1, 2, actors::ReleaseFlush{}, 4);
   BOOST_TEST(found == "");
+  step(1, 2, actors::ReleaseFlush{}, 6, "receiver");  // What its sender had credit for.
+  BOOST_TEST(found == "");
   step(1, 2, actors::ReleaseFlush{}, 5);
   BOOST_TEST(found == "mailbox_full\n");
+  step(1, 2, actors::ReleaseFlush{}, 7, "receiver");
+  BOOST_TEST(found == "mailbox_full\nmailbox_full\n");
 }
 
 BOOST_FIXTURE_TEST_CASE(more_that_is_uncommitted_than_may_be_is_noticed, Loaded) {
