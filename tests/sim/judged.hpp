@@ -1,0 +1,19 @@
+// What a judge says, as its tests read it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "sim/life.hpp"
+
+namespace tidemark::sim {
+
+/// Classes of failure, a line each.
+struct Found {
+  std::string found;
+  std::function<void(std::string, std::string)> fail =
+      [this](const std::string& cls, const std::string&) { found += cls + "\n"; };
+  Life life{1, 0, "node1/1"};
+};
+
+}  // namespace tidemark::sim
