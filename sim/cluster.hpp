@@ -216,6 +216,9 @@ class Cluster {
     logs_->rot_was_injected();
   }
 
+  /// As Logs::log_proves.
+  void log_proves(std::uint32_t node, engine::Lsn lsn) { logs_->log_proves(node, lsn); }
+
   /// What a disk said to have written is not there, on purpose: it may be found, and nothing else is excused.
   void writes_were_lost() { damaged_ = true; }
   /// Ever: what nobody has read since may be found when all else is healed.

@@ -26,7 +26,7 @@ bool Faults::rot_a_file(std::uint32_t node) {
 }
 
 /// Of what later batches prove durable: the last one of a log looks torn, and only other copies
-/// could tell (C14).
+/// could tell (C14). False: there is nothing to damage.
 bool Faults::rot_proved_log(std::uint32_t node) {
   const auto header = [](const InodePtr& inode) {
     return storage::decode_segment_header(inode->read(0, page_bytes).bytes());
@@ -53,8 +53,13 @@ bool Faults::rot_proved_log(std::uint32_t node) {
   const auto proved = batches[batches.size() - 1 - doubtful].durable;
   std::erase_if(batches, [&](const auto& batch) { return batch.last() > proved; });
   if (batches.empty()) return false;
-  const auto& hit = batches[static_cast<std::size_t>(random_.below(batches.size()))];
-  return inode.rot(hit.offset, hit.bytes(), random_);
+  // What the extents have already is not read again: the last one may be beyond that.
+  const auto& hit = random_.chance(1, 2)
+                        ? batches.back()
+                        : batches[static_cast<std::size_t>(random_.below(batches.size()))];
+  if (!inode.rot(hit.offset, hit.bytes(), random_)) return false;
+  cluster_.log_proves(node, proved);
+  return true;
 }
 
 // Read while it runs, or met by its recovery.
@@ -67,7 +72,8 @@ void Faults::rot() {
   if (!while_dead && !rot_a_file(node)) return;
   cluster_.run_for(pause());
   cluster_.kill(node);
-  if (while_dead && !rot_a_file(node)) return cluster_.boot(node);
+  if (while_dead && !(random_.chance(1, 2) ? rot_proved_log(node) : rot_a_file(node)))
+    return cluster_.boot(node);
   cluster_.run_for(pause());
   cluster_.boot(node);
   cluster_.run_for(pause());

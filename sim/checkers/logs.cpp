@@ -34,6 +34,7 @@ void Logs::observe(const Step& step) {
     if (!answer->facts) return;
     const bool older = step.life && rolled_back_.erase(step.life->node) != 0;
     if (older) durable_.erase(answer->facts->replica);
+    if (step.life) shows_damage(step.life->node, *answer->facts);
     opened(step.sender, *answer->facts);
   }
 }
@@ -65,6 +66,17 @@ void Logs::opened(caf::actor_id store, const actors::StoreFacts& facts) {
                                       facts.replica, durable, facts.end));
   }
   durable_[facts.replica] = facts.end;
+}
+
+void Logs::shows_damage(std::uint32_t node, const actors::StoreFacts& facts) {
+  const auto proved = proved_.extract(node);
+  if (proved.empty() || facts.base != engine::BaseState::complete) return;
+  if (facts.end < proved.mapped()) {
+    fail_("damage_unnoticed",
+          fmt::format(
+              "replica {} is whole and ends at {}: what is damaged was proved durable up to {}",
+              facts.replica, facts.end, proved.mapped()));
+  }
 }
 
 void Logs::forced(engine::Epoch reign) {

@@ -38,6 +38,9 @@ class Logs {
   /// Bytes on disks were damaged on purpose: the last records that nothing on the disk proves
   /// durable may then pass for a torn tail (C14).
   void rot_was_injected() { unproved_max_ = unproved_after_rot; }
+  /// Something was damaged on a node's disk at or below `lsn`, and what stands behind it proves that it was durable: a
+  /// copy that is opened next with less is no whole one.
+  void log_proves(std::uint32_t node, engine::Lsn lsn) { proved_[node] = lsn; }
 
   /// A node's disks are what they were at an earlier time: what its store said to be durable since does not have to be
   /// there when it is opened next.
@@ -86,6 +89,7 @@ class Logs {
   void told(caf::actor_id store, engine::Lsn committed);
   void numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered);
   void opened(caf::actor_id store, const actors::StoreFacts& facts);
+  void shows_damage(std::uint32_t node, const actors::StoreFacts& facts);
   void cut(caf::actor_id store, engine::Lsn to);
   void begins(caf::actor_id store, const actors::BeginBase& reset);
   void progressed(caf::actor_id listener, const actors::StoreProgressed& progress);
@@ -108,6 +112,7 @@ class Logs {
   std::map<engine::ReplicaId, engine::Lsn> durable_;  ///< What each store last said is on its disk.
   std::uint64_t unproved_max_ = 0;
   std::set<std::uint32_t> rolled_back_;
+  std::map<std::uint32_t, engine::Lsn> proved_;  ///< By node.
   engine::Lsn committed_;
   engine::Digest at_committed_;
   engine::Epoch forced_;    ///< The last forced reign.

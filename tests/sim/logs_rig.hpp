@@ -52,6 +52,7 @@ struct Listeners {
 struct Judge {
   std::optional<Listeners> listeners;
   std::string found;
+  LifePtr life;  ///< Of all stores; null: nobody's.
   Logs logs;
   explicit Judge(bool ordered = true)
       : logs(ordered, [this](const std::string& cls, const std::string&) { found += cls + "\n"; }) {
@@ -60,7 +61,7 @@ struct Judge {
   template <class T>
   void step(caf::actor_id receiver, caf::actor_id sender, T message) {
     const auto said = caf::make_message(std::move(message));
-    logs.observe(Step{nullptr, receiver, sender, said.content()});
+    logs.observe(Step{life, receiver, sender, said.content()});
   }
   void opens(caf::actor_id store, Lsn end = {}, const Digest& digest = {}) {
     opens(store, store, end, digest);

@@ -53,6 +53,33 @@ BOOST_AUTO_TEST_CASE(after_rot_the_last_records_may_pass_for_a_torn_tail) {
   BOOST_TEST(d.found == "");
 }
 
+BOOST_AUTO_TEST_CASE(after_rot_what_the_log_proves_durable_passes_for_no_torn_tail) {
+  for (const auto base : {engine::BaseState::complete, engine::BaseState::damaged}) {
+    for (const std::uint64_t end : {2U, 3U}) {
+      Durable d;
+      d.life = std::make_shared<Life>();
+      d.life->node = 3;
+      d.logs.rot_was_injected();
+      d.logs.log_proves(3, Lsn(3));
+      d.comes_back(end, base);
+      const bool unnoticed = base == engine::BaseState::complete && end < 3;
+      BOOST_TEST(d.found == (unnoticed ? "damage_unnoticed\n" : ""));
+      d.found.clear();
+      d.comes_back(2);  // It was proved to that opening alone.
+      BOOST_TEST(d.found == "");
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_proved_on_one_node_is_not_on_another) {
+  Durable d;
+  d.life = std::make_shared<Life>();
+  d.logs.rot_was_injected();
+  d.logs.log_proves(3, Lsn(3));
+  d.comes_back(2);
+  BOOST_TEST(d.found == "");
+}
+
 BOOST_AUTO_TEST_CASE(a_copy_that_is_being_rebuilt_does_not_have_what_it_had) {
   Durable d;
   d.comes_back(3, engine::BaseState::incomplete);
