@@ -90,7 +90,11 @@ bool Faults::others_have_all() {
 
 /// From now on blocks of one copy may rot, always of the same one; false: nobody would have them then.
 bool Faults::may_rot() {
-  if (!others_have_all() || !whole_soon()) return false;
+  const auto seen = cluster_.view();
+  if (!seen || seen->alone() || cluster_.options().copies < 3 || cluster_.configuring())
+    return false;
+  if (!others_have_all() && !cluster_.configure(engine::Mode::sync_all, 2)) return false;
+  if (!whole_soon() || !others_have_all()) return false;
   if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
   cluster_.blocks_rot();
   return true;
@@ -130,6 +134,10 @@ void Faults::rot_ahead() {
       return op == DiskOp::write && path.ends_with(".dat") && cluster_.now() < until;
     };
   }
+  if (make_busy) make_busy();
+  // What their flushers are held with cannot be read there; what is written behind that is old in their extents.
+  if (random_.chance(2, 3))
+    cluster_.run_for(cluster_.world().settings.flush_after + 50 * millisecond);
   const Snapshot before(cluster_.files(node, ".dat"));
   if (make_busy) make_busy();
   bool rotten = false;
