@@ -8,8 +8,6 @@
 
 #include "actors/interfaces.hpp"
 #include "engine/record/record.hpp"
-#include "sim/checkers/damage.hpp"
-#include "sim/checkers/pins.hpp"
 #include "sim/checkers/synced.hpp"
 #include "tests/sim/logs_rig.hpp"
 
@@ -195,25 +193,6 @@ BOOST_AUTO_TEST_CASE(a_copy_whose_log_begins_at_its_base_says_so_without_a_recor
   j.found.clear();
   j.synced.answered(5, 0, 1, MonoTime(10), true);
   BOOST_TEST(j.found == "");
-}
-
-BOOST_AUTO_TEST_CASE(pins_are_told_session_by_session) {
-  BOOST_TEST(sessions_with_pins("") == 0u);
-  BOOST_TEST(sessions_with_pins(R"({"pins":[]},{"pins":[]})") == 0u);
-  BOOST_TEST(sessions_with_pins(R"({"pins":["log from 4"]},{"pins":[]},{"pins":["log from 5"]})") ==
-             2u);
-}
-
-BOOST_AUTO_TEST_CASE(damage_has_a_cause) {
-  const engine::Event block(engine::Level::warning, "block_damaged");
-  const engine::Event log(engine::Level::error, "log_damaged");
-  BOOST_TEST(damaged_by_itself(block, false));
-  BOOST_TEST(damaged_by_itself(log, false));
-  BOOST_TEST(!damaged_by_itself(block, true));
-  BOOST_TEST(!damaged_by_itself(engine::Event(engine::Level::info, "block_repaired"), false));
-  const auto unread = engine::Event(engine::Level::warning, "block_damaged")
-                          .with("problem", "read of 00000000.dat: input/output error");
-  BOOST_TEST(!damaged_by_itself(unread, false));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
