@@ -36,6 +36,7 @@ STATEMENTS = {
     "if (a == Lsn{} || b) return;": ["a == Lsn{}", "a == Lsn{} || b", "b"],
     "std::erase_if(v, [&](const auto& e) { return e.x >= 1; });": ["e.x >= 1"],
     "f(a ? b : c > d);": ["a", "c > d"],
+    "switch (x) { case E::a: return b < c; case E::d: case 'e': f(); break; default: return g && h; }": ["b < c", "g", "h"],
     "auto&& moved = std::move(x);": [],
     'log("a < b && c"); // a < b': [],
     "CHECK(a < b && c);": [],
