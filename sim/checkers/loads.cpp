@@ -7,6 +7,8 @@
 
 #include "engine/cursor.hpp"
 #include "engine/escalation.hpp"
+#include "sim/checkers/known.hpp"
+#include "sim/checkers/said.hpp"
 
 namespace tidemark::sim {
 namespace {
@@ -25,10 +27,6 @@ const char* by_purpose(engine::Purpose purpose, const char* records, const char*
   if (purpose == engine::Purpose::control) return control;
   return purpose == engine::Purpose::bulk ? bulk : records;
 }
-
-std::string name_of(const Step& step) { return step.life ? step.life->name : "a store"; }
-
-std::uint32_t node_of(const Step& step) { return step.life ? step.life->node : 0; }
 
 std::string field_of(const engine::Event& event, std::string_view key) {
   for (const auto& [name, value] : event.fields) {
@@ -80,85 +78,76 @@ void Loads::observe(const Step& step) {
   const bool receives = step.actor == std::string_view("receiver");
   note(step.actor, step.waiting, receives ? caps_.receiver_mailbox : caps_.mailbox, "mailbox_full",
        step.life ? std::string_view(step.life->name) : "the world");
-  const auto& content = step.content;
-  if (content.size() != 1) return;
-  if (content.match_element<actors::RecordsNumbered>(0)) {
-    numbered(step.sender, content.get_as<actors::RecordsNumbered>(0));
-  } else if (content.match_element<actors::AppendRecords>(0)) {
-    appended(step, content.get_as<actors::AppendRecords>(0));
-  } else if (content.match_element<actors::StoreProgressed>(0)) {
-    durable(step.receiver, content.get_as<actors::StoreProgressed>(0).durable);
-  } else if (content.match_element<engine::StoreStatus>(0)) {
-    judge_store(step, content.get_as<engine::StoreStatus>(0));
+  if (!step.life) return;
+  if (const auto* records = said<actors::RecordsNumbered>(step)) {
+    numbered(step.sender, *records);
+  } else if (const auto* append = said<actors::AppendRecords>(step)) {
+    appended(step, *append);
+  } else if (const auto* progress = said<actors::StoreProgressed>(step)) {
+    durable(step.receiver, progress->durable);
+  } else if (const auto* status = said<engine::StoreStatus>(step)) {
+    judge_store(step, *status);
   }
 }
 
-void Loads::forget_committed(Numbered& volume) {
-  const auto upto = std::min(volume.committed, volume.durable);
-  while (!volume.sizes.empty() && volume.sizes.front().first <= upto) {
-    volume.bytes -= volume.sizes.front().second;
-    volume.sizes.pop_front();
-  }
+void Loads::Kept::add(Lsn lsn, std::uint64_t size) {
+  sizes.emplace(lsn, size);
+  bytes += size;
+}
+
+void Loads::Kept::forget_up_to(Lsn lsn) { forget(sizes.begin(), sizes.upper_bound(lsn)); }
+
+void Loads::Kept::forget_from(Lsn lsn) { forget(sizes.lower_bound(lsn), sizes.end()); }
+
+void Loads::Kept::forget(std::map<Lsn, std::uint64_t>::iterator first,
+                         std::map<Lsn, std::uint64_t>::iterator behind) {
+  for (auto at = first; at != behind; ++at) bytes -= at->second;
+  sizes.erase(first, behind);
 }
 
 // Each of its senders is told; the first that hears it counts.
 void Loads::numbered(caf::actor_id id, const actors::RecordsNumbered& numbered) {
   auto& volume = volumes_[id];
   volume.committed = std::max(volume.committed, numbered.committed);
-  forget_committed(volume);
-  if (!numbered.batch || numbered.batch->empty()) return;
-  if (numbered.batch->back()->lsn() <= volume.last) return;
+  volume.kept.forget_up_to(std::min(volume.committed, volume.durable));
+  if (!numbered.batch || numbered.batch->back()->lsn() <= volume.last) return;
   volume.last = numbered.batch->back()->lsn();
-  for (const auto& record : *numbered.batch) {
-    volume.sizes.emplace_back(record->lsn(), record->payload().size());
-    volume.bytes += record->payload().size();
-  }
-  note("uncommitted bytes", volume.bytes, caps_.uncommitted, "uncommitted_too_much", "a volume");
+  for (const auto& record : *numbered.batch)
+    volume.kept.add(record->lsn(), record->payload().size());
+  note("uncommitted bytes", volume.kept.bytes, caps_.uncommitted, "uncommitted_too_much",
+       "a volume");
 }
 
 // A log that is cut goes on below.
 void Loads::appended(const Step& step, const actors::AppendRecords& append) {
   auto& store = stores_[step.receiver];
   store_of_[step.sender] = step.receiver;
-  auto& reigns = reigns_[node_of(step)].records;
+  auto& reigns = reigns_[step.life->node].records;
   for (const auto& record : *append.batch) {
-    while (!store.sizes.empty() && store.sizes.back().first >= record->lsn()) {
-      store.bytes -= store.sizes.back().second;
-      store.sizes.pop_back();
-    }
-    store.sizes.emplace_back(record->lsn(), record->bytes());
-    store.bytes += record->bytes();
+    store.forget_from(record->lsn());
+    store.add(record->lsn(), record->bytes());
     if (record->header().kind == engine::RecordKind::epoch) reigns.insert(record->lsn());
   }
-  note("undurable bytes", store.bytes, caps_.undurable, "memory_too_much", name_of(step));
+  note("undurable bytes", store.bytes, caps_.undurable, "memory_too_much", step.life->name);
 }
 
 // A store tells it without its name: who appends to it listens.
 void Loads::durable(caf::actor_id listener, Lsn durable) {
-  if (const auto found = store_of_.find(listener); found != store_of_.end())
-    forget_durable(stores_[found->second], durable);
-  const auto volume = volumes_.find(listener);
-  if (volume == volumes_.end()) return;
-  volume->second.durable = std::max(volume->second.durable, durable);
-}
-
-void Loads::forget_durable(Undurable& store, Lsn durable) {
-  while (!store.sizes.empty() && store.sizes.front().first <= durable) {
-    store.bytes -= store.sizes.front().second;
-    store.sizes.pop_front();
-  }
+  if (const auto* store = known(store_of_, listener)) stores_[*store].forget_up_to(durable);
+  if (auto* volume = known(volumes_, listener))
+    volume->durable = std::max(volume->durable, durable);
 }
 
 // Each reign begins a segment, and leaves the one before as short as it is; what nothing is committed of cannot be pruned.
 void Loads::judge_store(const Step& step, const engine::StoreStatus& status) {
   judge_memory(step, status);
-  auto& reigns = reigns_[node_of(step)];
+  auto& reigns = reigns_[step.life->node];
   const auto from = std::min(reigns.retained, status.retained);
   reigns.records.erase(reigns.records.begin(), reigns.records.lower_bound(from));
   reigns.retained = status.retained;
   const auto short_ones = reigns.records.size() * caps_.segment;
   const auto beyond = status.wal_bytes - std::min(status.wal_bytes, short_ones);
-  note("bytes of a log", beyond, caps_.log_bytes, "log_too_long", name_of(step));
+  note("bytes of a log", beyond, caps_.log_bytes, "log_too_long", step.life->name);
 }
 
 // Where the log was cut since it was asked nobody can tell what there was.
@@ -170,10 +159,10 @@ void Loads::judge_memory(const Step& step, const engine::StoreStatus& status) {
     undurable += bytes;
     ++records;
   }
-  if (status.durable < status.end && records != status.end - status.durable) return;
+  if (records != status.end - status.durable) return;
   note("durable record bytes in memory",
        status.memory_bytes - std::min(status.memory_bytes, undurable), caps_.memory_tail,
-       "memory_too_much", name_of(step));
+       "memory_too_much", step.life->name);
 }
 
 void Loads::sent(const Life& by, engine::Purpose purpose, const engine::Message& message,
@@ -184,7 +173,7 @@ void Loads::sent(const Life& by, engine::Purpose purpose, const engine::Message&
     if (records->records.empty()) return;
     auto& session = sessions_[{records->epoch, records->session}];
     const auto first = records->records.front()->lsn();
-    if (session.next && first < session.next) {
+    if (first < session.next) {
       fail_("sent_again",
             fmt::format("{} sends lsn {} in session {}, which had everything before {}", by.name,
                         first, records->session, session.next));
@@ -213,8 +202,8 @@ void Loads::sent_base(const Life& by, const Session& id, std::uint64_t blocks) {
 void Loads::connects(engine::MonoTime at, const Life& from, const engine::Endpoint& to,
                      engine::Purpose purpose) {
   auto& knocks = knocks_[{from.id, to, purpose}];
-  while (!knocks.empty() && at - knocks.front() >= knocks_window) knocks.pop_front();
   knocks.push_back(at);
+  while (at - knocks.front() >= knocks_window) knocks.pop_front();
   note(by_purpose(purpose, "connections for records", "connections for a base",
                   "connections to control"),
        knocks.size(), caps_.connections, "knocks_too_often", from.name);
@@ -223,11 +212,10 @@ void Loads::connects(engine::MonoTime at, const Life& from, const engine::Endpoi
 void Loads::happened(const Life& by, const engine::Event& event) {
   const std::pair whose(by.id, field_of(event, "replica"));
   if (event.name == "session_started") {
-    auto& failing = failing_[whose];
-    const auto kind = field_of(event, "kind");
-    if (failing.kind != kind) failing.sessions = 0;
-    failing.kind = kind;
-    failing.session = field_of(event, "session");
+    if (field_of(event, "kind") != "catch_up")
+      failing_.erase(whose);
+    else
+      failing_[whose].session = field_of(event, "session");
   } else if (event.name == "session_completed" || event.name == "recovery_escalated") {
     failing_.erase(whose);
   } else if (event.name == "session_ended") {
@@ -238,18 +226,17 @@ void Loads::happened(const Life& by, const engine::Event& event) {
 }
 
 void Loads::ended(const Life& by, const engine::Event& event) {
-  const auto found = failing_.find({by.id, field_of(event, "replica")});
-  if (found == failing_.end() || found->second.session != field_of(event, "session")) return;
-  auto& failing = found->second;
+  auto* failing = known(failing_, {by.id, field_of(event, "replica")});
+  if (failing == nullptr || failing->session != field_of(event, "session")) return;
   const auto cause = field_of(event, "cause");
   const bool tells =
       std::find(std::begin(says_nothing), std::end(says_nothing), cause) == std::end(says_nothing);
-  failing.session.clear();
-  if (field_of(event, "records") != "0" || failing.kind != "catch_up") failing.sessions = 0;
-  if (!tells || ++failing.sessions <= engine::Escalation::sessions_max + 1) return;
+  failing->session.clear();
+  if (field_of(event, "records") != "0") failing->sessions = 0;
+  if (!tells || ++failing->sessions <= engine::Escalation::sessions_max + 1) return;
   fail_("never_escalated",
         fmt::format("{}: {} catch-ups in a row got nowhere, and nobody is told; the last one: {}",
-                    by.name, failing.sessions, render(event)));
+                    by.name, failing->sessions, render(event)));
 }
 
 }  // namespace tidemark::sim

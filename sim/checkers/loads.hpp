@@ -62,13 +62,23 @@ class Loads {
   std::map<std::string, std::uint64_t> highest() const;
 
  private:
+  /// Records that have to be kept somewhere, and what they take.
+  struct Kept {
+    std::map<engine::Lsn, std::uint64_t> sizes;
+    std::uint64_t bytes = 0;
+
+    void add(engine::Lsn lsn, std::uint64_t size);
+    void forget_up_to(engine::Lsn lsn);
+    void forget_from(engine::Lsn lsn);
+    void forget(std::map<engine::Lsn, std::uint64_t>::iterator first,
+                std::map<engine::Lsn, std::uint64_t>::iterator behind);
+  };
   /// Records of a volume that are not committed and on its own disk.
   struct Numbered {
     engine::Lsn last;
     engine::Lsn committed;
     engine::Lsn durable;
-    std::deque<std::pair<engine::Lsn, std::uint64_t>> sizes;
-    std::uint64_t bytes = 0;
+    Kept kept;
   };
   /// What a session has sent.
   struct Sent {
@@ -76,16 +86,10 @@ class Loads {
     std::optional<std::uint64_t> missing_blocks;  ///< What the replica said that it will ask for.
     std::uint64_t base_blocks = 0;
   };
-  /// What a store was given and has not on its disk, as far as it was seen.
-  struct Undurable {
-    std::deque<std::pair<engine::Lsn, std::uint64_t>> sizes;  ///< By LSN, dense.
-    std::uint64_t bytes = 0;
-  };
   using Session = std::pair<engine::Epoch, engine::SessionId>;
-  /// Sessions in a row that had a plan and got nowhere.
+  /// Catch-ups in a row that had a plan and got nowhere.
   struct Failing {
     std::string session;
-    std::string kind;
     std::uint64_t sessions = 0;
   };
 
@@ -97,16 +101,14 @@ class Loads {
   void numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered);
   void appended(const Step& step, const actors::AppendRecords& append);
   void durable(caf::actor_id listener, engine::Lsn durable);
-  static void forget_durable(Undurable& store, engine::Lsn durable);
   void judge_store(const Step& step, const engine::StoreStatus& status);
   void judge_memory(const Step& step, const engine::StoreStatus& status);
-  void forget_committed(Numbered& volume);
 
   Caps caps_;
   OnFailure fail_;
   std::map<std::string_view, std::uint64_t> highest_;
   std::map<caf::actor_id, Numbered> volumes_;
-  std::map<caf::actor_id, Undurable> stores_;
+  std::map<caf::actor_id, Kept> stores_;  ///< What they were given and have not on their disks.
   std::map<caf::actor_id, caf::actor_id> store_of_;  ///< By who appends to it.
   struct Reigns {
     std::set<engine::Lsn> records;  ///< Where they begin.
