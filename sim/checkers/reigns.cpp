@@ -4,47 +4,45 @@
 
 #include <variant>
 
+#include "sim/checkers/known.hpp"
+#include "sim/checkers/said.hpp"
+
 namespace tidemark::sim {
 
 using engine::Epoch;
 using engine::Lsn;
 
 void Reigns::observe(const Step& step) {
-  const auto& content = step.content;
-  if (content.size() != 1) return;
-  if (content.match_element<actors::RecordsNumbered>(0)) {
-    numbered(step.sender, content.get_as<actors::RecordsNumbered>(0));
-  } else if (content.match_element<actors::AppendRecords>(0)) {
-    for (const auto& record : *content.get_as<actors::AppendRecords>(0).batch) {
+  if (const auto* records = said<actors::RecordsNumbered>(step)) {
+    numbered(step.sender, *records);
+  } else if (const auto* append = said<actors::AppendRecords>(step)) {
+    for (const auto& record : *append->batch) {
       if (record->header().kind == engine::RecordKind::epoch) begins(record->header());
     }
   }
 }
 
 void Reigns::numbered(caf::actor_id volume, const actors::RecordsNumbered& numbered) {
-  auto& last = numbered_[volume];
-  if (numbered.batch && !numbered.batch->empty() && numbered.batch->back()->lsn() > last) {
-    last = numbered.batch->back()->lsn();
+  if (numbered.batch) {
     for (const auto& record : *numbered.batch) {
       const auto& header = record->header();
-      const auto [writer, fresh] = writers_.try_emplace(header.epoch, volume);
-      if (fresh || writer->second == volume) continue;
+      const auto writer = writers_.try_emplace(header.epoch, volume).first;
+      if (writer->second == volume) continue;
       return fail_("two_writers", fmt::format("epoch {} lsn {} was numbered by #{}, and #{} writes "
                                               "in that epoch",
                                               header.epoch, header.lsn, volume, writer->second));
     }
   }
   for (auto reign = reigns_.upper_bound(serving_); reign != reigns_.end(); ++reign) {
-    const auto writer = writers_.find(reign->first);
-    if (writer == writers_.end() || writer->second != volume) continue;
+    const auto* writer = known(writers_, reign->first);
+    if (writer == nullptr || *writer != volume) continue;
     if (numbered.committed >= reign->second.first) return serves(reign->first);
   }
 }
 
-// Catch-ups show it again.
+// Catch-ups show it again, which changes nothing.
 void Reigns::begins(const engine::RecordHeader& record) {
-  if (reigns_.contains(record.epoch)) return;
-  reigns_.emplace(record.epoch, Reign{record.lsn, logs_.epoch_before(record.digest)});
+  reigns_.try_emplace(record.epoch, Reign{record.lsn, logs_.epoch_before(record.digest)});
 }
 
 void Reigns::serves(Epoch reign) {
@@ -73,10 +71,10 @@ bool Reigns::excused_between(Epoch from, Epoch to) const {
 
 bool Reigns::holds(Epoch reign, const Answers::Place& place) const {
   while (reign > place.epoch) {
-    const auto found = reigns_.find(reign);
-    if (found == reigns_.end() || !found->second.before) return true;  // Nobody can tell.
-    if (place.lsn >= found->second.first) return false;
-    reign = *found->second.before;
+    const auto* later = known(reigns_, reign);
+    if (later == nullptr || !later->before) return true;  // Nobody can tell.
+    if (place.lsn >= later->first) return false;
+    reign = *later->before;
   }
   return reign == place.epoch;
 }

@@ -70,8 +70,6 @@ class Reigns {
   bool may_lose_cache_;
   OnFailure fail_;
   std::map<engine::Epoch, caf::actor_id> writers_;
-  std::map<caf::actor_id, engine::Lsn>
-      numbered_;  ///< The last that was seen; each sender is told of it.
   std::map<engine::Epoch, Reign> reigns_;
   engine::Epoch serving_;  ///< The last one whose own record was committed.
   std::set<engine::Epoch> excused_;
