@@ -5,37 +5,36 @@
 #include <algorithm>
 
 #include "actors/interfaces.hpp"
+#include "sim/checkers/known.hpp"
+#include "sim/checkers/said.hpp"
 
 namespace tidemark::sim {
 
 using engine::Lsn;
 
 void Synced::observe(const Step& step) {
-  const auto& content = step.content;
-  if (!step.life || step.life->twin || content.size() != 1) return;
-  if (content.match_element<actors::AppendRecords>(0)) {
+  if (!step.life || step.life->twin) return;
+  if (const auto* append = said<actors::AppendRecords>(step)) {
     stores_[step.sender] = step.receiver;
-    for (const auto& record : *content.get_as<actors::AppendRecords>(0).batch) {
+    for (const auto& record : *append->batch) {
       if (numbered(*record)) writers_[step.life->node] = step.sender;
     }
-  } else if (content.match_element<actors::StoreProgressed>(0)) {
-    durable_[step.receiver] = content.get_as<actors::StoreProgressed>(0).durable;
-    const auto store = stores_.find(step.receiver);
-    if (store != stores_.end()) holds(store->second, durable_[step.receiver]);
-  } else if (content.match_element<actors::SetListener>(0)) {
-    stores_[content.get_as<actors::SetListener>(0).listener.id()] = step.receiver;
-  } else if (content.match_element<actors::StoreOpened>(0)) {
-    const auto& facts = content.get_as<actors::StoreOpened>(0).facts;
-    if (!facts) return;
-    replicas_[step.sender] = facts->replica;
-    holds(step.sender, facts->end);
+  } else if (const auto* progress = said<actors::StoreProgressed>(step)) {
+    durable_[step.receiver] = progress->durable;
+    if (const auto* store = known(stores_, step.receiver)) holds(*store, progress->durable);
+  } else if (const auto* set = said<actors::SetListener>(step)) {
+    stores_[set->listener.id()] = step.receiver;
+  } else if (const auto* opened = said<actors::StoreOpened>(step)) {
+    if (!opened->facts) return;
+    replicas_[step.sender] = opened->facts->replica;
+    holds(step.sender, opened->facts->end);
   }
 }
 
 void Synced::holds(caf::actor_id store, Lsn durable) {
-  const auto replica = replicas_.find(store);
-  if (replica == replicas_.end()) return;
-  auto& held = held_[replica->second];
+  const auto* replica = known(replicas_, store);
+  if (replica == nullptr) return;
+  auto& held = held_[*replica];
   held = std::max(held, durable);
 }
 
@@ -47,11 +46,11 @@ void Synced::set_heard(std::uint32_t node, engine::Epoch epoch, engine::Version 
 }
 
 std::optional<engine::ReplicaId> Synced::lacks(std::uint32_t node, Lsn lsn) const {
-  const auto set = sets_.find(node);
-  if (!all_ || set == sets_.end()) return std::nullopt;
-  for (const auto& member : set->second.members) {
-    const auto held = held_.find(member.replica);
-    if (held == held_.end() || held->second < lsn) return member.replica;
+  const auto* set = known(sets_, node);
+  if (!all_ || set == nullptr) return std::nullopt;
+  for (const auto& member : set->members) {
+    const auto* held = known(held_, member.replica);
+    if (held == nullptr || *held < lsn) return member.replica;
   }
   return std::nullopt;
 }
@@ -70,8 +69,8 @@ bool Synced::numbered(const engine::Record& record) {
     last = op;
     if (op == 0) continue;
     names = true;
-    auto [known, fresh] = last_.try_emplace(op, record.lsn());
-    if (!fresh && run == cells_per_block) known->second = std::max(known->second, record.lsn());
+    auto& own = last_.try_emplace(op, record.lsn()).first->second;
+    if (run == cells_per_block) own = std::max(own, record.lsn());
   }
   return names;
 }
@@ -79,16 +78,16 @@ bool Synced::numbered(const engine::Record& record) {
 Lsn Synced::synced(std::uint32_t node) const {
   Lsn most;
   for (const auto& [at, writer] : writers_) {
-    const auto told = durable_.find(writer);
-    if (told != durable_.end() && (quorum_ || at == node)) most = std::max(most, told->second);
+    const auto* told = known(durable_, writer);
+    if (told != nullptr && (quorum_ || at == node)) most = std::max(most, *told);
   }
   return most;
 }
 
 void Synced::answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua) {
-  const auto found = last_.find(op);
-  if (found == last_.end()) return;
-  const auto lsn = found->second;
+  const auto* own = known(last_, op);
+  if (own == nullptr) return;
+  const auto lsn = *own;
   auto& before = answered_[reign];
   if (before.empty() || before.back().second < lsn) before.emplace_back(at, lsn);
   if (!fua) return;

@@ -31,6 +31,10 @@ struct Judge {
   void step(std::uint32_t node, caf::actor_id to, caf::actor_id from, T message) {
     const auto life = std::make_shared<Life>();
     life->node = node;
+    hears(life, to, from, std::move(message));
+  }
+  template <class T>
+  void hears(const LifePtr& life, caf::actor_id to, caf::actor_id from, T message) {
     const auto said = caf::make_message(std::move(message));
     synced.observe(Step{life, to, from, said.content()});
   }
@@ -39,22 +43,39 @@ struct Judge {
 
   /// The next record, in both logs: a block of op's, but for the last of its cells.
   void numbered(OpId op, OpId merged) {
-    engine::Buffer block(engine::block_bytes);
-    for (std::uint64_t cell = 0; cell < cells_per_block; ++cell) {
-      stamp(block.bytes().subspan(cell * cell_bytes, cell_bytes), tag, cell,
-            cell + 1 < cells_per_block ? op : merged);
+    std::vector<OpId> cells(cells_per_block, op);
+    cells.back() = merged;
+    numbered(cells);
+  }
+  void numbered(const std::vector<OpId>& cells) {
+    const auto append = record(cells);
+    step(0, 1, volume, append);
+    step(1, 2, receiver, append);
+  }
+  /// The next record, of whole blocks whose cells these ops wrote; 0: nobody did.
+  actors::AppendRecords record(const std::vector<OpId>& cells) {
+    auto blocks = engine::Buffer::zeroed(cells.size() * cell_bytes);
+    for (std::uint64_t cell = 0; cell < cells.size(); ++cell) {
+      const auto bytes = blocks.bytes().subspan(cell * cell_bytes, cell_bytes);
+      if (cells[cell] != 0) stamp(bytes, tag, cell, cells[cell]);
     }
-    std::vector<engine::RecordPtr> records{
-        builder.write(engine::Epoch(1), {engine::BlockIndex(0), 1}, std::move(block).freeze(), {})};
-    const auto batch = std::make_shared<const std::vector<engine::RecordPtr>>(std::move(records));
-    step(0, 1, volume, actors::AppendRecords{batch, Lsn{}});
-    step(1, 2, receiver, actors::AppendRecords{batch, Lsn{}});
+    const engine::BlockRange range{engine::BlockIndex(0), cells.size() / cells_per_block};
+    return {std::make_shared<const std::vector<engine::RecordPtr>>(std::vector{
+                builder.write(engine::Epoch(1), range, std::move(blocks).freeze(), {})}),
+            Lsn{}};
   }
   /// Node 0's store tells its volume, or node 1's its receiver.
   void durable(std::uint64_t lsn, caf::actor_id listener = volume) {
+    step(listener == volume ? 0 : 1, listener, 0, progressed(lsn));
+  }
+  static actors::StoreProgressed progressed(std::uint64_t lsn) {
     actors::StoreProgressed progress;
     progress.durable = Lsn(lsn);
-    step(listener == volume ? 0 : 1, listener, 0, progress);
+    return progress;
+  }
+  std::string fua(OpId op) {
+    synced.answered(op, 0, 1, MonoTime(10), true);
+    return std::exchange(found, "");
   }
 };
 
@@ -89,6 +110,64 @@ BOOST_AUTO_TEST_CASE(what_is_merged_onto_a_block_later_does_not_hold_up_the_writ
   BOOST_TEST(j.found == "");
   j.synced.answered(6, 0, 1, MonoTime(10), true);
   BOOST_TEST(j.found == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(halves_of_two_blocks_are_no_whole_block) {
+  Judge j;
+  j.numbered(5, 5);
+  j.numbered({6, 6, 6, 6, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6});
+  j.durable(1);
+  BOOST_TEST(j.fua(5) == "");
+  j.numbered({6, 6, 6, 6, 6, 6, 6, 6, 5, 5, 5, 5, 5, 5, 5, 5});
+  BOOST_TEST(j.fua(5) == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(who_writes_what_nobody_asked_for_is_not_the_volumes_writer) {
+  Judge j;
+  j.numbered(5, 5);
+  j.durable(1);
+  j.step(0, 1, 13, j.record(std::vector<OpId>(cells_per_block, 0)));
+  BOOST_TEST(j.fua(5) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_write_of_which_no_record_was_seen_is_not_judged) {
+  Judge j;
+  j.numbered(5, 5);
+  BOOST_TEST(j.fua(6) == "");
+}
+
+BOOST_AUTO_TEST_CASE(what_a_twin_or_somebody_of_the_world_is_told_counts_nothing) {
+  Judge j;
+  j.numbered(5, 5);
+  const auto twin = std::make_shared<Life>();
+  twin->twin = true;
+  j.hears(twin, Judge::volume, 0, Judge::progressed(1));
+  j.hears(nullptr, Judge::volume, 0, Judge::progressed(1));
+  j.hears(nullptr, 1, 13, j.record(std::vector<OpId>(cells_per_block, 5)));
+  BOOST_TEST(j.fua(5) == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_told_of_no_store_says_nothing) {
+  Judge j;
+  j.step(0, Judge::volume, 0, Judge::progressed(1));
+  j.step(0, 0, 1, actors::StoreOpened{engine::Error{engine::Errc::io_failed, "no disk"}});
+  j.step(0, 1, 0, actors::ReleaseFlush{});
+  j.synced.all_count(true);  // Of no set.
+  j.numbered(5, 5);
+  BOOST_TEST(j.fua(5) == "");
+  j.numbered(6, 6);
+  BOOST_TEST(j.fua(6) == "fua_unsynced");
+}
+
+BOOST_AUTO_TEST_CASE(a_flush_waits_for_the_last_record_whose_write_was_answered_first) {
+  Judge j;
+  j.numbered(5, 5);
+  j.numbered(6, 6);
+  j.durable(1);
+  j.synced.answered(6, 0, 1, MonoTime(10), false);
+  j.synced.answered(5, 0, 1, MonoTime(20), false);
+  j.synced.flushed(0, 1, MonoTime(30));
+  BOOST_TEST(j.found == "flush_unsynced");
 }
 
 BOOST_AUTO_TEST_CASE(a_flush_speaks_of_what_was_answered_before_it_was_asked_in_its_reign) {
@@ -141,10 +220,7 @@ BOOST_AUTO_TEST_CASE(each_copy_of_the_set_has_it_where_all_count) {
         members.push_back({engine::ReplicaId(replica), engine::Incarnation(1)});
       synced.set_heard(0, engine::Epoch(1), engine::Version(version), members);
     }
-    std::string fua() {
-      synced.answered(5, 0, 1, MonoTime(10), true);
-      return std::exchange(found, "");
-    }
+    std::string fua() { return Judge::fua(5); }
     std::string flush() {
       synced.flushed(0, 1, MonoTime(20));
       return std::exchange(found, "");
@@ -167,6 +243,8 @@ BOOST_AUTO_TEST_CASE(each_copy_of_the_set_has_it_where_all_count) {
   j.durable(1, Judge::receiver);
   BOOST_TEST(j.fua() == "");
   BOOST_TEST(j.flush() == "");
+  j.sets({1, 9}, 5);  // Of whom nobody has heard.
+  BOOST_TEST(j.fua() == "fua_unsynced");
 }
 
 BOOST_AUTO_TEST_CASE(a_copy_whose_log_begins_at_its_base_says_so_without_a_record) {
