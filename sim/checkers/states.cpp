@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <span>
 
+#include "sim/checkers/known.hpp"
+
 namespace tidemark::sim {
 namespace {
 
@@ -73,13 +75,13 @@ void States::happened(const Life& by, const engine::Event& event) {
   for (const auto& table : tables) {
     if (event.name == table.event) return moved(by, table, event);
   }
-  if (event.name.starts_with("session_")) session(by, event);
+  session(by, event);
 }
 
 void States::moved(const Life& by, const Table& table, const engine::Event& event) {
   const auto from = field(event, "from");
   const auto to = field(event, "to");
-  const Machine machine(by.id, table.event, table.key.empty() ? "" : field(event, table.key));
+  const Machine machine(by.id, table.event, field(event, table.key));
   const auto [at, fresh] = states_.try_emplace(machine, table.first);
   // Where the one before has ended, or died, another one begins.
   const bool begins = from == table.first;
@@ -108,8 +110,8 @@ void States::session(const Life& by, const engine::Event& event) {
     session.completed = true;
   } else if (is("session_ended")) {
     // One that ends before it has a plan was never begun.
-    const auto found = sessions_.find(key);
-    if (found != sessions_.end() && found->second.id == id) sessions_.erase(found);
+    const auto* session = known(sessions_, key);
+    if (session != nullptr && session->id == id) sessions_.erase(key);
   }
 }
 

@@ -16,11 +16,20 @@ namespace {
 struct Moving : Found {
   States states{fail};
 
-  void sender(const std::string& from, const std::string& to) {
+  void sender(const std::string& from, const std::string& to, int replica = 2) {
     states.happened(life, Event(Level::info, "peer_state_changed")
+                              .with("replica", replica)
+                              .with("from", from)
+                              .with("to", to));
+  }
+  void receiver(const std::string& from, const std::string& to) {
+    states.happened(life, Event(Level::info, "receiver_state_changed")
                               .with("replica", 2)
                               .with("from", from)
                               .with("to", to));
+  }
+  void volume(const std::string& from, const std::string& to) {
+    states.happened(life, Event(Level::info, "volume_became").with("from", from).with("to", to));
   }
   void session(const std::string& what, int id) {
     states.happened(life,
@@ -45,6 +54,49 @@ BOOST_FIXTURE_TEST_CASE(a_good_recovery_goes_its_way, Moving) {
   BOOST_TEST(found == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_receiver_and_a_volume_go_their_ways, Moving) {
+  receiver("waiting", "ready");
+  receiver("ready", "preparing");
+  receiver("preparing", "rebuilding");
+  receiver("rebuilding", "following");
+  receiver("following", "waiting");
+  receiver("waiting", "refusing");
+  receiver("refusing", "stopping");
+  receiver("stopping", "stopped");
+  volume("opening", "serving");
+  volume("serving", "ended");
+  BOOST_TEST(found == "");
+  volume("ended", "serving");
+  BOOST_TEST(found == "state_forbidden\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(each_replica_has_a_sender_of_its_own, Moving) {
+  sender("disconnected", "connecting");
+  sender("disconnected", "connecting", 3);
+  sender("connecting", "probing", 3);
+  sender("connecting", "probing");
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(where_one_has_ended_another_one_begins, Moving) {
+  sender("disconnected", "connecting");
+  sender("connecting", "probing");
+  sender("disconnected", "connecting");
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_state_that_is_left_for_itself_is_noticed, Moving) {
+  sender("disconnected", "disconnected");
+  BOOST_TEST(found == "state_forbidden\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_has_stopped_does_nothing_more, Moving) {
+  sender("disconnected", "stopped");
+  BOOST_TEST(found == "");
+  sender("stopped", "disconnected");
+  BOOST_TEST(found == "state_forbidden\n");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_state_that_may_not_follow_is_noticed, Moving) {
   sender("disconnected", "connecting");
   sender("connecting", "streaming");
@@ -65,6 +117,28 @@ BOOST_FIXTURE_TEST_CASE(a_session_that_is_completed_twice_or_was_never_begun_is_
   found.clear();
   session("completed", 2);
   BOOST_TEST(found.find("session_order\n") == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_session_that_is_completed_in_anothers_place_is_noticed, Moving) {
+  session("started", 1);
+  session("completed", 2);
+  BOOST_TEST(found == "session_order\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_session_that_is_completed_behind_its_end_is_noticed, Moving) {
+  session("started", 1);
+  session("ended", 1);
+  session("completed", 1);
+  BOOST_TEST(found == "session_order\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(nothing_but_its_own_end_ends_a_session, Moving) {
+  session("ended", 1);  // It never had a plan.
+  session("started", 2);
+  session("ended", 1);
+  session("refused", 2);
+  session("completed", 2);
+  BOOST_TEST(found == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
