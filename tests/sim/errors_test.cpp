@@ -41,6 +41,21 @@ BOOST_FIXTURE_TEST_CASE(errors_that_have_their_reason_pass, Refusing) {
   BOOST_TEST(found == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(zeros_and_trims_need_space_as_writes_do, Refusing) {
+  refused(FrontOp::write_zeroes, Errc::no_space, "write: the volume ends at 8192", calm);
+  refused(FrontOp::write_zeroes, Errc::no_space, "volume data has a full disk", trouble);
+  refused(FrontOp::trim, Errc::no_space, "the log of volume data has no space left", trouble);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(damage_is_told_to_those_who_need_what_is_there, Refusing) {
+  const Errors::World rotten{60 * second, false, true};
+  refused(FrontOp::write, Errc::corrupt, "block 7 is damaged", rotten);
+  BOOST_TEST(found == "");
+  refused(FrontOp::trim, Errc::corrupt, "block 7 is damaged", rotten);
+  BOOST_TEST(found == "dishonest_error\n");
+}
+
 BOOST_FIXTURE_TEST_CASE(an_error_that_is_not_known_is_noticed, Refusing) {
   refused(FrontOp::write, Errc::cancelled, "cancelled", trouble);
   BOOST_TEST(found == "dishonest_error\n");
@@ -56,6 +71,8 @@ BOOST_FIXTURE_TEST_CASE(an_error_without_a_reason_is_noticed, Refusing) {
   refused(FrontOp::flush, Errc::io_failed,
           "volume data has too few copies, and is to fail then: ", {1 * second, true, false});
   BOOST_TEST(found == "dishonest_error\n");
+  refused(FrontOp::read, Errc::corrupt, "", {1 * second, false, true});
+  BOOST_TEST(found == "dishonest_error\ndishonest_error\n");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_full_log_where_nothing_was_wrong_is_noticed, Refusing) {
