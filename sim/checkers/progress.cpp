@@ -10,7 +10,7 @@ void Progress::look(engine::MonoTime now, bool well,
                     std::optional<engine::MonoTime> waiting_since) {
   looked_ = now;
   if (!well) trouble_ = now;
-  if (!well || !waiting_since) return;
+  if (!waiting_since) return;
   const auto waited = now - std::max(trouble_, *waiting_since);
   longest_ = std::max(longest_, waited);
   if (waited <= patience) return;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/checkers/known.hpp"
 #include "sim/volume_view.hpp"
 
 namespace tidemark::sim {
@@ -21,16 +22,14 @@ void Truth::seen(engine::MonoTime at, const VolumeView& view) {
     fail_("status_lies", fmt::format("status shows {} as {}, and it has been {} for {} ms", node,
                                      shown, why, (at - since) / engine::millisecond));
   };
-  if (const auto gone = gone_.find(view.primary); gone != gone_.end() && view.serving) {
-    wrong(view.primary, "serving", gone->second, "gone");
-  }
+  if (const auto* gone = known(gone_, view.primary); gone != nullptr && view.serving)
+    wrong(view.primary, "serving", *gone, "gone");
   for (const auto& copy : view.copies) {
     const bool well = copy.state == "streaming" && copy.problem.empty();
     if (!well) continue;
-    if (const auto gone = gone_.find(copy.node); gone != gone_.end())
-      wrong(copy.node, copy.state, gone->second, "gone");
-    if (const auto lost = lost_.find(copy.node); lost != lost_.end())
-      wrong(copy.node, copy.state, lost->second.first, lost->second.second);
+    if (const auto* gone = known(gone_, copy.node)) wrong(copy.node, copy.state, *gone, "gone");
+    if (const auto* lost = known(lost_, copy.node))
+      wrong(copy.node, copy.state, lost->first, lost->second);
   }
 }
 

@@ -31,6 +31,29 @@ BOOST_FIXTURE_TEST_CASE(a_timer_that_comes_and_goes_is_no_leak, Leaking) {
   BOOST_TEST(found == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_timer_that_came_and_went_before_hides_no_leak, Leaking) {
+  leaks.before(look(6, 2));
+  leaks.before(look(7, 2));
+  leaks.after(look(7, 2));
+  leaks.judge(formula);
+  BOOST_TEST(found == "leak\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_one_look_did_not_find_is_not_there, Leaking) {
+  leaks.before({{"connections", 2}});
+  leaks.after(look(7, 2));
+  leaks.after({{"connections", 2}});
+  leaks.judge(formula);
+  BOOST_TEST(found == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_the_formula_says_may_have_been_fewer, Leaking) {
+  leaks.before(look(6, 1));
+  leaks.after(look(6, 2));
+  leaks.judge(formula);
+  BOOST_TEST(found == "");
+}
+
 BOOST_FIXTURE_TEST_CASE(what_is_left_over_is_noticed, Leaking) {
   leaks.before(look(6, 2));
   leaks.after(look(7, 2));
