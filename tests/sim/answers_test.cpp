@@ -68,6 +68,17 @@ BOOST_FIXTURE_TEST_CASE(a_write_that_two_nodes_have_got_is_answered, Judge) {
   BOOST_TEST(found == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_write_is_where_its_own_record_is, Judge) {
+  answers.got(0, record(5, 4));
+  answers.got(0, record(6, 5));
+  const auto place = answers.place(5);
+  BOOST_TEST_REQUIRE(place.has_value());
+  BOOST_TEST((place->epoch == engine::Epoch(1) && place->lsn == Lsn(1)));
+  BOOST_TEST(!answers.place(7).has_value());
+  answers.answered(7, 0);  // No record of it was ever seen.
+  BOOST_TEST(!answers.place(7).has_value());
+}
+
 BOOST_FIXTURE_TEST_CASE(who_answers_has_it_before_its_store_does, Judge) {
   answers.got(1, record(5, 4));
   answers.answered(5, 0);

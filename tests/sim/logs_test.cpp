@@ -45,11 +45,22 @@ BOOST_AUTO_TEST_CASE(a_disk_that_was_put_back_may_lack_what_it_said_once) {
     };
     opens(1, Lsn(40));
     if (told) j.logs.rolled_back(3);
+    j.opens(9);  // Of no node.
     opens(2, Lsn(30));
     BOOST_TEST(j.found == (told ? "" : "durable_lost\n"));
     opens(3, Lsn(20));  // Once is enough.
     BOOST_TEST(j.found.ends_with("durable_lost\n"));
   }
+}
+
+BOOST_AUTO_TEST_CASE(whose_record_another_one_stands_behind_is_known_where_both_were_seen) {
+  Judge j;
+  const auto log = Log().reign(1, 1).reign(2, 0);
+  j.opens(1);
+  j.appends(1, log.records, 0);
+  BOOST_TEST((j.logs.epoch_before(log.digest(3)) == Epoch(1)));
+  BOOST_TEST((j.logs.epoch_before(log.digest(1)) == std::nullopt));
+  BOOST_TEST((j.logs.epoch_before(Log().reign(7, 0).digest(1)) == std::nullopt));
 }
 
 BOOST_AUTO_TEST_CASE(a_fork_is_noticed_where_nobody_was_forced) {
