@@ -136,8 +136,11 @@ def run(options):
             suite.command("the check of the rule list fails on each flaw", ["/usr/bin/python3", "tests/scripts/check_rules_test.py"])
             suite.command("the pages on events and metrics", ["scripts/check-pages"])
             suite.command("the check of pages fails on planted lies", ["/usr/bin/python3", "tests/scripts/check_pages_test.py"])
+            suite.command("the check of mutants tells which live, and which are excused", ["/usr/bin/python3", "tests/scripts/mutants_test.py"])
         elif part == "units":
             suite.unit_tests("release")
+            if options.long:
+                suite.command("every mutant of a judge is noticed", ["scripts/mutants", "--jobs", JOBS])
         elif part == "sim":
             suite.plans("release")
             suite.sim("release", seeds)
