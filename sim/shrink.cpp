@@ -13,11 +13,27 @@ namespace {
 using engine::Errc;
 using engine::Error;
 
-/// Kind of source that other schedules come from.
+/// Kinds of sources that other schedules come from, and which requests are tried alone.
 constexpr std::uint64_t shrink_draw = 102;
+constexpr std::uint64_t few_draw = 103;
 // The own schedule and so many others. Many where a step saves much, few where there are hundreds of steps.
 constexpr std::uint64_t schedules_many = 12;
 constexpr std::uint64_t schedules_few = 3;
+// With so few requests a run takes a fraction of the time.
+constexpr std::size_t asks_few = 64;
+constexpr std::uint64_t few_tried = 24;
+
+/// The requests of all clients, one client after the other, that `keeps` their number.
+Plan with_asks(Plan plan, const std::function<bool(std::size_t)>& keeps) {
+  std::size_t at = 0;
+  for (auto& client : plan.clients) {
+    std::vector<Ask> kept;
+    for (const auto& ask : client.asks)
+      if (keeps(at++)) kept.push_back(ask);
+    client.asks = std::move(kept);
+  }
+  return plan;
+}
 
 class Shrinker {
  public:
@@ -32,8 +48,8 @@ class Shrinker {
     bool smaller = true;
     while (smaller && !over_) {
       smaller = false;
-      for (const auto step : {&Shrinker::drop_faults, &Shrinker::drop_clients, &Shrinker::drop_asks,
-                              &Shrinker::simplify}) {
+      for (const auto step : {&Shrinker::keep_few_asks, &Shrinker::drop_faults,
+                              &Shrinker::drop_clients, &Shrinker::drop_asks, &Shrinker::simplify}) {
         if (!over_ && (this->*step)()) smaller = true;
       }
     }
@@ -50,6 +66,8 @@ class Shrinker {
   /// lacks items [first, end) of the smallest so far.
   bool drop(const std::function<std::size_t()>& count, std::uint64_t schedules,
             const std::function<Plan(std::size_t first, std::size_t end)>& without);
+  /// Nearly all requests at once: some few, drawn or in a row.
+  bool keep_few_asks();
   bool drop_faults();
   bool drop_clients();
   bool drop_asks();
@@ -146,20 +164,29 @@ bool Shrinker::drop_clients() {
   return any_fails(smaller, schedules_many);
 }
 
+bool Shrinker::keep_few_asks() {
+  for (const std::uint64_t keep : {0u, 4u, 16u, 64u, 256u}) {
+    const auto all = best_.asks();
+    if (over_ || keep * 2 > all || all == 0) return false;
+    std::vector<Plan> smaller;
+    for (std::uint64_t i = 0; i < (keep == 0 ? 1 : few_tried); ++i) {
+      auto random = Random::at(best_.schedule, few_draw, keep << 32 | i);
+      const auto first = random.below(all - keep + 1);
+      const bool in_a_row = i % 2 == 0;
+      smaller.push_back(with_asks(best_, [&](std::size_t at) {
+        return in_a_row ? at >= first && at < first + keep : random.chance(keep, all);
+      }));
+    }
+    if (any_fails(smaller, keep == 0 ? schedules_many : schedules_few)) return true;
+  }
+  return false;
+}
+
 bool Shrinker::drop_asks() {
   const auto count = [&] { return static_cast<std::size_t>(best_.asks()); };
-  return drop(count, schedules_few, [&](std::size_t first, std::size_t end) {
-    auto plan = best_;
-    std::size_t at = 0;
-    for (auto& client : plan.clients) {
-      std::vector<Ask> kept;
-      for (const auto& ask : client.asks) {
-        if (at < first || at >= end) kept.push_back(ask);
-        ++at;
-      }
-      client.asks = std::move(kept);
-    }
-    return plan;
+  const auto schedules = count() <= asks_few ? schedules_many : schedules_few;
+  return drop(count, schedules, [&](std::size_t first, std::size_t end) {
+    return with_asks(best_, [&](std::size_t at) { return at < first || at >= end; });
   });
 }
 
