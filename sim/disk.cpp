@@ -186,7 +186,8 @@ Status SimDisk::land(const Writing& writing) {
   }
   if (auto allowed = fate(DiskOp::write, "write of", writing.file->path()); !allowed)
     return allowed;
-  auto change = inode.prepare(place(writing), writing.data);
+  const auto at = place(writing);
+  auto change = inode.prepare(at, writing.data);
   // What has its room is written on the fullest disk.
   const auto grows = inode.missing(change) * page_bytes;
   if (grows != 0 && image_.capacity_bytes != DiskImage::no_quota &&
@@ -194,7 +195,11 @@ Status SimDisk::land(const Writing& writing) {
     return Error{Errc::no_space, fmt::format("write of {} at {}: no space left",
                                              writing.file->path(), writing.offset)};
   }
-  inode.apply(std::move(change), writing.file->dsync());
+  if (at == writing.offset) {
+    inode.apply(std::move(change), writing.file->dsync());
+  } else {
+    inode.apply_astray(std::move(change), writing.file->dsync());
+  }
   image_.effect("write", writing.file->path());
   return Done{};
 }

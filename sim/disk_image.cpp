@@ -136,6 +136,12 @@ void Inode::apply(Change change, bool dsync) {
   durable_size_ = std::max(durable_size_, change.size);
 }
 
+void Inode::apply_astray(Change change, bool dsync) {
+  for (std::uint64_t i = 0; i < change.pages.size(); ++i)
+    astray_[change.page + i] = change.pages[i];
+  apply(std::move(change), dsync);
+}
+
 void Inode::synced(std::uint64_t upto) {
   auto it = unsynced_.begin();
   for (; it != unsynced_.end() && it->sequence <= upto; ++it) {
@@ -236,6 +242,8 @@ bool Inode::rot(std::uint64_t offset, std::uint64_t bytes, Random& random) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const auto at = first + (start + i) % count;
     if (durable_[at].empty() || at >= current_.size()) continue;
+    const auto astray = astray_.find(at);
+    if (astray != astray_.end() && astray->second.data() == current_[at].data()) continue;
     Buffer bad(page_bytes);
     copy_page(bad.data(), durable_[at]);
     // Among the bytes that are not padding, so that something notices.

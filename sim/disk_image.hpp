@@ -65,6 +65,8 @@ class Inode {
   std::uint64_t missing(const Change& change) const;
   /// Shows the change to readers; `dsync`: durable as well.
   void apply(Change change, bool dsync);
+  /// The same of what was meant for another place: where nobody wrote it is nobody's loss, and does not rot.
+  void apply_astray(Change change, bool dsync);
   /// The last change that a sync issued now covers.
   std::uint64_t sequence() const { return sequence_; }
   void synced(std::uint64_t upto);
@@ -104,6 +106,7 @@ class Inode {
   std::uint64_t sequence_ = 0;
   std::vector<Change> unsynced_;
   std::map<std::uint64_t, Page> rotten_;  ///< As rot left them.
+  std::map<std::uint64_t, Page> astray_;
   std::set<std::uint64_t> unreadable_;    ///< Pages.
 };
 using InodePtr = std::shared_ptr<Inode>;

@@ -113,7 +113,7 @@ void Faults::rot_extents() {
     if (pages > 1 && random_.chance(1, 4)) {
       // A write that was meant for another place.
       const auto page = inode.read(random_.below(pages) * page_bytes, page_bytes).freeze();
-      inode.apply(inode.prepare(random_.below(pages) * page_bytes, {page}), true);
+      inode.apply_astray(inode.prepare(random_.below(pages) * page_bytes, {page}), true);
     } else {
       inode.rot(0, inode.written_end(), random_);
     }

@@ -141,6 +141,24 @@ BOOST_AUTO_TEST_CASE(a_misdirected_write_is_there_and_not_here) {
   BOOST_TEST(d.at(page(1)) == 'n');
 }
 
+BOOST_AUTO_TEST_CASE(what_went_astray_does_not_rot_until_somebody_writes_there) {
+  Bad d;
+  d.write(page(0), 'a');
+  d.image.misdirects = [](const std::string&, std::uint64_t, std::uint64_t) {
+    return std::optional<std::uint64_t>(page(1));
+  };
+  d.write(page(0), 'n');
+  d.image.misdirects = nullptr;
+  d.sync();
+  auto& inode = *d.image.inode("/d/a");
+  BOOST_TEST(!inode.rot(page(1), page_bytes, d.random));
+  BOOST_TEST(inode.rot(page(0), page_bytes, d.random));
+  d.write(page(1), 'b');
+  d.sync();
+  BOOST_TEST(inode.rot(page(1), page_bytes, d.random));
+  BOOST_TEST(inode.rotten_pages().size() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(what_a_cache_shows_behind_a_failed_sync_and_what_the_next_one_saves) {
   struct Expected {
     FailedSync kind;
@@ -172,6 +190,9 @@ BOOST_AUTO_TEST_CASE(a_disk_that_is_full_to_the_last_byte_has_no_names_either) {
   BOOST_TEST((d.open("/d/b", {true, true, false, true}) == Errc::no_space));
   BOOST_TEST((d.run([&](auto done) { d.disk->make_directory("/d/e", done); }) == Errc::no_space));
   BOOST_TEST(!d.write(page(0), 'y'));
+  d.image.capacity_bytes -= page_bytes;  // Somebody else took more than there was.
+  BOOST_TEST(!d.write(page(0), 'z'));
+  BOOST_TEST((d.write(page(1), 'z') == Errc::no_space));
   BOOST_TEST(!d.run([&](auto done) { d.disk->rename("/d/a", "/d/b", done); }));
 }
 
