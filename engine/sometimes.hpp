@@ -169,6 +169,7 @@
   X(index_skipped_for_space, "the index of touched blocks was left out on a disk that is nearly full") \
   X(superblock_not_written_for_space, "a superblock could not be written on a full disk") \
   X(extent_file_half_created, "an extent file was finished that a crash left half created") \
+  X(hold_ended_by_log, "a comparison was given up because the log had grown to its bound meanwhile") \
   X(extent_file_without_room, "blocks were read of an extent file that there was no room to create") \
   X(extent_file_missing, "an extent file on record was gone") \
   X(extents_full, "extents were not written because the disk is nearly full") \

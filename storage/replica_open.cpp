@@ -216,8 +216,14 @@ void ReplicaStore::start(RecoveredLog log) {
     if (opened()) prune_ahead();
     progressed();
   };
-  // Waiting for the flusher is right as long as the flusher can bring space.
-  wal_->may_grow = [this] { return !flusher_->running() && !flusher_->can_progress(); };
+  // Waiting for the flusher is right as long as the flusher can bring space. It can once a comparison lets it go: whoever
+  // compares, or is gone without a word, may not fill the disk with a log.
+  wal_->may_grow = [this] {
+    if (engine::sometimes(hold_timer_ != 0 && wal_->has_grown_enough(),
+                          engine::Mark::hold_ended_by_log))
+      release_flush();
+    return !flusher_->running() && !flusher_->can_progress();
+  };
   const auto ceiling = clean_ ? superblock_.checkpoint : log.end.lsn;
   wal_->start(log, committed_);
   make_flusher(ceiling);

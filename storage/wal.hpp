@@ -120,6 +120,8 @@ class Wal {
   engine::Digest durable_digest() const { return writer_->durable_digest(); }
   engine::Lsn retained() const;
   bool short_of_space() const { return writer_->starved() || pool_.spares() == 0; }
+  /// It has all files that are kept for a peer at most.
+  bool has_grown_enough() const { return pool_.files() >= pool_.pinned_max(); }
   /// Pruning would give it spares that it lacks.
   bool wants_pruning() const { return pool_.spares() < pool_.spares_wanted(); }
   std::uint64_t free_bytes() const;

@@ -328,6 +328,19 @@ BOOST_AUTO_TEST_CASE(nothing_is_given_up_while_a_comparison_reads_the_log) {
   BOOST_CHECK_GT(w.store->retained().value, retained.value);
 }
 
+// Who compares may be gone without a word.
+BOOST_AUTO_TEST_CASE(a_comparison_ends_where_the_log_would_outgrow_its_bound) {
+  StoreWorld w;
+  w.fill_log();
+  BOOST_REQUIRE(w.finish(w.store->hold_flush()).has_value());
+  const auto checkpoint = w.store->checkpoint();
+  for (int i = 0; i < 64; ++i) w.append_chunk();
+  BOOST_CHECK_LE(w.store->status().wal_bytes,
+                 2 * w.limits.wal_retention_bytes + w.limits.segment_bytes);
+  BOOST_CHECK_GT(w.store->checkpoint().value, checkpoint.value);
+  BOOST_CHECK_EQUAL(w.difference_at(w.builder->end()), "");
+}
+
 BOOST_AUTO_TEST_CASE(a_comparison_begins_behind_what_is_being_given_up) {
   StoreWorld w;
   w.fill_log();
