@@ -222,14 +222,14 @@ void Client::judge(const Pending& pending, const FrontReply& reply) {
   switch (pending.ask.op) {
     case FrontOp::write:
       world_.answers.answered(pending.op, node_);
-      world_.judges.synced.answered(pending.op, node_, reign_, now, pending.ask.fua);
+      world_.judges.answered(pending.op, node_, reign_, now, pending.ask.fua);
       [[fallthrough]];
     case FrontOp::trim:
     case FrontOp::write_zeroes:
       world_.history.write_answered(pending.op, now, pending.ask.fua);
       return world_.registers.write_answered(pending.op, now);
     case FrontOp::flush:
-      world_.judges.synced.flushed(node_, reign_, pending.began);
+      world_.judges.flushed(node_, reign_, pending.began);
       return world_.history.flushed(reign_, pending.began);
     case FrontOp::read:
       return judge_read(pending, reply);

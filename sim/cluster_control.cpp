@@ -22,6 +22,7 @@ void Cluster::restore_control(const std::map<std::string, std::string>& records)
   std::erase_if(pairs,
                 [](const auto& p) { return p.first.starts_with(engine::control::key_prefix); });
   pairs.insert(records.begin(), records.end());
+  judges_->elections.forgotten();
 }
 
 std::vector<InodePtr> Cluster::files(std::uint32_t n, std::string_view ending) const {

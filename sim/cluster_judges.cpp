@@ -46,7 +46,7 @@ void Cluster::hook_judges() {
   };
   const bool lossy = options_.mode == engine::Mode::best_effort;
   const auto caps = Loads::caps_of(world_.settings, requests_max, request_bytes_max);
-  judges_ = std::make_unique<Judges>(*logs_, lossy, caps, volume_tag, failing);
+  judges_ = std::make_unique<Judges>(*logs_, *answers_, lossy, caps, volume_tag, failing);
   if (options_.mode == engine::Mode::sync_quorum) judges_->synced.quorum_may_count();
   judges_->synced.all_count(options_.mode == engine::Mode::sync_all);
   scheduler_->on_step = [this](const Step& s) {
@@ -90,17 +90,21 @@ void Cluster::hears(std::uint32_t node, const engine::Assignment& assignment) {
   if (!stale) judges_->errors.told(node, to_fail, now());
   last = assignment;
   judges_->synced.set_heard(node, assignment.epoch, assignment.version, assignment.in_sync);
+  judges_->elections.told(assignment);
 }
 
 void Cluster::delivered(const Life& receiver, const engine::Message& message) {
   answers_->delivered(receiver.node, message);
+  judges_->copied.delivered(receiver.node, message);
   const auto* assign = std::get_if<engine::Assign>(&message);
   if (assign != nullptr && assign->assignment.spec.name != volume) return;
   if (assign != nullptr) volume_id_ = assign->assignment.spec.id;
   if (assign != nullptr && !receiver.twin) hears(receiver.node, assign->assignment);
   const auto* set = std::get_if<engine::SetDecided>(&message);
-  if (set != nullptr && set->volume == volume_id_ && !receiver.twin)
+  if (set != nullptr && set->volume == volume_id_ && !receiver.twin) {
     judges_->synced.set_heard(receiver.node, set->epoch, set->version, set->in_sync);
+    judges_->elections.told(*set);
+  }
   if (assign == nullptr || assign->assignment.epoch <= last_epoch_) return;
   last_epoch_ = assign->assignment.epoch;
   if (assign->assignment.marks != 0) judges_->reigns.excused(last_epoch_);

@@ -25,6 +25,7 @@ void Cluster::begin_twin(std::uint32_t n, const SimNode::Image& image) {
   twin_->put_image(image);
   twin_->move(elsewhere);
   judges_->synced.all_count(false);  // It may take a copy's place, and is nobody's witness.
+  judges_->elections.no_witness();
   twin_->boot(*system_);
 }
 

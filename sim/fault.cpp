@@ -47,6 +47,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count_)> 
     "reconfigure_behind",
     "voteless",
     "older_epoch",
+    "longest_log",
     "control_from_backup",
     "rot_ahead",
     "lost_writes",

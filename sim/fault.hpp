@@ -50,6 +50,7 @@ enum class Fault : std::uint8_t {
   reconfigure_behind,  ///< Rules change while copies lack what was committed, and the primary dies.
   voteless,            ///< A copy that failed and one that is behind are left by who has all.
   older_epoch,  ///< A majority gets what an older reign left, and not the new reign's record.
+  longest_log,  ///< What an older reign left is longer than what the next one committed.
   control_from_backup,  ///< The control plane forgets a while, and the wrong copy reigns.
   rot_ahead,            ///< What rots on one copy the extents of the others do not have yet.
   lost_writes,          ///< Two disks said that they have what they do not, checksums and all.

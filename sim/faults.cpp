@@ -213,10 +213,13 @@ void Faults::stop_cleanly() {
   cluster_.stop(node);
   cluster_.run_for(random_.below(random_.chance(1, 2) ? 20 : 2'000) * millisecond);
   auto& lags = cluster_.world().net.records_lag;
-  lags[node] = random_.below(300) * millisecond;
+  lags[node] = random_.chance(1, 2) ? 20 * second : random_.below(300) * millisecond;
   cluster_.boot(node);
   cluster_.run_for(random_.below(300) * millisecond);
-  if (node != 0 && random_.chance(1, 2)) {
+  const auto roll = random_.below(3);
+  if (roll == 0) {
+    interregnum(node);
+  } else if (roll == 1 && node != 0) {
     for (std::uint32_t other = 1; other < cluster_.size(); ++other) {
       if (other != node) cluster_.kill(other, Kill::power);
     }

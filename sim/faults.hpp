@@ -89,6 +89,7 @@ class Faults {
   void reconfigure_behind();
   void voteless();
   void older_epoch();
+  void longest_log();
   bool begin_as_best_effort();
   void control_from_backup();
   void reign_out_of_a_backup();

@@ -137,6 +137,8 @@ void Faults::happen(Fault fault) {
       return voteless();
     case Fault::older_epoch:
       return older_epoch();
+    case Fault::longest_log:
+      return longest_log();
     case Fault::control_from_backup:
       return control_from_backup();
     case Fault::rot_ahead:

@@ -341,6 +341,34 @@ void Faults::older_epoch() {
   cluster_.boot(first);
 }
 
+// What a reign numbered and nobody else got is longer than all that the next one commits; then the two meet, and the
+// one that has what was committed has the shorter log.
+void Faults::longest_log() {
+  if (!whole_soon()) return;
+  const auto first = primary_or_any();
+  const auto others = copies_beside(first);
+  const auto seen = cluster_.view();
+  const bool quorum = seen && seen->mode == to_string(engine::Mode::sync_quorum);
+  if (!quorum || others.size() < 2 || first == 0) return;  // the control plane's host
+  auto& lags = cluster_.world().net.records_lag;
+  for (const auto other : others) lags[other] = 1'000 * second;
+  if (flood) flood();
+  cluster_.run_for(random_.below(500) * millisecond);
+  cluster_.kill(first);
+  lags.clear();
+  wish(others.front());
+  const auto reigns = [&] { return cluster_.serving().has_value(); };
+  cluster_.run_until(reigns, 10 * second);
+  if (make_busy) make_busy();
+  cluster_.run_for(random_.below(300) * millisecond);
+  const auto next = cluster_.serving();
+  if (next && *next != 0) cluster_.kill(*next, how());
+  cluster_.boot(first);
+  cluster_.run_for(random_.below(100) * millisecond);
+  interregnum(random_.chance(1, 2) ? first : others.back());
+  if (next) cluster_.boot(*next);
+}
+
 /// A reign that began as best_effort, and commits on all copies since.
 bool Faults::begin_as_best_effort() {
   if (cluster_.options().copies < 3 || !whole_soon()) return false;
@@ -376,17 +404,25 @@ void Faults::reign_out_of_a_backup() {
   cluster_.kill(old, how());
   if (make_busy) make_busy();
   until_left_out(old);
+  // Half of the time the other one hears of what is committed, and gets no further than its log with it.
+  const bool unflushed = random_.chance(1, 2);
+  if (unflushed) {
+    cluster_.node(other).disk().holds = [](DiskOp op, const std::string& path) {
+      return op == DiskOp::write && !path.ends_with(".seg");
+    };
+  }
   if (make_busy) make_busy();
   cluster_.run_for(random_.below(1'000) * millisecond);
   cluster_.kill(0);
   cluster_.restore_control(backup);
   cluster_.kill(primary, how());
   // Where its power goes, it knows no more of what was committed than its disk does.
-  if (random_.chance(1, 2)) {
+  if (unflushed || random_.chance(1, 2)) {
     cluster_.kill(other, Kill::power);
   } else {
     part(0, other);
   }
+  cluster_.node(other).disk().holds = nullptr;
   cluster_.boot(old);
   cluster_.boot(0);
   cluster_.run_for(1 * second);

@@ -116,7 +116,7 @@ PARTS = {
 
 
 SEEDS_LONG = 2000  # In each build, which must leave equal traces.
-SEEDS_SHORT = 100  # The same; a sanitized build takes ten times as long for one,
+SEEDS_SHORT = 40  # The same; a sanitized build takes ten times as long for one,
 SEEDS_RELEASE = 500  # so that the release build goes on alone to so many.
 
 

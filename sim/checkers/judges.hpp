@@ -6,6 +6,8 @@
 #include <string>
 
 #include "engine/front.hpp"
+#include "sim/checkers/copied.hpp"
+#include "sim/checkers/elections.hpp"
 #include "sim/checkers/errors.hpp"
 #include "sim/checkers/loads.hpp"
 #include "sim/checkers/progress.hpp"
@@ -26,17 +28,29 @@ struct Judges {
   Errors errors;
   Truth truth;
   Synced synced;
+  Elections elections;
+  Copied copied;
 
-  Judges(const Logs& logs, bool may_lose_cache, const Loads::Caps& caps, std::uint64_t volume_tag,
-         const OnFailure& fail)
+  Judges(const Logs& logs, const Answers& answers, bool may_lose_cache, const Loads::Caps& caps,
+         std::uint64_t volume_tag, const OnFailure& fail)
       : reigns(logs, may_lose_cache, fail),
         states(fail),
         loads(caps, fail),
         progress(fail),
         errors(fail),
         truth(fail),
-        synced(volume_tag, fail) {}
+        synced(volume_tag, fail),
+        elections([this](engine::ReplicaId replica) { return synced.held(replica); }, fail),
+        copied(answers, volume_tag, fail) {}
 
+  /// A client of a node hears that its write is done.
+  void answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua) {
+    elections.flushed(synced.answered(op, node, reign, at, fua));
+  }
+  /// A client of a node hears that what it asked to have flushed at `began` is.
+  void flushed(std::uint32_t node, Reign reign, engine::MonoTime began) {
+    elections.flushed(synced.flushed(node, reign, began));
+  }
   /// A client hears that its request failed.
   void refused(engine::FrontOp op, const engine::Error& error, engine::MonoTime now, bool rotten) {
     errors.refused(op, error, {progress.calm(now), errors.may_fail(now), rotten});

@@ -84,41 +84,48 @@ Lsn Synced::synced(std::uint32_t node) const {
   return most;
 }
 
-void Synced::answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua) {
+Lsn Synced::held(engine::ReplicaId replica) const {
+  const auto* held = known(held_, replica);
+  return held == nullptr ? Lsn() : *held;
+}
+
+Lsn Synced::answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua) {
   const auto* own = known(last_, op);
-  if (own == nullptr) return;
+  if (own == nullptr) return {};
   const auto lsn = *own;
   auto& before = answered_[reign];
   if (before.empty() || before.back().second < lsn) before.emplace_back(at, lsn);
-  if (!fua) return;
+  if (!fua) return {};
   if (const auto replica = lacks(node, lsn)) {
-    return fail_("fua_unsynced",
-                 fmt::format("op {} (lsn {}) was answered by node{}, and replica {} of the set "
-                             "never said that it has it",
-                             op, lsn, node + 1, *replica));
+    fail_("fua_unsynced",
+          fmt::format("op {} (lsn {}) was answered by node{}, and replica {} of the set "
+                      "never said that it has it",
+                      op, lsn, node + 1, *replica));
+  } else if (synced(node) < lsn) {
+    fail_("fua_unsynced", fmt::format("op {} (lsn {}) was answered by node{}, where no disk that "
+                                      "counts is known to have more than {}",
+                                      op, lsn, node + 1, synced(node)));
   }
-  if (synced(node) >= lsn) return;
-  fail_("fua_unsynced", fmt::format("op {} (lsn {}) was answered by node{}, where no disk that "
-                                    "counts is known to have more than {}",
-                                    op, lsn, node + 1, synced(node)));
+  return lsn;
 }
 
-void Synced::flushed(std::uint32_t node, Reign reign, engine::MonoTime began) {
+Lsn Synced::flushed(std::uint32_t node, Reign reign, engine::MonoTime began) {
   const auto& before = answered_[reign];
   const auto behind = std::lower_bound(before.begin(), before.end(), Answered(began, Lsn()));
-  if (behind == before.begin()) return;
+  if (behind == before.begin()) return {};
   const auto lsn = std::prev(behind)->second;
   if (const auto replica = lacks(node, lsn)) {
-    return fail_("flush_unsynced",
-                 fmt::format("a flush was answered by node{}, and replica {} of the set never said "
-                             "that it has lsn {}, which was answered before it",
-                             node + 1, *replica, lsn));
+    fail_("flush_unsynced",
+          fmt::format("a flush was answered by node{}, and replica {} of the set never said "
+                      "that it has lsn {}, which was answered before it",
+                      node + 1, *replica, lsn));
+  } else if (synced(node) < lsn) {
+    fail_("flush_unsynced",
+          fmt::format("a flush was answered by node{}, where no disk that counts is known to have "
+                      "more than {}; lsn {} was answered before it",
+                      node + 1, synced(node), lsn));
   }
-  if (synced(node) >= lsn) return;
-  fail_("flush_unsynced",
-        fmt::format("a flush was answered by node{}, where no disk that counts is known to have "
-                    "more than {}; lsn {} was answered before it",
-                    node + 1, synced(node), lsn));
+  return lsn;
 }
 
 }  // namespace tidemark::sim

@@ -37,10 +37,12 @@ class Synced {
   /// A node is told which set stands; what is older than what it knows changes nothing.
   void set_heard(std::uint32_t node, engine::Epoch epoch, engine::Version version,
                  const std::vector<engine::SetMember>& in_sync);
-  /// A client of a node hears that its write of data is done.
-  void answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua);
+  /// A client of a node hears that its write of data is done. How far it was told with that of the disks that count.
+  engine::Lsn answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua);
   /// A client of a node hears that what it asked for at `began` is done.
-  void flushed(std::uint32_t node, Reign reign, engine::MonoTime began);
+  engine::Lsn flushed(std::uint32_t node, Reign reign, engine::MonoTime began);
+  /// The most that a copy ever said to be on its disk.
+  engine::Lsn held(engine::ReplicaId replica) const;
 
  private:
   using Answered = std::pair<engine::MonoTime, engine::Lsn>;
