@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <variant>
 #include <vector>
 
 namespace tidemark::sim {
@@ -213,7 +214,15 @@ void Faults::stop_cleanly() {
   cluster_.stop(node);
   cluster_.run_for(random_.below(random_.chance(1, 2) ? 20 : 2'000) * millisecond);
   auto& lags = cluster_.world().net.records_lag;
-  lags[node] = random_.chance(1, 2) ? 20 * second : random_.below(300) * millisecond;
+  lags[node] = random_.below(300) * millisecond;
+  if (random_.chance(1, 2)) {
+    // It is met, and gets nothing of what is answered without it from then on.
+    lags.erase(node);
+    cluster_.world().net.filter = [node](const Passage& p) {
+      const bool records = std::holds_alternative<engine::Records>(p.message);
+      return records && p.to == node ? Fate::hold : Fate::pass;
+    };
+  }
   cluster_.boot(node);
   cluster_.run_for(random_.below(300) * millisecond);
   const auto roll = random_.below(3);
@@ -225,6 +234,7 @@ void Faults::stop_cleanly() {
     }
     alone_for_a_while();
   }
+  cluster_.world().net.filter = nullptr;
   lags.erase(node);
 }
 

@@ -65,6 +65,7 @@ class Faults {
   void rot_extents();
   void rot_running();
   void rot_ahead();
+  void rot_changed(std::uint32_t node, const std::function<void()>& write);
   void lost_writes();
   void lose_writes(std::uint32_t primary, const std::vector<std::uint32_t>& liars);
   bool scrubbed(std::uint32_t node);
@@ -93,6 +94,7 @@ class Faults {
   bool begin_as_best_effort();
   void control_from_backup();
   void reign_out_of_a_backup();
+  void forget_the_set_of(std::uint32_t primary, std::uint32_t old, std::uint32_t other, bool quiet);
   void core_alone();
   std::size_t core_size(const VolumeView& seen) const;
   void break_node(std::uint32_t node);
@@ -163,6 +165,10 @@ class Faults {
   void until_left_out(std::uint32_t node);
   void until_made(std::uint32_t node);
   void interregnum(std::uint32_t heir);
+  /// Nobody else asks for anything meanwhile; not done where what was asked for before is not answered soon.
+  void in_quiet(const std::function<void()>& act);
+  /// A few blocks, to the disks that count; whether that was answered within so long.
+  bool write_few(std::uint64_t within);
 
   /// Time in which a volume that lacks nothing that it needs answers a write: some seconds for each that has to be
   /// given up first, and for a disk that hangs.

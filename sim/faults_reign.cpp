@@ -82,6 +82,31 @@ void Faults::interregnum(std::uint32_t heir) {
   cluster_.run_for(1 * second + pause());
 }
 
+void Faults::in_quiet(const std::function<void()>& act) {
+  for (const auto& client : cluster_.clients()) client->pause();
+  const auto idle = [&] {
+    return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
+                       [](const auto& c) { return c->in_flight() == 0; });
+  };
+  if (cluster_.run_until(idle, 5 * second)) act();
+  for (const auto& client : cluster_.clients()) client->resume();
+}
+
+bool Faults::write_few(std::uint64_t within) {
+  if (!cluster_.serving()) return false;
+  const auto left = std::make_shared<std::uint64_t>(random_.between(1, 3));
+  const auto blocks = cluster_.history().size() / cells_per_block;
+  for (auto more = *left; more > 0; --more) {
+    const auto count = random_.between(1, 4);
+    const CellRange cells{random_.below(blocks - count) * cells_per_block, count * cells_per_block};
+    const auto done = [left](const std::optional<engine::Error>& error) {
+      *left -= error ? 0u : 1u;
+    };
+    if (!cluster_.send({engine::FrontOp::write, cells, true, false}, done)) return false;
+  }
+  return cluster_.run_until([left] { return *left == 0; }, within);
+}
+
 // Whatever it commits alone meanwhile is gone with it.
 void Faults::leaving_unheard() {
   if (random_.chance(1, 2) && !whole_soon()) return;
@@ -356,17 +381,24 @@ void Faults::longest_log() {
   cluster_.run_for(random_.below(500) * millisecond);
   cluster_.kill(first);
   lags.clear();
-  wish(others.front());
-  const auto reigns = [&] { return cluster_.serving().has_value(); };
-  cluster_.run_until(reigns, 10 * second);
-  if (make_busy) make_busy();
-  cluster_.run_for(random_.below(300) * millisecond);
-  const auto next = cluster_.serving();
-  if (next && *next != 0) cluster_.kill(*next, how());
+  in_quiet([&] {
+    wish(others.front());
+    cluster_.run_until([&] { return cluster_.serving().has_value(); }, 10 * second);
+    write_few(3 * second);
+    const auto next = cluster_.serving().value_or(others.front());
+    const auto third = next == others.front() ? others.back() : others.front();
+    if (next != 0) cluster_.kill(next, how());
+    // It knows what was committed as long as it runs.
+    if (third != 0 && random_.chance(1, 2)) {
+      cluster_.kill(third, Kill::power);
+      cluster_.boot(third);
+    }
+    cluster_.boot(first);
+    cluster_.run_for(random_.below(500) * millisecond);
+    interregnum(random_.chance(1, 2) ? first : third);
+    cluster_.boot(next);
+  });
   cluster_.boot(first);
-  cluster_.run_for(random_.below(100) * millisecond);
-  interregnum(random_.chance(1, 2) ? first : others.back());
-  if (next) cluster_.boot(*next);
 }
 
 /// A reign that began as best_effort, and commits on all copies since.
@@ -398,31 +430,36 @@ void Faults::reign_out_of_a_backup() {
   const auto primary = primary_or_any();
   const auto others = copies_beside(primary);
   if (others.size() < 2 || primary == 0) return;
-  const auto old = others[0];
-  const auto other = others[1];
+  // With little to write the other one's disk does not say that it is committed.
+  if (random_.chance(1, 2)) {
+    in_quiet([&] { forget_the_set_of(primary, others[0], others[1], true); });
+  } else {
+    forget_the_set_of(primary, others[0], others[1], false);
+  }
+  operator_decides({primary, others[1]});
+}
+
+void Faults::forget_the_set_of(std::uint32_t primary, std::uint32_t old, std::uint32_t other,
+                               bool quiet) {
   const auto backup = cluster_.control_records();
   cluster_.kill(old, how());
-  if (make_busy) make_busy();
-  until_left_out(old);
-  // Half of the time the other one hears of what is committed, and gets no further than its log with it.
-  const bool unflushed = random_.chance(1, 2);
-  if (unflushed) {
-    cluster_.node(other).disk().holds = [](DiskOp op, const std::string& path) {
-      return op == DiskOp::write && !path.ends_with(".seg");
-    };
+  if (quiet) {
+    write_few(10 * second);
+  } else {
+    if (make_busy) make_busy();
+    until_left_out(old);
+    if (make_busy) make_busy();
+    cluster_.run_for(random_.below(1'000) * millisecond);
   }
-  if (make_busy) make_busy();
-  cluster_.run_for(random_.below(1'000) * millisecond);
   cluster_.kill(0);
   cluster_.restore_control(backup);
   cluster_.kill(primary, how());
   // Where its power goes, it knows no more of what was committed than its disk does.
-  if (unflushed || random_.chance(1, 2)) {
+  if (quiet || random_.chance(1, 2)) {
     cluster_.kill(other, Kill::power);
   } else {
     part(0, other);
   }
-  cluster_.node(other).disk().holds = nullptr;
   cluster_.boot(old);
   cluster_.boot(0);
   cluster_.run_for(1 * second);
@@ -432,7 +469,6 @@ void Faults::reign_out_of_a_backup() {
   cluster_.boot(other);
   cluster_.run_for(pause());
   cluster_.boot(primary);
-  operator_decides({primary, other});
 }
 
 /// The truth is one of `candidates`, and who looks at them sees only in the end which. A copy that is refused even then

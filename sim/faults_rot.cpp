@@ -91,8 +91,7 @@ bool Faults::others_have_all() {
 /// From now on blocks of one copy may rot, always of the same one; false: nobody would have them then.
 bool Faults::may_rot() {
   const auto seen = cluster_.view();
-  if (!seen || seen->alone() || cluster_.options().copies < 3 || cluster_.configuring())
-    return false;
+  if (!seen || cluster_.options().copies < 3 || cluster_.configuring()) return false;
   if (!others_have_all() && !cluster_.configure(engine::Mode::sync_all, 2)) return false;
   if (!whole_soon() || !others_have_all()) return false;
   if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
@@ -134,14 +133,33 @@ void Faults::rot_ahead() {
       return op == DiskOp::write && path.ends_with(".dat") && cluster_.now() < until;
     };
   }
-  if (make_busy) make_busy();
+  const auto flushed = cluster_.world().settings.flush_after + 50 * millisecond;
   // What their flushers are held with cannot be read there; what is written behind that is old in their extents.
-  if (random_.chance(2, 3))
-    cluster_.run_for(cluster_.world().settings.flush_after + 50 * millisecond);
+  if (random_.chance(1, 2)) {
+    in_quiet([&] {
+      const auto blocks = cluster_.history().size() / cells_per_block;
+      const auto block = random_.below(blocks - 1);
+      cluster_.write(block == 0 ? 1 : block - 1, 1, true);
+      cluster_.run_for(flushed);
+      rot_changed(node, [&] { cluster_.write(block, random_.between(1, 2), true); });
+    });
+  } else {
+    if (make_busy) make_busy();
+    if (random_.chance(2, 3)) cluster_.run_for(flushed);
+    rot_changed(node, [&] {
+      if (make_busy) make_busy();
+    });
+  }
+  for (const auto other : others) cluster_.node(other).disk().holds = nullptr;
+}
+
+/// What the node flushes of this rots at once, and a scrub finds it before the others have it.
+void Faults::rot_changed(std::uint32_t node, const std::function<void()>& write) {
   const Snapshot before(cluster_.files(node, ".dat"));
-  if (make_busy) make_busy();
+  write();
   bool rotten = false;
-  for (int look = 0; look < 100 && !rotten && !cluster_.failed(); ++look) {
+  const auto flushed = cluster_.now() + cluster_.world().settings.flush_after + 1 * second;
+  while (cluster_.now() < flushed && !rotten && !cluster_.failed()) {
     cluster_.run_for(10 * millisecond);
     for (const auto& page : before.changed()) {
       if (random_.chance(1, 2)) rotten = page.file->rot(page.offset, page_bytes, random_) || rotten;
@@ -149,7 +167,7 @@ void Faults::rot_ahead() {
   }
   const bool begun = rotten && cluster_.begin_scrub(100'000'000);
   cluster_.run_for(random_.below(500) * millisecond);
-  for (const auto other : others) cluster_.node(other).disk().holds = nullptr;
+  for (const auto other : copies_beside(node)) cluster_.node(other).disk().holds = nullptr;
   if (rotten && !(begun && cluster_.scrub_ended())) {
     cluster_.fail("not_scrubbed", "a scrub does not end though nothing else happens");
   }
@@ -163,13 +181,7 @@ void Faults::lost_writes() {
   const auto primary = cluster_.serving();
   const auto liars = primary ? copies_beside(*primary) : std::vector<std::uint32_t>{};
   if (liars.size() < 2 || rotting_ == primary) return;  // Nobody else would have what it lost.
-  for (const auto& client : cluster_.clients()) client->pause();
-  const auto idle = [&] {
-    return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
-                       [](const auto& c) { return c->in_flight() == 0; });
-  };
-  if (cluster_.run_until(idle, 5 * second)) lose_writes(*primary, liars);
-  for (const auto& client : cluster_.clients()) client->resume();
+  in_quiet([&] { lose_writes(*primary, liars); });
 }
 
 void Faults::lose_writes(std::uint32_t primary, const std::vector<std::uint32_t>& liars) {
