@@ -90,8 +90,7 @@ bool Faults::others_have_all() {
 
 /// From now on blocks of one copy may rot, always of the same one; false: nobody would have them then.
 bool Faults::may_rot() {
-  const auto seen = cluster_.view();
-  if (!seen || cluster_.options().copies < 3 || cluster_.configuring()) return false;
+  if (cluster_.options().copies < 3) return false;
   if (!others_have_all() && !cluster_.configure(engine::Mode::sync_all, 2)) return false;
   if (!whole_soon() || !others_have_all()) return false;
   if (!rotting_) rotting_ = copies_beside(cluster_.size()).front();
@@ -142,6 +141,8 @@ void Faults::rot_ahead() {
       cluster_.write(block == 0 ? 1 : block - 1, 1, true);
       cluster_.run_for(flushed);
       rot_changed(node, [&] { cluster_.write(block, random_.between(1, 2), true); });
+      interregnum(node);
+      cluster_.read(block, 2);
     });
   } else {
     if (make_busy) make_busy();
