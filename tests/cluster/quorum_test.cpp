@@ -311,8 +311,8 @@ BOOST_AUTO_TEST_CASE(who_is_away_stays_in_the_count) {
   options.mode = engine::Mode::sync_quorum;
   options.min_copies = 1;
   must_hold(story, options);
-  must_break(engine::Bug::quorum_shrinks_with_absence, {"lost_flushed", "committed_fork"}, story,
-             options);
+  must_break(engine::Bug::quorum_shrinks_with_absence,
+             {"electable_without", "lost_flushed", "committed_fork"}, story, options);
 }
 
 // C13. A voter is rebuilt: its log is durable far, and its image is a half one. What it and the primary alone have is not
@@ -384,8 +384,9 @@ BOOST_AUTO_TEST_CASE(fewer_votes_than_needed_wait_and_an_operator_changes_nothin
 // C13.
 BOOST_AUTO_TEST_CASE(a_copy_that_lost_data_and_one_behind_do_not_elect) {
   must_hold(one_lost_it_and_one_is_behind, all_in_the_log());
-  must_break(engine::Bug::quorum_counts_voteless, {"lost_flushed", "committed_fork"},
-             one_lost_it_and_one_is_behind, all_in_the_log());
+  must_break(engine::Bug::quorum_counts_voteless,
+             {"electable_without", "lost_flushed", "committed_fork"}, one_lost_it_and_one_is_behind,
+             all_in_the_log());
 }
 
 // C3.
