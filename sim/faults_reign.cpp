@@ -443,8 +443,14 @@ void Faults::forget_the_set_of(std::uint32_t primary, std::uint32_t old, std::ui
                                bool quiet) {
   const auto backup = cluster_.control_records();
   cluster_.kill(old, how());
+  auto& disk = cluster_.node(other).disk();
   if (quiet) {
+    disk.holds = [](DiskOp op, const std::string& path) {
+      return op == DiskOp::write && !path.ends_with(".seg");
+    };
     write_few(10 * second);
+    // Long enough for all to have heard of the set: one that loses its power at that moment forgets it (decision 0007).
+    cluster_.run_for(100 * millisecond + random_.below(1'000) * millisecond);
   } else {
     if (make_busy) make_busy();
     until_left_out(old);
@@ -460,6 +466,7 @@ void Faults::forget_the_set_of(std::uint32_t primary, std::uint32_t old, std::ui
   } else {
     part(0, other);
   }
+  disk.holds = nullptr;
   cluster_.boot(old);
   cluster_.boot(0);
   cluster_.run_for(1 * second);

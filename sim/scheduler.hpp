@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <typeinfo>
 #include <unordered_map>
 #include <vector>
 
@@ -20,6 +21,11 @@
 
 namespace tidemark::sim {
 
+/// What a message is where it is one thing and nothing else; null if not, or if it is one of CAF's own.
+inline const std::type_info* type_alone(const caf::type_erased_tuple& content) {
+  return content.size() == 1 ? content.type(0).second : nullptr;
+}
+
 /// One message as it is about to be handled.
 struct Step {
   LifePtr life;  ///< Of the receiver; null for an actor of the world.
@@ -28,6 +34,7 @@ struct Step {
   const caf::type_erased_tuple& content;
   const char* actor = "";     ///< The receiver's kind.
   std::uint64_t waiting = 0;  ///< Messages in its mailbox, this one among them.
+  const std::type_info* type = type_alone(content);
 };
 
 class SimScheduler final : public caf::scheduler::abstract_coordinator {
