@@ -109,7 +109,7 @@ PARTS = {
     "units": "unit tests and named scenarios, release",
     "sim": "the simulator, release",
     "interop": "real clients against real daemons",
-    "asan": "unit tests and simulator under AddressSanitizer and UndefinedBehaviorSanitizer",
+    "asan": "tests and simulator under AddressSanitizer and UndefinedBehaviorSanitizer",
     "clang": "the second compiler",
     "hunt": "every planted bug must be found",
 }
@@ -151,7 +151,7 @@ def run(options):
         elif part == "interop":
             suite.interop()
         elif part == "asan":
-            if suite.build("asan", "checks"):
+            if suite.build("asan", "checks" if options.long else "checks_of_bytes"):
                 suite.unit_tests("asan")
                 suite.plans("asan")
                 suite.sim("asan", seeds)

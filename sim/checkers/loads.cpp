@@ -216,8 +216,10 @@ void Loads::happened(const Life& by, const engine::Event& event) {
       failing_.erase(whose);
     else
       failing_[whose].session = field_of(event, "session");
-  } else if (event.name == "session_completed" || event.name == "recovery_escalated") {
+  } else if (event.name == "session_completed") {
     failing_.erase(whose);
+  } else if (event.name == "recovery_escalated") {
+    failing_[whose].told = true;
   } else if (event.name == "session_ended") {
     ended(by, event);
   } else if (event.name == "base_unequal") {
@@ -232,8 +234,8 @@ void Loads::ended(const Life& by, const engine::Event& event) {
   const bool tells =
       std::find(std::begin(says_nothing), std::end(says_nothing), cause) == std::end(says_nothing);
   failing->session.clear();
-  if (field_of(event, "records") != "0") failing->sessions = 0;
-  if (!tells || ++failing->sessions <= engine::Escalation::sessions_max + 1) return;
+  if (field_of(event, "records") != "0") *failing = {};
+  if (!tells || failing->told || ++failing->sessions <= engine::Escalation::sessions_max + 1) return;
   fail_("never_escalated",
         fmt::format("{}: {} catch-ups in a row got nowhere, and nobody is told; the last one: {}",
                     by.name, failing->sessions, render(event)));

@@ -91,6 +91,7 @@ class Loads {
   struct Failing {
     std::string session;
     std::uint64_t sessions = 0;
+    bool told = false;  ///< Somebody was, and is not told again before it gets anywhere.
   };
 
   /// `what` is a word of the source.

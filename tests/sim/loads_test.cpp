@@ -334,6 +334,18 @@ BOOST_FIXTURE_TEST_CASE(failures_that_somebody_is_told_of_or_that_end_well_count
   BOOST_TEST(found == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(who_was_told_once_is_told_again_only_of_what_got_somewhere_meanwhile, Loaded) {
+  catch_ups_fail();
+  loads.happened(life, Event(Level::error, "recovery_escalated").with("replica", 2));
+  catch_ups_fail();
+  catch_ups_fail();
+  BOOST_TEST(found == "");
+  begins(9, "catch_up");
+  ends(9, "bad_answer", 1);
+  catch_ups_fail();
+  BOOST_TEST(found == "never_escalated\n");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_rebuild_between_catch_ups_is_another_way, Loaded) {
   catch_ups_fail();
   for (int session = 20; session < 40; ++session) {
