@@ -31,7 +31,8 @@ if(TIDEMARK_SANITIZE)
 endif()
 
 # tidemark_addresses_only(TARGET): of the sanitizers, this target goes without that of undefined behaviour, which doubles what its templates
-# cost the compiler. Whatever computes with foreign bytes (engine, storage, transport) has both.
+# cost the compiler. What computes with foreign bytes (engine, storage, transport) has both, and so have its tests. Where such a target calls an
+# inline function of theirs out of line, the linker may take its version, which looks at addresses alone.
 function(tidemark_addresses_only target)
   if(TIDEMARK_SANITIZE MATCHES undefined)
     target_compile_options(${target} PRIVATE -fno-sanitize=undefined)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -206,6 +208,38 @@ void Faults::removed_copy() {
   whole_soon();
 }
 
+void Faults::hold_writes(std::uint32_t node, bool (*such)(const std::string& path)) {
+  const auto until = cluster_.now() + cluster_.world().settings.disk_eject_after / 2;
+  cluster_.node(node).disk().holds = [this, such, until](DiskOp op, const std::string& path) {
+    return op == DiskOp::write && such(path) && cluster_.now() < until;
+  };
+}
+
+void Faults::in_quiet(const std::function<void()>& act) {
+  for (const auto& client : cluster_.clients()) client->pause();
+  const auto idle = [&] {
+    return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
+                       [](const auto& c) { return c->in_flight() == 0; });
+  };
+  if (cluster_.run_until(idle, 5 * second)) act();
+  for (const auto& client : cluster_.clients()) client->resume();
+}
+
+bool Faults::write_few(std::uint64_t within) {
+  if (!cluster_.serving()) return false;
+  const auto left = std::make_shared<std::uint64_t>(random_.between(1, 3));
+  const auto blocks = cluster_.history().size() / cells_per_block;
+  for (auto more = *left; more > 0; --more) {
+    const auto count = random_.between(1, 4);
+    const CellRange cells{random_.below(blocks - count) * cells_per_block, count * cells_per_block};
+    const auto done = [left](const std::optional<engine::Error>& error) {
+      *left -= error ? 0u : 1u;
+    };
+    if (!cluster_.send({engine::FrontOp::write, cells, true, false}, done)) return false;
+  }
+  return cluster_.run_until([left] { return *left == 0; }, within);
+}
+
 // It lost nothing, and is not asked for what is answered until it has it all again: whoever is chosen
 // meanwhile may not take it for exact.
 void Faults::stop_cleanly() {
@@ -214,10 +248,10 @@ void Faults::stop_cleanly() {
   cluster_.stop(node);
   cluster_.run_for(random_.below(random_.chance(1, 2) ? 20 : 2'000) * millisecond);
   auto& lags = cluster_.world().net.records_lag;
-  lags[node] = random_.below(300) * millisecond;
   if (random_.chance(1, 2)) {
+    lags[node] = random_.below(300) * millisecond;
+  } else {
     // It is met, and gets nothing of what is answered without it from then on.
-    lags.erase(node);
     cluster_.world().net.filter = [node](const Passage& p) {
       const bool records = std::holds_alternative<engine::Records>(p.message);
       return records && p.to == node ? Fate::hold : Fate::pass;

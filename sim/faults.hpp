@@ -156,6 +156,8 @@ class Faults {
   /// The nodes that hold copies, but for this one, in random order.
   std::vector<std::uint32_t> copies_beside(std::uint32_t node);
   void hold_log(std::uint32_t node, bool lands = false);
+  /// Writes of such files wait, not so long that the copy gives itself up.
+  void hold_writes(std::uint32_t node, bool (*such)(const std::string& path));
   void let_go(std::uint32_t node);
   /// Neither hears the other.
   void part(std::uint32_t a, std::uint32_t b);

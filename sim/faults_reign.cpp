@@ -82,31 +82,6 @@ void Faults::interregnum(std::uint32_t heir) {
   cluster_.run_for(1 * second + pause());
 }
 
-void Faults::in_quiet(const std::function<void()>& act) {
-  for (const auto& client : cluster_.clients()) client->pause();
-  const auto idle = [&] {
-    return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
-                       [](const auto& c) { return c->in_flight() == 0; });
-  };
-  if (cluster_.run_until(idle, 5 * second)) act();
-  for (const auto& client : cluster_.clients()) client->resume();
-}
-
-bool Faults::write_few(std::uint64_t within) {
-  if (!cluster_.serving()) return false;
-  const auto left = std::make_shared<std::uint64_t>(random_.between(1, 3));
-  const auto blocks = cluster_.history().size() / cells_per_block;
-  for (auto more = *left; more > 0; --more) {
-    const auto count = random_.between(1, 4);
-    const CellRange cells{random_.below(blocks - count) * cells_per_block, count * cells_per_block};
-    const auto done = [left](const std::optional<engine::Error>& error) {
-      *left -= error ? 0u : 1u;
-    };
-    if (!cluster_.send({engine::FrontOp::write, cells, true, false}, done)) return false;
-  }
-  return cluster_.run_until([left] { return *left == 0; }, within);
-}
-
 // Whatever it commits alone meanwhile is gone with it.
 void Faults::leaving_unheard() {
   if (random_.chance(1, 2) && !whole_soon()) return;
@@ -429,7 +404,8 @@ void Faults::reign_out_of_a_backup() {
   if (cluster_.configuring() || cluster_.history().resizing() || !whole_soon()) return;
   const auto primary = primary_or_any();
   const auto others = copies_beside(primary);
-  if (others.size() < 2 || primary == 0) return;
+  const bool heard_late = cluster_.options().weather.spike_one_in != 0;
+  if (others.size() < 2 || primary == 0 || heard_late) return;
   // With little to write the other one's disk does not say that it is committed.
   if (random_.chance(1, 2)) {
     in_quiet([&] { forget_the_set_of(primary, others[0], others[1], true); });
@@ -443,20 +419,16 @@ void Faults::forget_the_set_of(std::uint32_t primary, std::uint32_t old, std::ui
                                bool quiet) {
   const auto backup = cluster_.control_records();
   cluster_.kill(old, how());
-  auto& disk = cluster_.node(other).disk();
   if (quiet) {
-    disk.holds = [](DiskOp op, const std::string& path) {
-      return op == DiskOp::write && !path.ends_with(".seg");
-    };
+    hold_writes(other, [](const std::string& path) { return !path.ends_with(".seg"); });
     write_few(10 * second);
-    // Long enough for all to have heard of the set: one that loses its power at that moment forgets it (decision 0007).
-    cluster_.run_for(100 * millisecond + random_.below(1'000) * millisecond);
   } else {
     if (make_busy) make_busy();
     until_left_out(old);
     if (make_busy) make_busy();
-    cluster_.run_for(random_.below(1'000) * millisecond);
   }
+  // Who loses its power as it hears of the set forgets it (decision 0007).
+  cluster_.run_for(100 * millisecond + random_.below(1'000) * millisecond);
   cluster_.kill(0);
   cluster_.restore_control(backup);
   cluster_.kill(primary, how());
@@ -466,7 +438,7 @@ void Faults::forget_the_set_of(std::uint32_t primary, std::uint32_t old, std::ui
   } else {
     part(0, other);
   }
-  disk.holds = nullptr;
+  cluster_.node(other).disk().holds = nullptr;
   cluster_.boot(old);
   cluster_.boot(0);
   cluster_.run_for(1 * second);

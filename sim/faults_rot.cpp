@@ -124,20 +124,17 @@ void Faults::rot_extents() {
 void Faults::rot_ahead() {
   if (!may_rot()) return;
   const auto node = *rotting_;
-  const auto others = copies_beside(node);
-  // Not so long that a copy gives itself up.
-  const auto until = cluster_.now() + cluster_.world().settings.disk_eject_after / 2;
-  for (const auto other : others) {
-    cluster_.node(other).disk().holds = [this, until](DiskOp op, const std::string& path) {
-      return op == DiskOp::write && path.ends_with(".dat") && cluster_.now() < until;
-    };
-  }
   const auto flushed = cluster_.world().settings.flush_after + 50 * millisecond;
+  const auto hold_others = [&] {
+    for (const auto other : copies_beside(node))
+      hold_writes(other, [](const std::string& path) { return path.ends_with(".dat"); });
+  };
   // What their flushers are held with cannot be read there; what is written behind that is old in their extents.
   if (random_.chance(1, 2)) {
     in_quiet([&] {
       const auto blocks = cluster_.history().size() / cells_per_block;
       const auto block = random_.below(blocks - 1);
+      hold_others();
       cluster_.write(block == 0 ? 1 : block - 1, 1, true);
       cluster_.run_for(flushed);
       rot_changed(node, [&] { cluster_.write(block, random_.between(1, 2), true); });
@@ -145,13 +142,13 @@ void Faults::rot_ahead() {
       cluster_.read(block, 2);
     });
   } else {
+    hold_others();
     if (make_busy) make_busy();
     if (random_.chance(2, 3)) cluster_.run_for(flushed);
     rot_changed(node, [&] {
       if (make_busy) make_busy();
     });
   }
-  for (const auto other : others) cluster_.node(other).disk().holds = nullptr;
 }
 
 /// What the node flushes of this rots at once, and a scrub finds it before the others have it.

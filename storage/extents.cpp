@@ -439,6 +439,7 @@ Task<Status> Extents::cut_held(std::uint64_t end) {
   for (const auto number : numbers) {
     auto found = co_await file_at(number, false);
     if (!found) co_return found.error();
+    if (*found == nullptr) continue;  // It was never made whole, and there is nothing in it.
     const auto begin = number * layout_.file_blocks;
     const auto first = BlockIndex(std::max(end, begin));
     const auto behind = BlockIndex(begin + layout_.blocks_in(number));

@@ -1,6 +1,6 @@
 // What copies are made of: the blocks of a base hold nothing that is younger than the LSN that comes with them, for a
 // copy that is whole counts as one that has everything up to there and nothing else (C8). A source that takes them from
-// its memory brings what nobody may have committed.
+// its memory brings what nobody may have committed. Of a write of several records the first one's LSN is what counts here.
 #pragma once
 
 #include <cstdint>

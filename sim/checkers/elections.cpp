@@ -15,7 +15,10 @@ void Elections::told(const engine::Assignment& assignment) {
   const bool begins = !rules_ || assignment.epoch > rules_->epoch;
   const bool forced = (assignment.marks & engine::EpochBody::forced) != 0;
   // In best_effort whoever is left goes on with what it has.
-  if (begins && (forced || assignment.spec.mode == Mode::best_effort)) flushed_ = {};
+  if (begins && (forced || assignment.spec.mode == Mode::best_effort)) {
+    flushed_ = {};
+    anew_ = assignment.epoch;
+  }
   rules_ = assignment;
   whole_ = true;
   judge();
@@ -30,7 +33,9 @@ void Elections::told(const engine::SetDecided& decided) {
   judge();
 }
 
-void Elections::flushed(engine::Lsn lsn) {
+// A primary that has not heard of such a reign yet may answer on its own.
+void Elections::flushed(engine::Lsn lsn, engine::Epoch epoch) {
+  if (epoch < anew_) return;
   flushed_ = std::max(flushed_, lsn);
   judge();
 }
@@ -57,10 +62,10 @@ void Elections::judge() {
   }
   if (have >= required()) return;
   fail_("electable_without",
-        fmt::format("lsn {} was flushed, and by the {} set of epoch {}, version {}, who lacks it "
-                    "may reign: {} of {} "
-                    "have it, {} are needed{}",
-                    flushed_, to_string(rules_->spec.mode), rules_->epoch, rules_->version, have,
+        fmt::format("lsn {} was flushed, and the rules of epoch {}, version {} ({}) may let a copy "
+                    "reign that lacks it: {} "
+                    "of {} have it, {} are needed{}",
+                    flushed_, rules_->epoch, rules_->version, to_string(rules_->spec.mode), have,
                     rules_->in_sync.size(), required(), others));
 }
 

@@ -45,12 +45,13 @@ struct Judges {
 
   /// A client of a node hears that its write is done.
   void answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua) {
-    elections.flushed(synced.answered(op, node, reign, at, fua));
+    told_of_disks(synced.answered(op, node, reign, at, fua));
   }
   /// A client of a node hears that what it asked to have flushed at `began` is.
   void flushed(std::uint32_t node, Reign reign, engine::MonoTime began) {
-    elections.flushed(synced.flushed(node, reign, began));
+    told_of_disks(synced.flushed(node, reign, began));
   }
+  void told_of_disks(const Synced::At& upto) { elections.flushed(upto.lsn, upto.epoch); }
   /// A client hears that its request failed.
   void refused(engine::FrontOp op, const engine::Error& error, engine::MonoTime now, bool rotten) {
     errors.refused(op, error, {progress.calm(now), errors.may_fail(now), rotten});

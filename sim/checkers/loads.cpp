@@ -235,7 +235,8 @@ void Loads::ended(const Life& by, const engine::Event& event) {
       std::find(std::begin(says_nothing), std::end(says_nothing), cause) == std::end(says_nothing);
   failing->session.clear();
   if (field_of(event, "records") != "0") *failing = {};
-  if (!tells || failing->told || ++failing->sessions <= engine::Escalation::sessions_max + 1) return;
+  if (!tells || failing->told || ++failing->sessions <= engine::Escalation::sessions_max + 1)
+    return;
   fail_("never_escalated",
         fmt::format("{}: {} catch-ups in a row got nowhere, and nobody is told; the last one: {}",
                     by.name, failing->sessions, render(event)));

@@ -11,6 +11,7 @@ namespace tidemark::sim {
 /// description of each type, so its address is enough.
 template <class T>
 const T* said(const Step& step) {
+  static_assert(caf::type_nr<T>::value == 0, "CAF's own types have numbers, and no description");
   return step.type == &typeid(T) ? &step.content.get_as<T>(0) : nullptr;
 }
 

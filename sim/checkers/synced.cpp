@@ -69,8 +69,9 @@ bool Synced::numbered(const engine::Record& record) {
     last = op;
     if (op == 0) continue;
     names = true;
-    auto& own = last_.try_emplace(op, record.lsn()).first->second;
-    if (run == cells_per_block) own = std::max(own, record.lsn());
+    const At here{record.lsn(), record.header().epoch};
+    auto& own = last_.try_emplace(op, here).first->second;
+    if (run == cells_per_block) own = std::max(own, here);
   }
   return names;
 }
@@ -89,12 +90,13 @@ Lsn Synced::held(engine::ReplicaId replica) const {
   return held == nullptr ? Lsn() : *held;
 }
 
-Lsn Synced::answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua) {
+Synced::At Synced::answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at,
+                            bool fua) {
   const auto* own = known(last_, op);
   if (own == nullptr) return {};
-  const auto lsn = *own;
+  const auto lsn = own->lsn;
   auto& before = answered_[reign];
-  if (before.empty() || before.back().second < lsn) before.emplace_back(at, lsn);
+  if (before.empty() || before.back().second.lsn < lsn) before.emplace_back(at, *own);
   if (!fua) return {};
   if (const auto replica = lacks(node, lsn)) {
     fail_("fua_unsynced",
@@ -106,14 +108,15 @@ Lsn Synced::answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime 
                                       "counts is known to have more than {}",
                                       op, lsn, node + 1, synced(node)));
   }
-  return lsn;
+  return *own;
 }
 
-Lsn Synced::flushed(std::uint32_t node, Reign reign, engine::MonoTime began) {
+Synced::At Synced::flushed(std::uint32_t node, Reign reign, engine::MonoTime began) {
   const auto& before = answered_[reign];
-  const auto behind = std::lower_bound(before.begin(), before.end(), Answered(began, Lsn()));
+  const auto behind = std::lower_bound(before.begin(), before.end(), Answered(began, At()));
   if (behind == before.begin()) return {};
-  const auto lsn = std::prev(behind)->second;
+  const auto upto = std::prev(behind)->second;
+  const auto lsn = upto.lsn;
   if (const auto replica = lacks(node, lsn)) {
     fail_("flush_unsynced",
           fmt::format("a flush was answered by node{}, and replica {} of the set never said "
@@ -125,7 +128,7 @@ Lsn Synced::flushed(std::uint32_t node, Reign reign, engine::MonoTime began) {
                       "more than {}; lsn {} was answered before it",
                       node + 1, synced(node), lsn));
   }
-  return lsn;
+  return upto;
 }
 
 }  // namespace tidemark::sim

@@ -26,6 +26,13 @@ class Synced {
  public:
   using OnFailure = std::function<void(std::string cls, std::string text)>;
 
+  /// A place in the log, and the reign that wrote there.
+  struct At {
+    engine::Lsn lsn;
+    engine::Epoch epoch;
+    auto operator<=>(const At&) const = default;
+  };
+
   Synced(std::uint64_t volume_tag, OnFailure fail) : tag_(volume_tag), fail_(std::move(fail)) {}
 
   /// One message about to be handled by an actor.
@@ -38,14 +45,14 @@ class Synced {
   void set_heard(std::uint32_t node, engine::Epoch epoch, engine::Version version,
                  const std::vector<engine::SetMember>& in_sync);
   /// A client of a node hears that its write of data is done. How far it was told with that of the disks that count.
-  engine::Lsn answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua);
-  /// A client of a node hears that what it asked for at `began` is done.
-  engine::Lsn flushed(std::uint32_t node, Reign reign, engine::MonoTime began);
+  At answered(OpId op, std::uint32_t node, Reign reign, engine::MonoTime at, bool fua);
+  /// A client of a node hears that what it asked for at `began` is done. How far it was told that, as above.
+  At flushed(std::uint32_t node, Reign reign, engine::MonoTime began);
   /// The most that a copy ever said to be on its disk.
   engine::Lsn held(engine::ReplicaId replica) const;
 
  private:
-  using Answered = std::pair<engine::MonoTime, engine::Lsn>;
+  using Answered = std::pair<engine::MonoTime, At>;
 
   /// Whether it names an op of this volume.
   bool numbered(const engine::Record& record);
@@ -69,7 +76,7 @@ class Synced {
   std::map<caf::actor_id, caf::actor_id> stores_;        ///< By who writes to it or listens to it.
   std::map<caf::actor_id, engine::ReplicaId> replicas_;  ///< By store.
   std::map<engine::ReplicaId, engine::Lsn> held_;        ///< The most that each ever said.
-  std::unordered_map<OpId, engine::Lsn> last_;           ///< Of the op's own records.
+  std::unordered_map<OpId, At> last_;                    ///< Of the op's own records.
   std::map<std::uint32_t, caf::actor_id> writers_;   ///< By node: whose records its store takes.
   std::map<caf::actor_id, engine::Lsn> durable_;     ///< By writer: what its store has told it.
   std::map<Reign, std::vector<Answered>> answered_;  ///< Both rise.

@@ -61,8 +61,8 @@ struct Judge {
     elections.told(decided);
     return std::exchange(found, "");
   }
-  std::string flushed(std::uint64_t lsn) {
-    elections.flushed(Lsn(lsn));
+  std::string flushed(std::uint64_t lsn, std::uint64_t epoch = 9) {
+    elections.flushed(Lsn(lsn), engine::Epoch(epoch));
     return std::exchange(found, "");
   }
 };
@@ -197,6 +197,22 @@ BOOST_AUTO_TEST_CASE(a_forced_reign_begins_anew_and_once) {
   forced.version = engine::Version(3);
   forced.in_sync = set_of({1, 2});
   BOOST_TEST(judge.told(forced) == breach);
+}
+
+// There are no leases: who has not heard of it goes on.
+BOOST_AUTO_TEST_CASE(what_an_older_reign_flushes_beside_a_forced_one_is_lost) {
+  for (const bool is_forced : {true, false}) {
+    Judge judge;
+    judge.disk(1, 10);
+    judge.told(1, 1, Mode::sync_all, {1});
+    judge.flushed(10, 1);
+    auto anew = Judge::rules(2, 2, is_forced ? Mode::sync_all : Mode::best_effort, {2});
+    if (is_forced) anew.marks = engine::EpochBody::forced;
+    BOOST_TEST(judge.told(anew) == "");
+    BOOST_TEST(judge.flushed(10, 1) == "");
+    BOOST_TEST(judge.told(2, 3, Mode::sync_all, {2}) == "");
+    BOOST_TEST(judge.flushed(10, 2) == breach);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(other_marks_excuse_nothing) {

@@ -95,6 +95,7 @@ BOOST_AUTO_TEST_CASE(a_file_that_found_no_room_to_come_to_be_reads_as_holes) {
     const auto pieces = w.finish(w.extents->read({BlockIndex(0), 2}));
     BOOST_REQUIRE_MESSAGE(pieces.has_value(), full);
     for (const auto& piece : *pieces) BOOST_CHECK(piece.data.empty());
+    BOOST_CHECK_MESSAGE(w.finish(w.extents->cut(0)).has_value(), full);
     w.disk->on_create = nullptr;
     w.disk->on_sync = nullptr;
     w.write(1);
