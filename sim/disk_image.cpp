@@ -242,8 +242,8 @@ bool Inode::rot(std::uint64_t offset, std::uint64_t bytes, Random& random) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const auto at = first + (start + i) % count;
     if (durable_[at].empty() || at >= current_.size()) continue;
-    const auto astray = astray_.find(at);
-    if (astray != astray_.end() && astray->second.data() == current_[at].data()) continue;
+    // What rotted already could be made good again.
+    if (is_still(astray_, at) || is_still(rotten_, at)) continue;
     Buffer bad(page_bytes);
     copy_page(bad.data(), durable_[at]);
     // Among the bytes that are not padding, so that something notices.
@@ -259,10 +259,16 @@ bool Inode::rot(std::uint64_t offset, std::uint64_t bytes, Random& random) {
 }
 
 // Whoever writes a page puts other memory in its place.
+bool Inode::is_still(const std::map<std::uint64_t, Page>& pages, std::uint64_t at) const {
+  const auto found = pages.find(at);
+  return found != pages.end() && at < current_.size() &&
+         current_[at].data() == found->second.data();
+}
+
 std::vector<std::uint64_t> Inode::rotten_pages() const {
   std::vector<std::uint64_t> pages;
   for (const auto& [at, bad] : rotten_) {
-    if (at < current_.size() && current_[at].data() == bad.data()) pages.push_back(at);
+    if (is_still(rotten_, at)) pages.push_back(at);
   }
   return pages;
 }

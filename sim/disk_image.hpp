@@ -82,7 +82,7 @@ class Inode {
   /// A page cannot be read any more until it is written again, or its space given back.
   void spoil(std::uint64_t page) { unreadable_.insert(page); }
   bool readable(std::uint64_t offset, std::uint64_t bytes) const;
-  /// Flips a bit that was synced and is not zero; false when there is none at or behind `offset`.
+  /// Flips a bit of a page that was synced, is not zeros and has not rotted yet; false when there is none.
   bool rot(std::uint64_t offset, std::uint64_t bytes, Random& random);
   /// Pages that rotted and are still as rot left them.
   std::vector<std::uint64_t> rotten_pages() const;
@@ -93,6 +93,8 @@ class Inode {
   bool locked = false;
 
  private:
+  /// The page is as it was left there.
+  bool is_still(const std::map<std::uint64_t, Page>& pages, std::uint64_t at) const;
   static void put(std::vector<Page>& pages, const Change& change);
   static Page torn(const Page& before, const Page& after, Random& random);
   void make_current_of_durable();
@@ -107,7 +109,7 @@ class Inode {
   std::vector<Change> unsynced_;
   std::map<std::uint64_t, Page> rotten_;  ///< As rot left them.
   std::map<std::uint64_t, Page> astray_;
-  std::set<std::uint64_t> unreadable_;    ///< Pages.
+  std::set<std::uint64_t> unreadable_;  ///< Pages.
 };
 using InodePtr = std::shared_ptr<Inode>;
 

@@ -159,6 +159,21 @@ BOOST_AUTO_TEST_CASE(what_went_astray_does_not_rot_until_somebody_writes_there) 
   BOOST_TEST(inode.rotten_pages().size() == 2u);
 }
 
+// A second flip of the same bit would make it good, and nobody could find it any more.
+BOOST_AUTO_TEST_CASE(what_rotted_does_not_rot_again_until_it_is_mended) {
+  Bad d;
+  d.write(page(0), 'a');
+  d.sync();
+  auto& inode = *d.image.inode("/d/a");
+  BOOST_TEST(inode.rot(0, page_bytes, d.random));
+  BOOST_TEST(!inode.rot(0, page_bytes, d.random));
+  BOOST_TEST(inode.rotten_pages().size() == 1u);
+  d.write(page(0), 'a');
+  d.sync();
+  BOOST_TEST(inode.rotten_pages().empty());
+  BOOST_TEST(inode.rot(0, page_bytes, d.random));
+}
+
 BOOST_AUTO_TEST_CASE(what_a_cache_shows_behind_a_failed_sync_and_what_the_next_one_saves) {
   struct Expected {
     FailedSync kind;
