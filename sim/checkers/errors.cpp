@@ -81,7 +81,7 @@ void Errors::refused(FrontOp op, const engine::Error& error, const World& world)
       why = "the volume is to wait then";
     } else if (kind.only_where_rotten && !world.rotten) {
       why = "nothing was damaged";
-    } else if (kind.after_trouble && world.calm > aftermath) {
+    } else if (kind.after_trouble && world.calm > recovery) {
       why = fmt::format("nothing was wrong for {} ms", world.calm / engine::millisecond);
     } else if (!reasoned) {
       why = "it gives no reason";

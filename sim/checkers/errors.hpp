@@ -23,8 +23,11 @@ class Errors {
         false;            ///< The volume is, or was of late, to fail below min_copies, not to wait.
     bool rotten = false;  ///< Blocks were damaged on purpose.
   };
-  /// What was answered before all was well may be heard so much later, and what was in its way takes as long to go.
+  /// What was answered by earlier rules may be heard so much later.
   static constexpr std::uint64_t aftermath = 10 * engine::second;
+  /// What was in the way takes so long to go: a copy is made again at the slowest pace, and its comparison waits 5 s for a commit
+  /// that may need that copy.
+  static constexpr std::uint64_t recovery = 20 * engine::second;
 
   explicit Errors(OnFailure fail) : fail_(std::move(fail)) {}
 

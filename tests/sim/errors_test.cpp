@@ -108,6 +108,15 @@ BOOST_FIXTURE_TEST_CASE(a_volume_fails_as_long_as_any_node_was_told_so_and_a_lit
   BOOST_TEST(!errors.may_fail(at(71)));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_copy_that_is_made_again_takes_its_time, Refusing) {
+  const std::string few =
+      "volume data has too few copies, and is to fail then: 2 of the 1 voters {2} must have it";
+  refused(FrontOp::write, Errc::io_failed, few, {20 * second, true, false});
+  BOOST_TEST(found == "");
+  refused(FrontOp::write, Errc::io_failed, few, {20 * second + 1, true, false});
+  BOOST_TEST(found == "dishonest_error\n");
+}
+
 BOOST_FIXTURE_TEST_CASE(damage_that_nobody_did_is_noticed, Refusing) {
   refused(FrontOp::read, Errc::corrupt, "block 7 is damaged", trouble);
   BOOST_TEST(found == "dishonest_error\n");
