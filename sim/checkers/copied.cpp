@@ -15,7 +15,7 @@ void Copied::delivered(std::uint32_t node, const engine::Message& message) {
     const auto op = named_op(bytes.subspan(at, cell_bytes), tag_);
     if (op == before) continue;
     before = op;
-    const auto place = op == 0 ? std::nullopt : answers_.place(op);
+    const auto place = answers_.place(op);
     if (!place || place->lsn <= base->flush_lsn) continue;
     return fail_(
         "base_beyond",

@@ -265,6 +265,8 @@ BOOST_AUTO_TEST_CASE(a_copy_whose_log_begins_at_its_base_says_so_without_a_recor
   j.step(1, 9, 0, actors::SetListener{caf::actor_cast<actors::StoreListener>(listener)});
   j.synced.answered(5, 0, 1, MonoTime(10), true);
   BOOST_TEST(j.found == "fua_unsynced");
+  BOOST_TEST(j.synced.held(engine::ReplicaId(1)).value == 1u);
+  BOOST_TEST(j.synced.held(engine::ReplicaId(7)).value == 0u);
   actors::StoreProgressed progress;
   progress.durable = Lsn(1);
   j.step(1, listener.id(), 9, progress);
